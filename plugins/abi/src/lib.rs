@@ -1,0 +1,72 @@
+//! What sysalert and an alert method's shared library say to each other.
+//!
+//! The library exports one C function, [`sysalert_plugin_v1`](SYMBOL), that returns a static [`PluginV1`]. Its functions
+//! take one JSON [`Request`] and answer one JSON [`Reply`], both as UTF-8 bytes. The C header `sysalert_plugin.h` beside
+//! this crate says the same for C.
+//!
+//! A plugin in Rust implements [`Plugin`] and calls [`export_plugin!`]; everything unsafe is in that macro.
+
+mod raw;
+mod request;
+
+pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
+#[doc(hidden)]
+pub use raw::{call, release};
+pub use request::{Failure, Incident, Kind, Message, Reply, Request, SCHEMA, Status};
+
+/// An alert method, as its author writes it.
+pub trait Plugin {
+    /// The plugin's name, as in `NAME.so`.
+    const NAME: &'static std::ffi::CStr;
+    /// Its version, for `sysalert methods`.
+    const VERSION: &'static std::ffi::CStr;
+    /// The keys that its section of the configuration may have: see [`PluginV1::settings`].
+    const SETTINGS: &'static std::ffi::CStr;
+
+    /// Sends a message about trouble: a failure, a reminder, a digest or a test.
+    fn failure(request: &Request) -> Answer;
+
+    /// Sends the message that all is well again.
+    fn success(request: &Request) -> Answer {
+        Self::failure(request)
+    }
+}
+
+/// What became of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The channel took it; the text says what the channel answered.
+    Sent(String),
+    /// It was not sent, and a later try may succeed; the number is the channel's own wish in seconds.
+    Retry(String, Option<u64>),
+    /// It was not sent, and the same message will not be taken until somebody changes something.
+    Refused(String),
+}
+
+impl Answer {
+    /// The reply to `request` that says so.
+    pub fn reply(self, request: &Request) -> Reply {
+        let (status, detail, retry_after) = match self {
+            Answer::Sent(detail) => (Status::Sent, detail, None),
+            Answer::Retry(detail, after) => (Status::Retry, detail, after),
+            Answer::Refused(detail) => (Status::Refused, detail, None),
+        };
+        Reply { nonce: request.nonce.clone(), status, detail, retry_after }
+    }
+}
+
+/// Reads the method's own section into the plugin's type.
+///
+/// # Errors
+/// [`Answer::Refused`] with a sentence for the administrator. It names the key, never the value: that may be a secret.
+pub fn settings<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, Answer> {
+    serde_json::from_value(serde_json::Value::Object(request.config.clone())).map_err(|error| {
+        let text = error.to_string();
+        // serde quotes a value of the wrong type ("invalid type: string \"hunter2\", expected u16")
+        let safe = match text.split_once(", expected ") {
+            Some((found, expected)) if found.starts_with("invalid ") => format!("a setting is wrong: expected {expected}"),
+            _ => text,
+        };
+        Answer::Refused(format!("its configuration does not fit: {safe}"))
+    })
+}

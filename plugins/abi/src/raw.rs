@@ -1,0 +1,129 @@
+//! The C side of the border: the struct, the symbol and the macro that fills it. All that is unsafe stands here.
+
+use std::ffi::{c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{Answer, Request};
+
+/// The `abi` of every [`PluginV1`]. A breaking change is a new symbol, `sysalert_plugin_v2`.
+pub const ABI: u32 = 1;
+/// The function that a plugin exports.
+pub const SYMBOL: &str = "sysalert_plugin_v1";
+/// The size of a [`PluginV1`] without the fields that were added at its end later.
+pub const MINIMUM_SIZE: u32 = std::mem::offset_of!(PluginV1, settings) as u32;
+
+/// Takes `length` bytes of JSON at `request` and stores a buffer of JSON in `reply` and its length in `reply_length`.
+/// The result is 0, or another number when there is no reply. The host hands the buffer back to [`Free`].
+pub type Call = unsafe extern "C" fn(request: *const u8, length: usize, reply: *mut *mut u8, reply_length: *mut usize) -> i32;
+/// Frees a buffer that this plugin gave.
+pub type Free = unsafe extern "C" fn(buffer: *mut u8, length: usize);
+/// The type of the function named [`SYMBOL`].
+pub type Entry = unsafe extern "C" fn() -> *const PluginV1;
+
+/// What a plugin is. New fields come only at the end; `size` says how many there are.
+#[repr(C)]
+#[derive(Debug)]
+pub struct PluginV1 {
+    /// [`ABI`].
+    pub abi: u32,
+    /// The size in bytes of this struct as the plugin was built with it.
+    pub size: u32,
+    /// The plugin's name, ended by a zero byte.
+    pub name: *const c_char,
+    /// The plugin's version, ended by a zero byte.
+    pub version: *const c_char,
+    /// Sends a failure, reminder, digest or test.
+    pub failure: Call,
+    /// Sends a recovery.
+    pub success: Call,
+    /// Frees what the two gave.
+    pub free: Free,
+    /// Null, or the keys of the method's section as JSON, ended by a zero byte, so that `sysalert config check` can find a
+    /// mistyped key: `[{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]`. Types: `text`,
+    /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `choice` (with `values`); with
+    /// `"required": true` there is no default.
+    pub settings: *const c_char,
+}
+
+// SAFETY: the struct and everything it points to are constants.
+unsafe impl Sync for PluginV1 {}
+
+/// Runs one call of a Rust plugin; used by [`export_plugin!`](crate::export_plugin).
+///
+/// # Safety
+/// As [`Call`] says: `request` has `length` readable bytes; `reply` and `reply_length` can be written.
+#[doc(hidden)]
+pub unsafe fn call(
+    request: *const u8,
+    length: usize,
+    reply: *mut *mut u8,
+    reply_length: *mut usize,
+    serve: fn(&Request) -> Answer,
+) -> i32 {
+    // SAFETY: the caller vouches for `length` readable bytes at `request`.
+    let bytes = unsafe { std::slice::from_raw_parts(request, length) };
+    // A panic must not cross the C border: it would abort the process instead of becoming a reply.
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let request: Request = serde_json::from_slice(bytes).ok()?;
+        serde_json::to_vec(&serve(&request).reply(&request)).ok()
+    }));
+    let json = match served {
+        Ok(Some(json)) => json.into_boxed_slice(),
+        Ok(None) => return 1,
+        Err(_) => return 2,
+    };
+    // SAFETY: the caller vouches for both places.
+    unsafe {
+        *reply_length = json.len();
+        *reply = Box::into_raw(json).cast::<u8>();
+    }
+    0
+}
+
+/// Frees what [`call`] gave.
+///
+/// # Safety
+/// `buffer` and `length` come from one [`call`], and this is the only time.
+#[doc(hidden)]
+pub unsafe fn release(buffer: *mut u8, length: usize) {
+    if !buffer.cast::<c_void>().is_null() {
+        // SAFETY: `call` made it from a boxed slice of this length.
+        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(buffer, length)) });
+    }
+}
+
+/// Exports a [`Plugin`](crate::Plugin) from this shared library.
+#[macro_export]
+macro_rules! export_plugin {
+    ($plugin:ty) => {
+        const _: () = {
+            unsafe extern "C" fn failure(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
+                // SAFETY: the host calls this as `Call` says.
+                unsafe { $crate::call(request, n, reply, reply_n, <$plugin as $crate::Plugin>::failure) }
+            }
+            unsafe extern "C" fn success(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
+                // SAFETY: the host calls this as `Call` says.
+                unsafe { $crate::call(request, n, reply, reply_n, <$plugin as $crate::Plugin>::success) }
+            }
+            unsafe extern "C" fn free(buffer: *mut u8, n: usize) {
+                // SAFETY: the host gives back what `failure` or `success` gave, once.
+                unsafe { $crate::release(buffer, n) }
+            }
+            static PLUGIN: $crate::PluginV1 = $crate::PluginV1 {
+                abi: $crate::ABI,
+                size: std::mem::size_of::<$crate::PluginV1>() as u32,
+                name: <$plugin as $crate::Plugin>::NAME.as_ptr(),
+                version: <$plugin as $crate::Plugin>::VERSION.as_ptr(),
+                failure,
+                success,
+                free,
+                settings: <$plugin as $crate::Plugin>::SETTINGS.as_ptr(),
+            };
+            // SAFETY: the name belongs to sysalert's plugins, and a library has one of them.
+            #[unsafe(no_mangle)]
+            extern "C" fn sysalert_plugin_v1() -> *const $crate::PluginV1 {
+                &PLUGIN
+            }
+        };
+    };
+}

@@ -1,0 +1,145 @@
+//! The JSON that crosses the border. Fields are only ever added; a reader passes over what it does not know.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The `schema` of the requests that this crate describes.
+pub const SCHEMA: u32 = 1;
+
+/// One message to send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Must come back in the reply: it proves that the plugin answered this request.
+    pub nonce: String,
+    /// What kind of message it is.
+    pub kind: Kind,
+    /// The host that it is about, as `[policy] host` or the kernel names it.
+    pub host: String,
+    /// The unit that it is about; `sysalert` for a test message.
+    pub service_name: String,
+    /// The failures of the incident, oldest first. Of more than a hundred, the first and the newest ninety-nine.
+    pub failures: Vec<Failure>,
+    /// The incident; absent for a test message.
+    pub incident: Option<Incident>,
+    /// The message, ready for people.
+    pub message: Message,
+    /// The same for every try to deliver this message by this method, and for no other message.
+    pub idempotency_key: String,
+    /// The whole send must end within this many milliseconds; the process is killed then.
+    pub deadline_ms: u64,
+    /// The method's own section of the configuration, with the secrets put in.
+    pub config: Map<String, Value>,
+}
+
+/// What kind of message it is. Everything but `Recovery` goes to the plugin's `failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Something failed.
+    Failure,
+    /// It still fails.
+    Reminder,
+    /// It is well again.
+    Recovery,
+    /// Many incidents at once.
+    Digest,
+    /// Somebody tries whether messages arrive.
+    Test,
+}
+
+impl Kind {
+    /// Its word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Failure => "failure",
+            Kind::Reminder => "reminder",
+            Kind::Recovery => "recovery",
+            Kind::Digest => "digest",
+            Kind::Test => "test",
+        }
+    }
+}
+
+/// One failure of the incident. The first three fields are systemd's words: "exit-code", "exited", "3".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `Result=` of the unit.
+    pub service_result: Option<String>,
+    /// How the main process ended: "exited", "killed" or "dumped".
+    pub exit_code: Option<String>,
+    /// Its exit status or the signal's name.
+    pub exit_status: Option<String>,
+    /// The run that failed; absent when nothing was started.
+    pub invocation_id: Option<String>,
+    /// When, as RFC 3339 in UTC.
+    pub timestamp: String,
+    /// The method that reported this failure, if one did.
+    pub alert_method: Option<String>,
+    /// The unit that started the run, if one is known.
+    pub triggered_by: Option<String>,
+}
+
+/// The incident: from a subject's first failure to its recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its number in this host's database.
+    pub id: i64,
+    /// What is in trouble: "unit:backup.service".
+    pub subject: String,
+    /// "system" or the user whose service manager it is.
+    pub manager: String,
+    /// "pending", "open", "acknowledged" or "resolved".
+    pub state: String,
+    /// "info", "warning" or "critical".
+    pub severity: String,
+    /// How many failures it has.
+    pub failures: u64,
+    /// When it began, as RFC 3339 in UTC.
+    pub first_failure: String,
+    /// When it last failed, as RFC 3339 in UTC.
+    pub last_failure: String,
+}
+
+/// The message in the forms that channels want. Nothing in it needs the other fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// One line without markup.
+    pub subject: String,
+    /// Plain text, lines ended by `\n`.
+    pub text: String,
+    /// A whole HTML document with its styles inside.
+    pub html: String,
+    /// Markdown in the common subset.
+    pub markdown: String,
+    /// The journal's lines alone; empty when there are none.
+    pub journal: String,
+}
+
+/// The plugin's reply. Nothing but `Sent` with the request's nonce counts as delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request's nonce.
+    pub nonce: String,
+    /// What became of the message.
+    pub status: Status,
+    /// A sentence for the administrator. No secrets.
+    #[serde(default)]
+    pub detail: String,
+    /// With `Retry`: not before this many seconds, if the channel said so.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
+}
+
+/// What became of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The channel took it.
+    Sent,
+    /// A later try may succeed.
+    Retry,
+    /// The channel does not take this message as things are.
+    Refused,
+}
