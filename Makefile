@@ -1,0 +1,84 @@
+# make            says what there is
+# make demo       shows sysalert at work on a throw-away systemd; sets up what it needs
+# make check      runs every test; sets up what it needs
+# make install    installs (PREFIX=/usr, DESTDIR= for packages)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr
+DESTDIR ?=
+release := $(or $(CARGO_TARGET_DIR),target)/release
+scripts := tests/system
+
+# Every folder of plugins/ is a plugin, but for the interface they share.
+plugins := $(filter-out abi,$(notdir $(patsubst %/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))))
+built := $(release)/sysalert $(plugins:%=$(release)/lib%.so)
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+libdir = $(DESTDIR)$(PREFIX)/lib
+plugindir = $(libdir)/sysalert/plugins
+includedir = $(DESTDIR)$(PREFIX)/include
+docdir = $(DESTDIR)$(PREFIX)/share/doc/sysalert
+confdir = $(DESTDIR)/etc/sysalert
+units := $(notdir $(wildcard units/system/*.*))
+units := $(filter-out %.d,$(units))
+
+.PHONY: help setup build check demo install uninstall
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: ## install what building and testing need (Debian; as root when something is missing)
+	@$(scripts)/setup
+
+build: ## build the program and its plugins
+	PATH="$$($(scripts)/toolchain):$$PATH" cargo build --release --workspace --locked
+
+# What `install` needs. Without a change since the last build no cargo runs, so that `sudo make
+# install` works where only the user who built has one. Cargo leaves a file alone that would come out
+# the same: hence the touch.
+sources := Cargo.toml Cargo.lock $(shell find src plugins units overrides -type f)
+$(built) &: $(sources)
+	$(MAKE) build
+	touch -c $(built)
+
+check: setup ## run every test
+	@$(scripts)/check
+
+demo: setup build ## a unit fails and recovers on a throw-away systemd, and the mails arrive
+	@$(scripts)/demo
+
+install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; DESTDIR= for packages, NO_BUILD=1 takes what is there
+	install -D -m 0755 $(release)/sysalert $(bindir)/sysalert
+	install -d $(plugindir)
+	for name in $(plugins); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
+	install -D -m 0644 -t $(libdir)/systemd/system $(units:%=units/system/%)
+	install -D -m 0644 -t $(libdir)/systemd/system/sysalert-.service.d units/system/sysalert-.service.d/10-sysalert.conf
+	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
+	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
+	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
+ifneq ($(PREFIX),/usr)
+	sed -i 's,^\(ExecStart=\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%))
+endif
+	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
+	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
+	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d overrides/NAME.service.d/10-sysalert.conf
+	for name in $(plugins); do if [[ -e plugins/$$name/example.toml ]]; then install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; fi; done
+	install -d -m 0750 $(confdir) $(confdir)/conf.d
+	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) $(scripts)/activate install
+
+uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/sysalert
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) $(scripts)/activate uninstall
+	rm -f $(bindir)/sysalert $(includedir)/sysalert_plugin.h
+	rm -f $(units:%=$(libdir)/systemd/system/%)
+	rm -f $(libdir)/systemd/system-preset/90-sysalert.preset $(libdir)/sysusers.d/sysalert.conf $(libdir)/tmpfiles.d/sysalert.conf
+	rm -rf $(libdir)/systemd/system/sysalert-.service.d $(libdir)/sysalert $(docdir)
+	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi
+	@echo "Kept: $(confdir) (the configuration), $(DESTDIR)/var/lib/sysalert (the record of all failures),"
+	@echo "$(DESTDIR)/var/log/sysalert, the user sysalert, and the drop-ins below /etc/systemd/system that name"
+	@echo "sysalert: as long as they are there, systemd says at each failure that it found no handler."

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""A mail server that fails in one chosen way: faulty-smtp.py MODE [PORT], by default port 2525.
+
+  451             every mail is put off ("451 try again later") after its content came
+  550             every recipient is refused for good
+  hang            takes the connection and never says a word
+  hang-data       is polite, but never answers to the content of a mail
+  cut-after-data  takes the content of a mail and drops the connection before it answers
+  accept          nothing fails; for comparison
+
+What came in stays in /var/lib/faulty-smtp/NNNN.eml, one file for each content received, so that a
+test can compare the Message-ID of two tries.
+"""
+
+import asyncio
+import os
+import pathlib
+import socket
+import sys
+
+from aiosmtpd.smtp import SMTP
+
+KEPT = pathlib.Path("/var/lib/faulty-smtp")
+
+
+class Handler:
+    def __init__(self, mode):
+        self.mode = mode
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.mode == "550":
+            return "550 5.1.1 no such user here"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        number = len(list(KEPT.glob("*.eml")))
+        # complete under its own name first: a test may look at any moment
+        partial = KEPT / "partial"
+        partial.write_bytes(envelope.original_content)
+        partial.rename(KEPT / f"{number:04}.eml")
+        if self.mode == "451":
+            return "451 4.3.0 try again later"
+        if self.mode == "hang-data":
+            await asyncio.sleep(3600)
+        if self.mode == "cut-after-data":
+            server.transport.abort()
+        return "250 OK"
+
+
+async def silence(reader, writer):
+    await reader.read()
+    writer.close()
+
+
+def ready():
+    """Tells systemd (Type=notify) that the port is open."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"READY=1", "\0" + path[1:] if path[0] == "@" else path)
+
+
+async def main():
+    mode = sys.argv[1]
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 2525
+    if mode not in ("451", "550", "hang", "hang-data", "cut-after-data", "accept"):
+        sys.exit(__doc__)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    if mode == "hang":
+        server = await asyncio.start_server(silence, ["127.0.0.1", "::1"], port)
+    else:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: SMTP(Handler(mode), hostname="faulty.example.test"), ["127.0.0.1", "::1"], port
+        )
+    ready()
+    async with server:
+        await server.serve_forever()
+
+
+asyncio.run(main())

@@ -1,0 +1,413 @@
+//! A throw-away systemd with the staged sysalert in it: boot, command, wait for a condition, look at
+//! the mails, tear down. `systemd-host` beside this file does the booting.
+//!
+//! `SYSALERT_STAGE` names the staged tree (`make install DESTDIR=...`); `make check` sets it.
+// each test file uses its own part of the harness
+#![allow(dead_code)]
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a condition may take when nothing better is known. A pass is seen within 50 ms of its
+/// truth, so that a generous limit costs nothing but patience with a failure.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// What a guest gets beside the staged sysalert.
+#[derive(Default)]
+pub struct Options {
+    mail_server: bool,
+    arguments: Vec<String>,
+}
+
+impl Options {
+    /// The staged sysalert, installed as a package would do it, and nothing else.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A real mail server as `mail-server.service` and `faulty-smtp@MODE.service`: see `mail-server`.
+    pub fn mail_server(mut self) -> Self {
+        self.mail_server = true;
+        self
+    }
+
+    /// A shell command that runs outside, before the boot, with `$ROOT` set to the guest's root.
+    pub fn prepare(self, command: &str) -> Self {
+        self.argument("--prepare", command)
+    }
+
+    /// A further tree that is laid over the guest's root before the boot.
+    pub fn tree(self, folder: &Path) -> Self {
+        self.argument("--tree", &folder.display().to_string())
+    }
+
+    /// A file that is there before the boot, with the folders above it.
+    pub fn file(self, path: &str, content: &str) -> Self {
+        // on the command line, quoted for the shell
+        let content = content.replace('\'', r"'\''");
+        self.prepare(&format!(r#"mkdir -p "$ROOT"$(dirname '{path}'); printf %s '{content}' >"$ROOT"'{path}'"#))
+    }
+
+    /// Lets the guest see this folder, read-only.
+    pub fn bind_ro(self, outside: &Path, inside: &str) -> Self {
+        self.argument("--bind-ro", &format!("{}:{inside}", outside.display()))
+    }
+
+    fn argument(mut self, name: &str, value: &str) -> Self {
+        self.arguments.extend([name.into(), value.into()]);
+        self
+    }
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// The command, for messages.
+    pub command: String,
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    /// Standard output without the white space around it; panics unless the status is 0.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert!(self.status == 0, "{self}");
+        self.stdout.trim().to_owned()
+    }
+
+    /// The same, read as JSON.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        let command = self.command.clone();
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("`{command}` printed no JSON ({error}):\n{text}"))
+    }
+
+    pub fn success(&self) -> bool {
+        self.status == 0
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ended with {}\n{}{}", self.command, self.status, self.stdout, self.stderr)
+    }
+}
+
+/// A mail as it came, decoded.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub subject: String,
+    /// All headers in their order, the server's own included.
+    pub headers: Vec<(String, String)>,
+    /// The text/plain part; empty without one.
+    pub text: String,
+    /// The text/html part.
+    pub html: Option<String>,
+    /// What Python's parser found wrong with its MIME.
+    pub defects: Vec<String>,
+}
+
+impl Mail {
+    /// The first header of this name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    fn from_json(value: &Value) -> Self {
+        let string = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
+        let headers: Vec<_> = list(&value["headers"]).iter().map(|h| (string(&h[0]), string(&h[1]))).collect();
+        let mut mail = Self {
+            subject: String::new(),
+            headers,
+            text: string(&value["text"]),
+            html: value["html"].as_str().map(str::to_owned),
+            defects: list(&value["defects"]).iter().map(string).collect(),
+        };
+        mail.subject = mail.header("Subject").unwrap_or_default().to_owned();
+        mail
+    }
+}
+
+/// A booted guest; gone when this is dropped.
+pub struct Guest {
+    name: String,
+}
+
+impl Guest {
+    /// Boots one. `name` (a-z, 0-9, '-', at most 20 characters) is for the reader of messages; several guests may
+    /// run at the same time.
+    #[track_caller]
+    pub fn boot(name: &str, options: Options) -> Self {
+        static FIRST: Once = Once::new();
+        FIRST.call_once(remove_orphans);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let guest = Self { name: format!("{name}-{count}-{}", std::process::id()) };
+
+        let prepare = |step: &str| format!(r#"{} {step} "$ROOT""#, quote(&here("prepare-guest")));
+        let mut up = host("up");
+        up.arg(&guest.name).arg("--private-network");
+        up.arg("--prepare").arg(prepare("before"));
+        up.arg("--tree").arg(stage());
+        up.arg("--prepare").arg(prepare("after"));
+        if options.mail_server {
+            up.arg("--prepare").arg(format!(r#"{} --prepare "$ROOT""#, quote(&here("mail-server"))));
+        }
+        let output = finish(up.args(&options.arguments), None);
+        assert!(
+            output.success(),
+            "no guest {name}; these tests need root, systemd-nspawn and overlayfs (\"make setup\" installs what can be installed)\n{output}"
+        );
+        guest
+    }
+
+    /// Powers the guest off in good order and boots the same disk again.
+    #[track_caller]
+    pub fn reboot(&self) {
+        finish(host("reboot").arg(&self.name), None).ok();
+    }
+
+    /// The host name, also of the machine in alerts.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a command as root.
+    pub fn run(&self, command: &[&str]) -> Output {
+        self.run_with(&[], command, None)
+    }
+
+    /// Runs a command as this user, with the environment of a login.
+    pub fn run_as(&self, user: &str, command: &[&str]) -> Output {
+        self.run_with(&["--user", user], command, None)
+    }
+
+    /// Runs a shell script as root; ends at the first command that fails.
+    pub fn sh(&self, script: &str) -> Output {
+        self.run(&["bash", "-euo", "pipefail", "-c", script])
+    }
+
+    /// `sysalert ARGUMENTS` as root.
+    pub fn sysalert(&self, arguments: &[&str]) -> Output {
+        self.run(&[&["sysalert"], arguments].concat())
+    }
+
+    /// Runs a command as root with this text as its standard input.
+    pub fn run_input(&self, command: &[&str], input: &str) -> Output {
+        self.run_with(&[], command, Some(input))
+    }
+
+    fn run_with(&self, options: &[&str], command: &[&str], input: Option<&str>) -> Output {
+        let mut run = host("run");
+        run.arg(&self.name).args(options).arg("--").args(command);
+        let mut output = finish(&mut run, input);
+        output.command = command.join(" ");
+        output
+    }
+
+    /// Writes a file of root's, mode 0644, with the folders above it.
+    #[track_caller]
+    pub fn write_file(&self, path: &str, content: &str) {
+        self.run_input(&["install", "-D", "-m", "0644", "/dev/stdin", path], content).ok();
+    }
+
+    #[track_caller]
+    pub fn read_file(&self, path: &str) -> String {
+        let output = self.run(&["cat", "--", path]);
+        assert!(output.success(), "{output}");
+        output.stdout
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        self.run(&["test", "-e", path]).success()
+    }
+
+    /// Writes `/etc/sysalert/sysalert.toml` with the owner and mode that it should have.
+    #[track_caller]
+    pub fn configure(&self, content: &str) {
+        let path = "/etc/sysalert/sysalert.toml";
+        self.run_input(&["install", "-D", "-m", "0640", "-o", "root", "-g", "sysalert", "/dev/stdin", path], content).ok();
+    }
+
+    /// Writes a unit file; `systemctl daemon-reload` included.
+    #[track_caller]
+    pub fn write_unit(&self, name: &str, content: &str) {
+        self.write_file(&format!("/etc/systemd/system/{name}"), content);
+        self.run(&["systemctl", "daemon-reload"]).ok();
+    }
+
+    /// Copies a file or tree from outside.
+    #[track_caller]
+    pub fn copy(&self, from: &Path, to: &str) {
+        finish(host("copy").arg(&self.name).arg(from).arg(to), None).ok();
+    }
+
+    /// One property of a unit, as `systemctl show` prints it.
+    #[track_caller]
+    pub fn property(&self, unit: &str, property: &str) -> String {
+        self.run(&["systemctl", "show", "--value", "-p", property, "--", unit]).ok()
+    }
+
+    /// The journal's messages that match, one a line (`journalctl -o cat MATCHES`).
+    #[track_caller]
+    pub fn journal(&self, matches: &[&str]) -> String {
+        self.run(&["journalctl", "--sync"]).ok();
+        let output = self.run(&[&["journalctl", "--no-pager", "--quiet", "-o", "cat"], matches].concat());
+        assert!(output.success() || output.stderr.is_empty(), "{output}");
+        output.stdout
+    }
+
+    /// Waits until the condition holds; with a limit of its own use `wait_at_most`.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, condition: impl FnMut() -> bool) {
+        self.wait_at_most(SOON, what, condition);
+    }
+
+    /// Looks every 50 ms whether the condition holds; panics with the guest's state when the time is over.
+    #[track_caller]
+    pub fn wait_at_most(&self, limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+        let end = Instant::now() + limit;
+        while !condition() {
+            assert!(Instant::now() < end, "waited {limit:?} in vain until {what}\n{}", self.state());
+            // the one place that sleeps: between two looks at a real condition
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// All mails that the mail server delivered, in the order in which they came.
+    #[track_caller]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.mails_in("/var/mail/inbox")
+    }
+
+    /// Every content that `faulty-smtp@MODE.service` was given, whatever it answered.
+    #[track_caller]
+    pub fn faulty_mails(&self) -> Vec<Mail> {
+        self.mails_in("/var/lib/faulty-smtp")
+    }
+
+    #[track_caller]
+    fn mails_in(&self, place: &str) -> Vec<Mail> {
+        let read = self.run_input(&["python3", "-", place], include_str!("mails.py")).json();
+        read.as_array().into_iter().flatten().map(Mail::from_json).collect()
+    }
+
+    /// Waits until at least so many mails are there, and returns all.
+    #[track_caller]
+    pub fn wait_for_mails(&self, count: usize) -> Vec<Mail> {
+        let mut mails = Vec::new();
+        self.wait_until(&format!("{count} mails are there"), || {
+            mails = self.mails();
+            mails.len() >= count
+        });
+        mails
+    }
+
+    /// What one wants to know when a test fails.
+    fn state(&self) -> String {
+        let looks = [
+            "systemctl --failed --no-legend --plain",
+            "systemctl list-jobs --no-legend",
+            "systemctl status --no-pager --lines=0 'sysalert-*' 2>&1",
+            "sysalert status 2>&1",
+            "journalctl --no-pager --quiet -o short-precise -n 80",
+        ];
+        looks.iter().map(|look| format!("--- {look}\n{}", self.run(&["timeout", "10", "bash", "-c", look]).stdout)).collect()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.journal", self.name));
+            let journal = self.run(&["journalctl", "--no-pager", "-o", "short-precise"]).stdout;
+            match std::fs::write(&path, &journal) {
+                Ok(()) => eprintln!("the whole journal of {}: {}", self.name, path.display()),
+                Err(error) => eprintln!("the journal of {} could not be kept: {error}", self.name),
+            }
+            let lines: Vec<_> = journal.lines().collect();
+            eprintln!("its end:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+        let output = finish(host("down").arg(&self.name), None);
+        if !output.success() {
+            eprintln!("{output}");
+        }
+    }
+}
+
+/// The staged tree.
+#[track_caller]
+pub fn stage() -> &'static Path {
+    static STAGE: OnceLock<PathBuf> = OnceLock::new();
+    STAGE.get_or_init(|| {
+        let stage = std::env::var_os("SYSALERT_STAGE").map(PathBuf::from);
+        let stage = stage
+            .expect("SYSALERT_STAGE must name a staged tree: make install DESTDIR=$PWD/.stage; \"make check\" does all of it");
+        assert!(stage.join("usr/bin/sysalert").exists(), "there is no usr/bin/sysalert in SYSALERT_STAGE={}", stage.display());
+        stage
+    })
+}
+
+/// Guests of test processes that were killed: their names end in a process ID that no longer runs.
+fn remove_orphans() {
+    for name in finish(&mut host("list"), None).stdout.lines() {
+        let owner = name.rsplit('-').next().and_then(|pid| pid.parse::<u32>().ok());
+        if name.matches('-').count() >= 2 && owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            finish(host("down").arg(name), None);
+        }
+    }
+}
+
+fn here(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system").join(name)
+}
+
+fn host(verb: &str) -> Command {
+    let mut command = Command::new(here("systemd-host"));
+    command.arg(verb);
+    command
+}
+
+fn quote(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+fn finish(command: &mut Command, input: Option<&str>) -> Output {
+    let name =
+        [command.get_program()].into_iter().chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("`{name}` did not start: {error}"));
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+        // a command that does not read its input says so by its status
+        let _ = pipe.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().unwrap_or_else(|error| panic!("`{name}`: {error}"));
+    Output {
+        command: name,
+        status: code(output.status),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// As a shell has it: 128 and the signal's number for a command that was killed.
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}

@@ -1,0 +1,9 @@
+//! Tests on a booted systemd, with real servers: `make check` runs them, last.
+
+// a test says what it expects in the shortest way, and asks the clock and the environment itself
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::disallowed_methods)]
+// the harness's items are for all modules of this program; nobody links to it
+#![allow(unreachable_pub)]
+
+mod guest;
+mod smoke;
