@@ -1,0 +1,97 @@
+//! `sysalert config check|show`: the configuration, validated and with the origin of each setting.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::output::{self, Format, Output};
+use crate::config::secret_place;
+use crate::dispatch;
+use crate::error::{Error, Result};
+use crate::host::identity;
+use crate::settings::Settings;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Validate it; the exit status is 78 when something is wrong
+    Check,
+    /// Show every effective setting with file and line
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Config {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        match self {
+            Config::Check => check(context),
+            Config::Show(show) => show.run(context),
+        }
+    }
+}
+
+fn check(context: &Context) -> Result<u8> {
+    let settings = context.settings()?;
+    // plugins are foreign code: not as root, where that can be had
+    identity::become_owner(&context.site)?;
+    let complaints = dispatch::check(&context.site, &settings);
+    if !complaints.is_empty() {
+        return Err(Error::config(complaints.join("\n")));
+    }
+    let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
+    output::print(&format!("The configuration is valid. Methods: {}.\n", methods.join(", ")))?;
+    Ok(0)
+}
+
+impl Show {
+    fn run(&self, context: &Context) -> Result<u8> {
+        let settings: Settings = context.settings()?;
+        let secrets = dispatch::secret_keys(&context.site, &settings);
+        let rows = settings.effective().into_iter().map(|(section, key, value, origin)| {
+            let is_secret = secrets.contains(&(section.clone(), key.clone()));
+            (section, key, shown(value, is_secret), origin)
+        });
+        if self.output.output == Format::Json {
+            let rows = rows.map(|(section, key, value, origin)| {
+                let origin = origin.map(|origin| json!({ "file": origin.file.to_string_lossy(), "line": origin.line }));
+                json!({ "section": section, "key": key, "value": value, "origin": origin })
+            });
+            output::json(&rows.collect())?;
+            return Ok(0);
+        }
+        let mut text = String::new();
+        let mut current = String::new();
+        for (section, key, value, origin) in rows {
+            if section != current {
+                let gap = if current.is_empty() { "" } else { "\n" };
+                text += &format!("{gap}[{section}]\n");
+                current = section;
+            }
+            let setting = format!("{key} = {}", toml_of(&value));
+            text += &format!("{setting:<40} # {}\n", origin.map_or_else(|| "default".to_owned(), |origin| origin.to_string()));
+        }
+        output::print(&text)?;
+        Ok(0)
+    }
+}
+
+/// A value as it may be shown: where a secret is kept, but not the secret.
+fn shown(value: Value, is_secret: bool) -> Value {
+    if is_secret && secret_place(&value).is_none() { Value::String("(not shown)".to_owned()) } else { value }
+}
+
+fn toml_of(value: &Value) -> String {
+    match value {
+        Value::Object(table) => {
+            let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {}", toml_of(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(toml_of).collect::<Vec<_>>().join(", ")),
+        // TOML's basic strings escape as JSON does
+        other => other.to_string(),
+    }
+}

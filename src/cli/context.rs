@@ -1,0 +1,76 @@
+//! What the verbs share: where everything is, the settings, and the order in which root gives up its rights.
+
+use std::cell::OnceCell;
+
+use crate::config::Files;
+use crate::error::{Error, Result};
+use crate::event::{Manager, Subject, UnitName};
+use crate::host::{Options, Site, files, identity};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What the verbs share.
+pub(super) struct Context {
+    pub(super) site: Site,
+    files: OnceCell<Result<Files>>,
+}
+
+impl Context {
+    pub(super) fn new(options: &Options) -> Result<Context> {
+        Ok(Context { site: Site::find(options)?, files: OnceCell::new() })
+    }
+
+    /// The valid settings.
+    pub(super) fn settings(&self) -> Result<Settings> {
+        let files = self.files.get_or_init(|| files::configuration(&self.site.config));
+        Settings::read(files.as_ref().map_err(Clone::clone)?)
+    }
+
+    /// Before anything in the state folder is touched: root becomes its owner.
+    pub(super) fn enter(&self) -> Result<()> {
+        self.read_as_root();
+        identity::become_owner(&self.site)
+    }
+
+    /// The same, and the folder is there afterwards.
+    pub(super) fn enter_or_make(&self) -> Result<()> {
+        self.read_as_root();
+        identity::make_state_folder(&self.site)
+    }
+
+    /// The database, to read; `None` where nothing was recorded yet.
+    pub(super) fn read(&self) -> Result<Option<Store>> {
+        self.enter()?;
+        Store::read(&self.site.state)
+    }
+
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`.
+    pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
+        let (manager, unit) = match typed.split_once('/') {
+            Some((user, unit)) if is_user(user) => (Manager::User(user.to_owned()), unit),
+            _ => (self.site.manager.clone(), typed),
+        };
+        Ok(Subject::unit(&manager, &UnitName::typed(unit)?))
+    }
+
+    /// What root may read and the owner may not: a file that --config names. Handlers are not root, and read it after
+    /// their first commit.
+    fn read_as_root(&self) {
+        if nix::unistd::geteuid().is_root() {
+            let _ = self.files.get_or_init(|| files::configuration(&self.site.config));
+        }
+    }
+}
+
+fn is_user(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// The error for a unit that was never recorded, with the nearest one that was.
+pub(super) fn never_recorded(subject: &Subject, known: &[Subject]) -> Error {
+    let error = Error::failure(format!("nothing was ever recorded for {}", subject.name()));
+    match crate::config::nearest(subject.name(), known.iter().map(Subject::name)) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint("`sysalert db list --all` shows what was recorded"),
+    }
+}

@@ -1,0 +1,24 @@
+//! `sysalert dispatch`: decides what is undecided, delivers what is due.
+
+use std::time::Duration;
+
+use super::context::Context;
+use crate::error::Result;
+use crate::host::{clock, log, wake};
+use crate::store::{Older, Store};
+use crate::{dispatch, pipeline};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn run(context: &Context) -> Result<u8> {
+    context.enter_or_make()?;
+    // before the outbox is read: what comes from now on raises the flag again
+    wake::lower(&context.site)?;
+    let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
+    let settings = context.settings()?;
+    pipeline::settle(&context.site, &mut store, &|| context.settings())?;
+    let tally = dispatch::deliver(&context.site, &mut store, &settings, &clock::system, &dispatch::plugin::send)?;
+    store.checkpoint(clock::system())?;
+    log::info(None, &format!("{} sent, {} wait for the next try", tally.sent, tally.waiting));
+    Ok(0)
+}

@@ -1,0 +1,83 @@
+//! `sysalert explain UNIT`: why its last event spoke or kept silent.
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::{Context, never_recorded};
+use super::output::{self, Format, Output};
+use crate::error::Result;
+use crate::event::{Outcome, local_time, utc_time};
+use crate::store;
+
+/// Why the last event spoke or kept silent.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The unit
+    unit: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Explain {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        let subject = context.subject(&self.unit)?;
+        let Some(store) = context.read()? else { return Err(never_recorded(&subject, &[])) };
+        let Some(last) = store.with(|db| store::last_of(db, Some(&subject), None))? else {
+            return Err(never_recorded(&subject, &store.with(store::subjects)?));
+        };
+        let deliveries = store.with(|db| store::deliveries_of(db, last.id))?;
+        let waiting = store.with(store::waiting)?;
+        let waiting: Vec<_> = waiting.iter().filter(|waiting| Some(waiting.alert) == last.alert).collect();
+        let row = store.with(|db| store::list(db, true))?.into_iter().find(|row| Some(row.incident.id) == last.incident);
+        let decision = last.reason.as_ref().map(ToString::to_string);
+
+        if self.output.output == Format::Json {
+            let deliveries: Vec<_> = deliveries
+                .iter()
+                .map(|one| json!({ "method": one.method, "status": one.status, "detail": one.detail, "at": utc_time(one.at) }))
+                .collect();
+            output::json(&json!({
+                "subject": subject.as_str(),
+                "outcome": last.event.outcome.as_str(),
+                "at": utc_time(last.event.at),
+                "what": last.event.problem.to_string(),
+                "invocation_id": last.event.invocation_id,
+                "decision": decision,
+                "reason": last.reason,
+                "incident": row.as_ref().map(super::db::json_of),
+                "deliveries": deliveries,
+                "waiting": waiting.iter().map(|waiting| &waiting.method).collect::<Vec<_>>(),
+            }))?;
+            return Ok(0);
+        }
+        let how = if last.event.outcome == Outcome::Failed { format!(": {}", last.event.problem) } else { String::new() };
+        let mut text = format!("{}  {}{how}\n", subject.name(), last.event.outcome.as_str());
+        let mut say = |label: &str, value: &str| text += &format!("{label:>10}  {value}\n");
+        say("when", &local_time(last.event.at));
+        if let Some(id) = &last.event.invocation_id {
+            say("run", id);
+        }
+        say(
+            "decision",
+            decision.as_deref().unwrap_or("none yet: `sysalert config check` tells whether the configuration is the reason"),
+        );
+        if let Some(row) = &row {
+            let incident = &row.incident;
+            let failures =
+                if incident.failures == 1 { "1 failure".to_owned() } else { format!("{} failures", incident.failures) };
+            let alerts = if row.alerts == 1 { "1 alert sent".to_owned() } else { format!("{} alerts sent", row.alerts) };
+            let state = if row.cleared { "cleared" } else { incident.state.as_str() };
+            say("incident", &format!("{state}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+        }
+        for one in &deliveries {
+            say(&one.method, &format!("{} {}: {}", one.status, local_time(one.at), one.detail));
+        }
+        for waiting in waiting {
+            let tries =
+                if waiting.attempts == 0 { "not tried yet".to_owned() } else { format!("next try {}", local_time(waiting.due)) };
+            say(&waiting.method, &format!("waiting, {tries}"));
+        }
+        output::print(&text)?;
+        Ok(0)
+    }
+}

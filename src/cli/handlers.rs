@@ -1,0 +1,40 @@
+//! `sysalert failure -- UNIT` and `sysalert success -- UNIT`: what systemd starts.
+
+use clap::Args;
+
+use super::context::Context;
+use crate::error::Result;
+use crate::event::{Outcome, UnitName};
+use crate::host::{clock, env, names};
+use crate::trigger::handler;
+use crate::{host::log, pipeline};
+
+/// The unit that systemd starts the handler for.
+#[derive(Debug, Args)]
+pub(super) struct Handler {
+    /// The unit's full name (%i in the handler's unit)
+    unit: String,
+}
+
+impl Handler {
+    pub(super) fn run(&self, context: &Context, outcome: Outcome) -> Result<u8> {
+        let unit = UnitName::typed(&self.unit)?;
+        let site = &context.site;
+        let event = handler::event(&site.manager, &unit, outcome, &env::var, &names::boot(), clock::system());
+        if outcome == Outcome::Succeeded {
+            if !handler::is_true_success(&event) {
+                log::info(
+                    Some(event.subject.as_str()),
+                    &format!("{unit}: systemd reports a success without an exit code; that is no recovery"),
+                );
+                return Ok(0);
+            }
+            // a success makes no folder: without one nothing can have been wrong
+            context.enter()?;
+        } else {
+            context.enter_or_make()?;
+        }
+        pipeline::take_in(site, &event, &|| context.settings())?;
+        Ok(0)
+    }
+}

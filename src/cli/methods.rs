@@ -1,0 +1,69 @@
+//! `sysalert methods`: the configured methods, their plugins and their health.
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::output::{self, Format, Output};
+use crate::dispatch::plugin;
+use crate::error::Result;
+use crate::event::{local_time, utc_time};
+use crate::host::library;
+use crate::store;
+
+/// The configured methods.
+#[derive(Debug, Args)]
+pub(super) struct Methods {
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Methods {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        let settings = context.settings()?;
+        let store = context.read()?;
+        let waiting = store.as_ref().map_or_else(|| Ok(Vec::new()), |store| store.with(store::waiting))?;
+        let mut rows = Vec::new();
+        let mut objects = Vec::new();
+        for method in settings.methods.values() {
+            let found = library::find(&method.plugin, &context.site.plugins);
+            let described = found.clone().and_then(|path| plugin::describe(&path));
+            let health = store.as_ref().map_or(Ok(None), |store| store.with(|db| store::health(db, &method.name)))?;
+            let waits = waiting.iter().filter(|waiting| waiting.method == method.name).count();
+            let (status, detail, at) = health.map_or((None, None, None), |(status, detail, at)| (Some(status), Some(detail), at));
+            rows.push(vec![
+                method.name.clone(),
+                described.as_ref().map_or_else(|_| method.plugin.clone(), |plugin| format!("{} {}", plugin.name, plugin.version)),
+                match (&described, &status, at) {
+                    (Err(why), _, _) => why.clone(),
+                    (Ok(_), Some(status), Some(at)) => {
+                        format!(
+                            "{} {}: {}",
+                            if status == "sent" { "sent" } else { "failed" },
+                            local_time(at),
+                            detail.as_deref().unwrap_or_default()
+                        )
+                    }
+                    (Ok(_), _, _) => "not used yet".to_owned(),
+                },
+                waits.to_string(),
+            ]);
+            objects.push(json!({
+                "method": method.name,
+                "plugin": method.plugin,
+                "file": found.ok().map(|path| path.to_string_lossy().into_owned()),
+                "version": described.as_ref().ok().map(|plugin| &plugin.version),
+                "problem": described.as_ref().err(),
+                "last_status": status,
+                "last_detail": detail,
+                "last_try": at.map(utc_time),
+                "waiting": waits,
+            }));
+        }
+        match self.output.output {
+            Format::Json => output::json(&objects.into())?,
+            Format::Table => output::print(&output::table(&["METHOD", "PLUGIN", "LAST TRY", "WAITING"], rows))?,
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,116 @@
+//! The command line: one file a verb.
+
+mod config;
+mod context;
+mod db;
+mod dispatch;
+mod explain;
+mod handlers;
+mod methods;
+mod output;
+mod plugin_host;
+mod status;
+mod test;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Kind, Result};
+use crate::host::{Options, log};
+use context::Context;
+
+/// Tells you, once and rightly, when a systemd unit fails, and again when it recovers.
+#[derive(Debug, Parser)]
+#[command(name = "sysalert", version = VERSION, propagate_version = false, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const VERSION: &str = match option_env!("SYSALERT_BUILD") {
+    Some(build) => build,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
+/// What every verb takes, before or after it.
+#[derive(Debug, Args)]
+struct Global {
+    /// Read this configuration alone (/dev/null: none)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep the state in this folder
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Look for plugins in this folder
+    #[arg(long, global = true, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// Work for the units of your own service manager
+    #[arg(long, global = true)]
+    user: bool,
+    /// Say what is done
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Record the failure of a unit (for OnFailure=)
+    Failure(handlers::Handler),
+    /// Record the success of a unit (for OnSuccess=)
+    Success(handlers::Handler),
+    /// Deliver what waits
+    Dispatch,
+    /// Show what is wrong now, and what waits to be sent
+    Status(status::Status),
+    /// Show or forget incidents
+    #[command(subcommand)]
+    Db(db::Db),
+    /// Say why the last event of a unit spoke or kept silent
+    Explain(explain::Explain),
+    /// Validate or show the configuration
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Send a test alert by every method, or by one
+    Test(test::Test),
+    /// Show the configured methods, their plugins and their health
+    Methods(methods::Methods),
+    #[command(hide = true, name = crate::dispatch::plugin::VERB)]
+    PluginHost(plugin_host::PluginHost),
+}
+
+/// Runs the command that the arguments ask for, and tells the exit status.
+///
+/// # Errors
+/// Whatever stops it; the kind is the exit status.
+pub fn run() -> Result<u8> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(shown) => {
+            // help and version come this way, too
+            let status = if shown.use_stderr() { Kind::Usage.exit_status() } else { 0 };
+            shown.print().map_err(|error| Error::failure(format!("cannot print: {error}")))?;
+            return Ok(status);
+        }
+    };
+    if let Verb::PluginHost(verb) = cli.verb {
+        return verb.run();
+    }
+    log::init(cli.global.verbose);
+    let Global { config, state_dir, plugin_dir, user, .. } = cli.global;
+    let context = Context::new(&Options { config, state_dir, plugin_dir, user })?;
+    match cli.verb {
+        Verb::Failure(verb) => verb.run(&context, crate::event::Outcome::Failed),
+        Verb::Success(verb) => verb.run(&context, crate::event::Outcome::Succeeded),
+        Verb::Dispatch => dispatch::run(&context),
+        Verb::Status(verb) => verb.run(&context),
+        Verb::Db(verb) => verb.run(&context),
+        Verb::Explain(verb) => verb.run(&context),
+        Verb::Config(verb) => verb.run(&context),
+        Verb::Test(verb) => verb.run(&context),
+        Verb::Methods(verb) => verb.run(&context),
+        Verb::PluginHost(verb) => verb.run(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Tables for people, JSON for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::host::env;
+
+/// `-o table|json`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// The option of every verb that lists.
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// What to print
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub(super) output: Format,
+}
+
+/// Prints text as it is. A reader that has gone away is no error.
+pub(super) fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::failure(format!("cannot print: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Prints JSON and nothing else.
+pub(super) fn json(value: &Value) -> Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+/// A table without lines; on a terminal it fits the width, elsewhere each row is one line.
+pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table.add_rows(rows);
+    let last = header.len().saturating_sub(1);
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if number == last { 0 } else { 2 }));
+    }
+    if let Some(width) = width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    let text = table.to_string();
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The terminal's width; `None` where standard output is none.
+fn width() -> Option<u16> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    env::var("COLUMNS").and_then(|text| text.parse().ok()).or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0))
+}
+
+/// Asks a question that is answered by yes or no.
+pub(super) fn confirmed(question: &str) -> Result<bool> {
+    print(&format!("{question} [y/N] "))?;
+    io::stdout().flush().map_err(|error| Error::failure(format!("cannot print: {error}")))?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(|error| Error::failure(format!("cannot read the answer: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

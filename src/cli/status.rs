@@ -1,0 +1,73 @@
+//! `sysalert status`: what is wrong now, what waits to be sent.
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::db;
+use super::output::{self, Format, Output};
+use crate::error::Result;
+use crate::event::{local_time, utc_time};
+use crate::store::{self, Waiting};
+
+/// What is wrong now.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Status {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        let (incidents, waiting, undecided) = match context.read()? {
+            Some(store) => store.with(|db| Ok((store::list(db, false)?, store::waiting(db)?, store::undecided(db)?.len())))?,
+            None => Default::default(),
+        };
+        if self.output.output == Format::Json {
+            let incidents: Vec<_> = incidents.iter().map(db::json_of).collect();
+            let waiting: Vec<_> = waiting.iter().map(json_of).collect();
+            output::json(&json!({ "incidents": incidents, "outbox": waiting, "undecided": undecided }))?;
+            return Ok(0);
+        }
+        let mut text = if incidents.is_empty() { "Nothing is wrong.\n".to_owned() } else { db::table_of(&incidents) };
+        if !waiting.is_empty() {
+            let rows = waiting.iter().map(|waiting| {
+                vec![
+                    waiting
+                        .subject
+                        .as_deref()
+                        .map_or("-", |subject| subject.split_once(':').map_or(subject, |(_, name)| name))
+                        .to_owned(),
+                    waiting.kind.as_str().to_owned(),
+                    waiting.method.clone(),
+                    local_time(waiting.at),
+                    waiting.attempts.to_string(),
+                    if waiting.attempts == 0 { "soon".to_owned() } else { local_time(waiting.due) },
+                    waiting.detail.clone().unwrap_or_else(|| "-".to_owned()),
+                ]
+            });
+            text += "\nNot yet delivered:\n";
+            text += &output::table(&["UNIT", "ALERT", "METHOD", "SINCE", "TRIES", "NEXT TRY", "THE LAST TRY MET"], rows);
+        }
+        if undecided > 0 {
+            text += &format!(
+                "\n{undecided} recorded events are not decided yet; `sysalert config check` tells whether the configuration is the reason.\n"
+            );
+        }
+        output::print(&text)?;
+        Ok(0)
+    }
+}
+
+fn json_of(waiting: &Waiting) -> serde_json::Value {
+    json!({
+        "id": waiting.id,
+        "alert": waiting.kind.as_str(),
+        "subject": waiting.subject,
+        "method": waiting.method,
+        "since": utc_time(waiting.at),
+        "tries": waiting.attempts,
+        "next_try": utc_time(waiting.due),
+        "detail": waiting.detail,
+    })
+}

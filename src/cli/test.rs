@@ -1,0 +1,88 @@
+//! `sysalert test [METHOD]`: queues a test alert, wakes dispatch and waits for its delivery.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::context::Context;
+use super::output;
+use crate::config::nearest;
+use crate::error::{Error, Result};
+use crate::host::{clock, names, wake};
+use crate::settings::Settings;
+use crate::store::{self, Older, Store};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A test alert.
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// The method; without it, every configured one
+    method: Option<String>,
+    /// How long to wait for the delivery
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+impl Test {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        let settings = context.settings()?;
+        let methods = self.methods(&settings)?;
+        context.enter_or_make()?;
+        let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
+        let alert = store.write(|db| store::queue_test(db, &names::nonce(), clock::system(), &methods))?;
+        wake::raise(&context.site)?;
+
+        let started = clock::started();
+        let mut open = methods;
+        let mut failed = false;
+        while !open.is_empty() && started.elapsed() < self.timeout {
+            let mut still_open = Vec::new();
+            for method in open {
+                match store.with(|db| store::tests_done(db, alert, &method))? {
+                    Some((status, detail)) => {
+                        let word = if status == "sent" { "sent" } else { "not sent" };
+                        output::print(&format!("{method}: {word}: {detail}\n"))?;
+                        failed |= status != "sent";
+                    }
+                    None => still_open.push(method),
+                }
+            }
+            open = still_open;
+            if !open.is_empty() {
+                clock::wait(LOOK);
+            }
+        }
+        if !open.is_empty() {
+            let error = Error::failure(format!(
+                "{} did not report within {} s; the test alert still waits",
+                open.join(", "),
+                self.timeout.as_secs()
+            ));
+            return Err(error.hint("is dispatch awake? systemctl status sysalert-dispatch.path sysalert-dispatch.service"));
+        }
+        if failed {
+            return Err(Error::failure("a method could not send; the test alert stays queued and is tried again")
+                .hint("mend what the line above says; `sysalert status` shows the next try"));
+        }
+        Ok(0)
+    }
+
+    fn methods(&self, settings: &Settings) -> Result<Vec<String>> {
+        match &self.method {
+            None => Ok(settings.methods.keys().cloned().collect()),
+            Some(name) if settings.method(name).is_some() => Ok(vec![name.clone()]),
+            Some(name) => {
+                let error = Error::usage(format!("there is no method {}", name.escape_debug()));
+                Err(match nearest(name, settings.methods.keys().map(String::as_str)) {
+                    Some(near) => error.hint(format!("did you mean {near}?")),
+                    None => error.hint(format!(
+                        "the configured methods: {}",
+                        settings.methods.keys().cloned().collect::<Vec<_>>().join(", ")
+                    )),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The files, merged: a later file's key wins over an earlier one's. Each key remembers where it stands.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::key::Key;
+use super::nearest::nearest;
+use super::section::{Section, find};
+
+/// Which files to read, in order, each as its path and its text.
+pub type Files = Vec<(PathBuf, String)>;
+
+/// Where a key stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: Arc<Path>,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// A key as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// All sections as written, by `policy` or `method.mail`. A section without keys is here, too.
+#[derive(Debug, Default)]
+pub struct Document {
+    sections: BTreeMap<(String, Option<String>), Vec<Setting>>,
+    headers: BTreeMap<(String, Option<String>), Origin>,
+}
+
+impl Document {
+    /// Reads and merges the files. Nothing but keys of the catalogue with values that fit comes through.
+    ///
+    /// # Errors
+    /// Every complaint there is, each with file and line.
+    pub fn read(files: &Files, catalogue: &[Section]) -> Result<Document, Vec<String>> {
+        let mut document = Document::default();
+        let mut complaints = Vec::new();
+        for (path, text) in files {
+            let mut file = File { path: Arc::from(path.as_path()), text, complaints: &mut complaints };
+            file.read(catalogue, &mut document);
+        }
+        if complaints.is_empty() { Ok(document) } else { Err(complaints) }
+    }
+
+    /// The settings of one section; empty when it is not written.
+    pub fn section(&self, name: &str, own_name: Option<&str>) -> &[Setting] {
+        self.sections.get(&(name.to_owned(), own_name.map(str::to_owned))).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the `[section.NAME]`s, and where each first stands.
+    pub fn names<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (&'a str, &'a Origin)> {
+        self.headers.iter().filter_map(move |((name, own), origin)| Some((own.as_deref().filter(|_| name == section)?, origin)))
+    }
+
+    fn put(&mut self, section: &str, own_name: Option<&str>, origin: &Origin) -> &mut Vec<Setting> {
+        let key = (section.to_owned(), own_name.map(str::to_owned));
+        self.headers.entry(key.clone()).or_insert_with(|| origin.clone());
+        self.sections.entry(key).or_default()
+    }
+}
+
+/// One file while it is read.
+struct File<'a> {
+    path: Arc<Path>,
+    text: &'a str,
+    complaints: &'a mut Vec<String>,
+}
+
+impl File<'_> {
+    fn read(&mut self, catalogue: &[Section], document: &mut Document) {
+        let table = match DeTable::parse(self.text) {
+            Ok(table) => table,
+            Err(error) => {
+                let origin = self.origin(error.span().map_or(0, |span| span.start));
+                self.complaints.push(format!("{origin}: {}", error.message().replace('\n', ", ")));
+                return;
+            }
+        };
+        for (name, value) in table.get_ref() {
+            let Some(section) = catalogue.iter().find(|section| section.name == name.get_ref().as_ref()) else {
+                let what = if matches!(value.get_ref(), DeValue::Table(_)) {
+                    "unknown section"
+                } else {
+                    "unknown key outside of a section"
+                };
+                self.unknown(what, name, catalogue.iter().map(|section| section.name));
+                continue;
+            };
+            let Some(inner) = self.table(name, value) else { continue };
+            if !section.named {
+                self.section(section, None, name, inner, document);
+                continue;
+            }
+            for (own, value) in inner {
+                if let Some(inner) = self.table(own, value) {
+                    self.section(section, Some(own.get_ref()), own, inner, document);
+                }
+            }
+        }
+    }
+
+    fn section(
+        &mut self,
+        section: &Section,
+        own: Option<&str>,
+        header: &Spanned<impl Sized>,
+        table: &DeTable<'_>,
+        document: &mut Document,
+    ) {
+        let origin = self.origin(header.span().start);
+        document.put(section.name, own, &origin);
+        for (name, value) in table {
+            let key = find(section.keys, name.get_ref());
+            if key.is_none() && !section.open {
+                let place = own.map_or_else(
+                    || format!("unknown key in [{}]", section.name),
+                    |own| format!("unknown key in [{}.{own:?}]", section.name),
+                );
+                self.unknown(&place, name, section.keys.iter().flat_map(|list| list.iter()).map(|key| key.name.as_ref()));
+                continue;
+            }
+            let setting =
+                Setting { key: name.get_ref().to_string(), value: json(value.get_ref()), origin: self.origin(name.span().start) };
+            if let Some(complaint) = key.and_then(|key: &Key| key.kind.complaint(&setting.value)) {
+                self.complaints.push(format!("{}: `{}` {complaint}", setting.origin, setting.key));
+                continue;
+            }
+            let settings = document.put(section.name, own, &origin);
+            settings.retain(|earlier| earlier.key != setting.key);
+            settings.push(setting);
+        }
+    }
+
+    fn table<'t>(
+        &mut self,
+        name: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &'t Spanned<DeValue<'_>>,
+    ) -> Option<&'t DeTable<'t>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(table),
+            _ => {
+                let origin = self.origin(name.span().start);
+                self.complaints.push(format!("{origin}: `{}` must be a section of its own", name.get_ref()));
+                None
+            }
+        }
+    }
+
+    fn unknown<'n>(&mut self, what: &str, name: &Spanned<std::borrow::Cow<'_, str>>, known: impl Iterator<Item = &'n str>) {
+        let origin = self.origin(name.span().start);
+        let meant = nearest(name.get_ref(), known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        self.complaints.push(format!("{origin}: {what}: `{}`{meant}", name.get_ref().escape_debug()));
+    }
+
+    fn origin(&self, offset: usize) -> Origin {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        Origin { file: Arc::clone(&self.path), line: before.matches('\n').count() + 1 }
+    }
+}
+
+fn json(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from),
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(truth) => Value::Bool(*truth),
+        DeValue::Datetime(time) => Value::String(time.to_string()),
+        DeValue::Array(list) => list.iter().map(|one| json(one.get_ref())).collect(),
+        DeValue::Table(table) => Value::Object(
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect::<Map<_, _>>(),
+        ),
+    }
+}

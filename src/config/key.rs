@@ -1,0 +1,143 @@
+//! A key: its name, what its value may be, its default, and what it is for.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// One key of a section. The default is TOML text; empty means that the key may be absent.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// As written in the file.
+    pub name: Cow<'static, str>,
+    /// What its value may be.
+    pub kind: Kind,
+    /// The value where none is written, as TOML.
+    pub default: Cow<'static, str>,
+    /// What it is for, in a line.
+    pub about: Cow<'static, str>,
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number within these bounds.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+    },
+    /// "30s", "5m", "2h", "1d".
+    Duration,
+    /// Any text but the empty one.
+    Text,
+    /// One of these words.
+    Choice(Cow<'static, [Cow<'static, str>]>),
+    /// A list of texts.
+    List,
+    /// A text, or a table that says where it is kept.
+    Secret,
+}
+
+/// The words that say where a secret is kept.
+pub(crate) const SECRET_PLACES: [&str; 3] = ["credential", "file", "env"];
+
+impl Key {
+    /// A key whose parts are all constants.
+    pub const fn new(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
+        Key { name: Cow::Borrowed(name), kind, default: Cow::Borrowed(default), about: Cow::Borrowed(about) }
+    }
+
+    /// The default's value; `Null` where the key may be absent.
+    pub fn default_value(&self) -> Value {
+        if self.default.is_empty() {
+            return Value::Null;
+        }
+        let parsed = toml::from_str::<toml::Table>(&format!("x = {}", self.default)).ok().and_then(|mut table| table.remove("x"));
+        parsed.and_then(|value| serde_json::to_value(value).ok()).unwrap_or(Value::Null)
+    }
+}
+
+impl Kind {
+    /// What is wrong with this value, as the end of "`key` ...".
+    pub fn complaint(&self, value: &Value) -> Option<String> {
+        let fits = match self {
+            Kind::Boolean => value.is_boolean(),
+            Kind::Integer { min, max } => value.as_i64().is_some_and(|number| (*min..=*max).contains(&number)),
+            Kind::Duration => value.as_str().is_some_and(|text| duration(text).is_some()),
+            Kind::Text => value.as_str().is_some_and(|text| !text.trim().is_empty()),
+            Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
+            Kind::List => {
+                value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(|text| !text.is_empty())))
+            }
+            Kind::Secret => match value {
+                Value::String(text) => !text.is_empty(),
+                Value::Object(_) => place(value).is_some(),
+                _ => false,
+            },
+        };
+        (!fits).then(|| format!("must be {}", self.wanted()))
+    }
+
+    fn wanted(&self) -> String {
+        match self {
+            Kind::Boolean => "true or false".into(),
+            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Duration => "a time such as \"30s\", \"5m\" or \"2h\", in quotes".into(),
+            Kind::Text => "a text in quotes, not an empty one".into(),
+            Kind::Choice(words) => {
+                format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
+            }
+            Kind::List => "a list of texts such as [\"one\", \"two\"]".into(),
+            Kind::Secret => {
+                "a text, or where it is kept: .credential = \"NAME\", .file = \"/PATH\" or .env = \"VARIABLE\"".into()
+            }
+        }
+    }
+}
+
+/// A time such as "5m"; at most ten years, so that no sum of two overflows.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok().filter(|time| *time <= Duration::from_secs(10 * 366 * 24 * 3600))
+}
+
+/// Where a secret is kept: the word of [`SECRET_PLACES`] and its text.
+pub(crate) fn place(value: &Value) -> Option<(&str, &str)> {
+    let table = value.as_object().filter(|table| table.len() == 1)?;
+    let (word, text) = table.iter().next()?;
+    let text = text.as_str().filter(|text| !text.is_empty())?;
+    SECRET_PLACES.contains(&word.as_str()).then_some((word.as_str(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_that_fit_and_values_that_do_not() {
+        let choice = Kind::Choice(Cow::Borrowed(&[Cow::Borrowed("none"), Cow::Borrowed("starttls")]));
+        let rows = [
+            (Kind::Boolean, json!(true), json!("true")),
+            (Kind::Integer { min: 0, max: 9 }, json!(9), json!(10)),
+            (Kind::Integer { min: 0, max: 9 }, json!(0), json!(1.5)),
+            (Kind::Duration, json!("5m"), json!("5 parsecs")),
+            (Kind::Duration, json!("10min"), json!(5)),
+            (Kind::Duration, json!("0s"), json!("100years")),
+            (Kind::Text, json!("x"), json!(" ")),
+            (choice, json!("none"), json!("tls")),
+            (Kind::List, json!([]), json!("x")),
+            (Kind::List, json!(["x"]), json!(["x", 1])),
+            (Kind::Secret, json!("x"), json!("")),
+            (Kind::Secret, json!({"file": "/x"}), json!({"fiel": "/x"})),
+            (Kind::Secret, json!({"env": "X"}), json!({"env": "X", "file": "/x"})),
+        ];
+        for (kind, good, bad) in rows {
+            assert_eq!(kind.complaint(&good), None, "{kind:?} {good}");
+            assert!(kind.complaint(&bad).is_some_and(|text| text.starts_with("must be ")), "{kind:?} {bad}");
+        }
+    }
+}

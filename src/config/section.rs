@@ -1,0 +1,73 @@
+//! A section of the catalogue, and the values of one as the program reads them.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::document::Setting;
+use super::key::{self, Key};
+
+/// What a section is called and which keys it has.
+#[derive(Debug)]
+pub struct Section {
+    /// `policy` in `[policy]`, `method` in `[method.NAME]`.
+    pub name: &'static str,
+    /// True for `[method.NAME]`: as many as wanted, each with a name of its own.
+    pub named: bool,
+    /// Its keys, one list for each module that has some.
+    pub keys: &'static [&'static [Key]],
+    /// True when a plugin has keys here, too.
+    pub open: bool,
+}
+
+/// Valid settings, the most specific first, with the defaults behind them.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// The catalogue's keys of this section, as in [`Section`].
+    pub keys: &'static [&'static [Key]],
+    /// As written: most specific first.
+    pub written: &'a [&'a [Setting]],
+}
+
+/// The key of this name.
+pub(crate) fn find(keys: &'static [&'static [Key]], name: &str) -> Option<&'static Key> {
+    keys.iter().flat_map(|list| list.iter()).find(|key| key.name == name)
+}
+
+impl Values<'_> {
+    /// The value of this key; `Null` when it is absent and has no default.
+    pub fn value(&self, name: &str) -> Value {
+        let written = self.written.iter().flat_map(|settings| settings.iter()).find(|setting| setting.key == name);
+        match written {
+            Some(setting) => setting.value.clone(),
+            None => find(self.keys, name).map_or(Value::Null, Key::default_value),
+        }
+    }
+
+    /// A truth value.
+    pub fn boolean(&self, name: &str) -> bool {
+        self.value(name).as_bool().unwrap_or_default()
+    }
+
+    /// A number that the catalogue bounds to what is not negative.
+    pub fn count(&self, name: &str) -> u64 {
+        self.value(name).as_u64().unwrap_or_default()
+    }
+
+    /// A length of time.
+    pub fn duration(&self, name: &str) -> Duration {
+        self.value(name).as_str().and_then(key::duration).unwrap_or_default()
+    }
+
+    /// A text that may be absent.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.value(name).as_str().map(str::to_owned)
+    }
+
+    /// A list; empty when absent.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let value = self.value(name);
+        let texts = value.as_array().into_iter().flatten();
+        texts.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    }
+}

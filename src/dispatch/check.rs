@@ -1,0 +1,116 @@
+//! What only the plugins know: whether the keys of a method's section are right.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::plugin::{self, Description};
+use crate::config::{Kind, nearest};
+use crate::host::{Site, library};
+use crate::settings::{Method, Settings};
+
+/// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
+#[derive(Debug, Deserialize)]
+struct Described {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    values: Vec<String>,
+    #[serde(default)]
+    min: Option<i64>,
+    #[serde(default)]
+    max: Option<i64>,
+}
+
+impl Described {
+    fn kind(&self) -> Option<Kind> {
+        Some(match self.kind.as_str() {
+            "text" => Kind::Text,
+            "integer" => Kind::Integer { min: self.min.unwrap_or(0), max: self.max.unwrap_or(i64::MAX) },
+            "boolean" => Kind::Boolean,
+            "list" => Kind::List,
+            "duration" => Kind::Duration,
+            "secret" => Kind::Secret,
+            "choice" => Kind::Choice(self.values.iter().cloned().map(Cow::Owned).collect()),
+            _ => return None,
+        })
+    }
+}
+
+/// Every complaint about the methods' sections, each with file and line.
+pub fn check(site: &Site, settings: &Settings) -> Vec<String> {
+    settings.methods.values().flat_map(|method| complaints(site, method)).collect()
+}
+
+/// The (section, key)s whose values must not be shown: those that a plugin calls secrets; all of a plugin that cannot tell.
+pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String)> {
+    let mut secrets = BTreeSet::new();
+    for method in settings.methods.values().filter(|method| !method.config.is_empty()) {
+        let known = library::find(&method.plugin, &site.plugins)
+            .and_then(|path| plugin::describe(&path))
+            .ok()
+            .and_then(|plugin| keys(&plugin));
+        for setting in &method.config {
+            let open = known.as_ref().is_some_and(|keys| keys.iter().any(|key| key.name == setting.key && key.kind != "secret"));
+            if !open {
+                secrets.insert((format!("method.{}", method.name), setting.key.clone()));
+            }
+        }
+    }
+    secrets
+}
+
+fn complaints(site: &Site, method: &Method) -> Vec<String> {
+    let place = method.origin.as_ref().map_or_else(|| "the method journal".to_owned(), ToString::to_string);
+    let path = match library::find(&method.plugin, &site.plugins) {
+        Ok(path) => path,
+        Err(why) => return vec![format!("{place}: [method.{}]: {why}{}", method.name, meant(site, &method.plugin))],
+    };
+    let known = match plugin::describe(&path) {
+        Ok(plugin) => keys(&plugin),
+        Err(why) => return vec![format!("{place}: [method.{}]: {why}", method.name)],
+    };
+    let Some(known) = known else { return Vec::new() };
+    let mut complaints = Vec::new();
+    for setting in &method.config {
+        match known.iter().find(|key| key.name == setting.key) {
+            None => {
+                let near = nearest(&setting.key, known.iter().map(|key| key.name.as_str()).chain(["plugin", "timeout"]));
+                let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                complaints.push(format!(
+                    "{}: unknown key in [method.{}]: `{}`{near}",
+                    setting.origin,
+                    method.name,
+                    setting.key.escape_debug()
+                ));
+            }
+            Some(key) => {
+                if let Some(complaint) = key.kind().and_then(|kind| kind.complaint(&setting.value)) {
+                    complaints.push(format!("{}: `{}` {complaint}", setting.origin, setting.key));
+                }
+            }
+        }
+    }
+    for key in known.iter().filter(|key| key.required && !method.config.iter().any(|setting| setting.key == key.name)) {
+        complaints.push(format!("{place}: [method.{}] needs the key `{}`", method.name, key.name));
+    }
+    complaints
+}
+
+fn keys(plugin: &Description) -> Option<Vec<Described>> {
+    plugin.settings.as_ref().and_then(|json| serde_json::from_str(json).ok())
+}
+
+/// The plugin that was probably meant.
+fn meant(site: &Site, typed: &str) -> String {
+    let entries = site.plugins.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.strip_suffix(".so")).map(str::to_owned))
+        .collect();
+    nearest(typed, names.iter().map(String::as_str))
+        .map_or_else(String::new, |near| format!("; did you mean `plugin = \"{near}\"`?"))
+}

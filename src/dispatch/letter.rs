@@ -1,0 +1,140 @@
+//! From a claimed alert to the request that its plugin gets: reads the journal, composes, puts in the secrets.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
+
+use super::plugin::Envelope;
+use crate::error::Result;
+use crate::event::{Event, utc_time};
+use crate::host::{journal, names, secret};
+use crate::message::{self, Late, Raw, Report};
+use crate::settings::{Method, Settings};
+use crate::store::{self, Claimed, Recorded, Store};
+
+/// So many failures go to a plugin; of more, the first and the newest.
+const MOST_FAILURES: usize = 100;
+/// A first try later than this says so.
+const LATE: TimeDelta = TimeDelta::minutes(5);
+
+/// The method and what it is to send; the inner error is a sentence about why it cannot be tried.
+///
+/// # Errors
+/// `Failure`, when the database does not answer.
+pub(super) fn prepare(
+    store: &Store,
+    settings: &Settings,
+    claimed: &Claimed,
+    now: DateTime<Utc>,
+) -> Result<std::result::Result<(Method, Envelope), String>> {
+    let Some(method) = settings.method(&claimed.method) else {
+        let why = format!(
+            "the configuration has no [method.{0}] any more: write it again, or drop this alert with `sysalert db clear`",
+            claimed.method
+        );
+        return Ok(Err(why));
+    };
+    let config = match secret::resolve(method.config()) {
+        Ok(config) => config,
+        Err(why) => return Ok(Err(why)),
+    };
+    let host = settings.host.clone().unwrap_or_else(names::host);
+    let (message, failures, recipients) = match &claimed.about {
+        Some((recorded, incident)) => {
+            let failures = store.with(|db| store::failures_of(db, incident.id, recorded.id))?;
+            let rules = settings.rules(recorded.event.subject.name());
+            (
+                about(claimed, recorded, incident, &failures, &host, rules.journal_lines, now),
+                listed(failures, &method.name),
+                rules.to,
+            )
+        }
+        None => (message::test_letter(&host, &method.name, claimed.at).render(), Vec::new(), Vec::new()),
+    };
+    let request = Request {
+        schema: SCHEMA,
+        nonce: names::nonce(),
+        kind: claimed.kind,
+        host,
+        service_name: claimed
+            .about
+            .as_ref()
+            .map_or_else(|| "sysalert".to_owned(), |(recorded, _)| recorded.event.subject.unit_name().to_owned()),
+        failures,
+        incident: claimed.about.as_ref().map(|(_, incident)| facts(incident)),
+        message,
+        idempotency_key: format!("{}.{}", claimed.key, claimed.method),
+        deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
+        config,
+    };
+    Ok(Ok((method, Envelope { request, recipients })))
+}
+
+fn about(
+    claimed: &Claimed,
+    recorded: &Recorded,
+    incident: &crate::incident::Incident,
+    failures: &[(Event, Vec<String>)],
+    host: &str,
+    most_lines: usize,
+    now: DateTime<Utc>,
+) -> Message {
+    let event = &recorded.event;
+    let (lines, no_lines) =
+        if claimed.kind == Kind::Recovery || most_lines == 0 { (Vec::new(), String::new()) } else { excerpt(event, most_lines) };
+    let raw: Vec<Raw<'_>> =
+        lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
+    let by = now - event.at;
+    let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let report = Report {
+        kind: claimed.kind,
+        host,
+        event,
+        incident,
+        failures: &failures,
+        lines: &raw,
+        no_lines: &no_lines,
+        late: (claimed.attempt > 1 || by >= LATE).then_some(Late { by, because: claimed.detail.as_deref() }),
+    };
+    message::compose(&report).render()
+}
+
+/// The run's last lines, or why there are none.
+fn excerpt(event: &Event, most: usize) -> (Vec<journal::Line>, String) {
+    let Some(invocation) = &event.invocation_id else {
+        return (Vec::new(), "There are no journal lines: nothing of this unit was started.".to_owned());
+    };
+    match journal::run(&event.subject, invocation, most) {
+        Ok(lines) if lines.is_empty() => (lines, "The journal has no lines of this run.".to_owned()),
+        Ok(lines) => (lines, String::new()),
+        Err(why) => (Vec::new(), format!("There are no journal lines: {why}.")),
+    }
+}
+
+fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
+    let skipped = failures.len().saturating_sub(MOST_FAILURES);
+    let keep = |number: usize| number == 0 || number > skipped;
+    let kept = failures.into_iter().enumerate().filter(|(number, _)| keep(*number));
+    kept.map(|(_, (event, methods))| Failure {
+        service_result: event.problem.service_result,
+        exit_code: event.problem.exit_code,
+        exit_status: event.problem.exit_status,
+        invocation_id: event.invocation_id,
+        timestamp: utc_time(event.at),
+        alert_method: methods.into_iter().find(|name| name == method),
+        triggered_by: event.triggered_by,
+    })
+    .collect()
+}
+
+fn facts(incident: &crate::incident::Incident) -> Incident {
+    Incident {
+        id: incident.id,
+        subject: incident.subject.to_string(),
+        manager: incident.subject.manager().to_owned(),
+        state: incident.state.as_str().to_owned(),
+        severity: incident.severity.as_str().to_owned(),
+        failures: incident.failures,
+        first_failure: utc_time(incident.first_failure),
+        last_failure: utc_time(incident.last_failure),
+    }
+}

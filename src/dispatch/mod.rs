@@ -1,0 +1,126 @@
+//! Delivers the outbox: claim, enrich, compose, send, settle. One try at a time for each method, the methods side by side,
+//! so that one that hangs delays nobody else.
+
+mod backoff;
+mod check;
+mod letter;
+pub mod plugin;
+pub mod plugin_host;
+
+pub use check::{check, secret_keys};
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert_abi::{Answer, Status};
+
+use crate::error::Result;
+use crate::host::clock::Clock;
+use crate::host::{Site, log};
+use crate::message::visible;
+use crate::settings::{Method, Settings};
+use crate::store::{self, Claimed, Store};
+
+/// Sends one request by one method; [`plugin::send`] does it in a child process.
+pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sync);
+
+/// A claim outlives its try by this much, so that nobody takes over what is still being settled.
+const MARGIN: Duration = Duration::from_secs(5);
+/// What a method says is kept up to this many characters.
+const LONGEST_DETAIL: usize = 500;
+
+/// What one run did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Delivered.
+    pub sent: u32,
+    /// Not delivered; they wait for the next try.
+    pub waiting: u32,
+}
+
+/// Delivers what is due, until nothing is.
+///
+/// # Errors
+/// `Failure`, when the database does not answer.
+pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock<'_>, send: Send<'_>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    // a method that just failed is left in peace until the next run
+    let mut resting: Vec<String> = Vec::new();
+    let mut sending: Vec<String> = Vec::new();
+    let (sender, results) = mpsc::channel::<(Claimed, Answer)>();
+    thread::scope(|scope| {
+        loop {
+            let busy: Vec<String> = resting.iter().chain(&sending).cloned().collect();
+            let now = clock();
+            let lease = |method: &str| now + settings.method(method).map_or(MARGIN, |method| method.timeout + MARGIN);
+            if let Some(claimed) = claim(store, now, &busy, lease)? {
+                sending.push(claimed.method.clone());
+                let prepared = letter::prepare(store, settings, &claimed, now)?;
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    let answer = match prepared {
+                        Ok((method, envelope)) => send(site, &method, envelope),
+                        Err(why) => Answer::Retry(why, None),
+                    };
+                    // the receiver lives as long as this scope
+                    let _ = sender.send((claimed, answer));
+                });
+                continue;
+            }
+            if sending.is_empty() {
+                return Ok(tally);
+            }
+            let Ok((claimed, answer)) = results.recv() else { return Ok(tally) };
+            sending.retain(|method| *method != claimed.method);
+            match settle(store, &claimed, &answer, clock())? {
+                Status::Sent => tally.sent += 1,
+                Status::Refused => tally.waiting += 1,
+                Status::Retry => {
+                    tally.waiting += 1;
+                    resting.push(claimed.method);
+                }
+            }
+        }
+    })
+}
+
+fn claim(
+    store: &mut Store,
+    now: DateTime<Utc>,
+    busy: &[String],
+    lease: impl Fn(&str) -> DateTime<Utc>,
+) -> Result<Option<Claimed>> {
+    // a look first: an idle minute must not cost a commit
+    if store.with(|db| store::waiting(db))?.is_empty() {
+        return Ok(None);
+    }
+    store.write(|db| store::claim(db, now, busy, lease))
+}
+
+/// Files what became of a try.
+fn settle(store: &mut Store, claimed: &Claimed, answer: &Answer, now: DateTime<Utc>) -> Result<Status> {
+    let (status, detail, wish) = match answer {
+        Answer::Sent(detail) => (Status::Sent, detail, None),
+        Answer::Retry(detail, wish) => (Status::Retry, detail, *wish),
+        Answer::Refused(detail) => (Status::Refused, detail, None),
+    };
+    let detail: String = visible(detail.as_bytes()).chars().take(LONGEST_DETAIL).collect();
+    let due = now + TimeDelta::from_std(backoff::pause(claimed.attempt, wish)).unwrap_or(TimeDelta::MAX);
+    store.write(|db| {
+        store::record_delivery(db, claimed, status, &detail, now)?;
+        if status == Status::Sent { store::done(db, claimed.id) } else { store::give_back(db, claimed, due, &detail) }
+    })?;
+    if status != Status::Sent {
+        let subject = claimed.about.as_ref().map(|(recorded, _)| recorded.event.subject.as_str());
+        log::warn(
+            subject,
+            &format!(
+                "the method {} could not send (try {}): {detail}; the alert waits for the next try",
+                claimed.method, claimed.attempt
+            ),
+        );
+    }
+    Ok(status)
+}

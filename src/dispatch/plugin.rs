@@ -1,0 +1,157 @@
+//! One try to send: a child process of this same program loads the plugin. It may crash, hang or eat memory.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use sysalert_abi::{Answer, Reply, Request, Status};
+
+use crate::host::{Site, env, library};
+use crate::settings::Method;
+
+/// What the child gets on its standard input.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Envelope {
+    /// For the plugin.
+    pub request: Request,
+    /// Recipients that replace the method's own, if its plugin has recipients.
+    pub recipients: Vec<String>,
+}
+
+/// What the child says, one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Said {
+    /// The plugin's reply.
+    Reply(Reply),
+    /// What kind of plugin it is.
+    Described(Description),
+    /// Why the plugin could not be asked.
+    Broken(String),
+}
+
+/// A plugin, as `sysalert methods` and `config check` see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The JSON of its keys, if it tells.
+    pub settings: Option<String>,
+}
+
+/// The child's verb; not for people.
+pub const VERB: &str = "plugin-host";
+
+/// A reply is not read beyond this.
+const LONGEST_REPLY: u64 = 64 * 1024;
+/// A plugin has no other variable of ours: what a proxy, certificates, names and times need.
+const PASSED_ON: [&str; 12] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "LANG",
+    "TZ",
+];
+const DESCRIBE: Duration = Duration::from_secs(10);
+
+/// Sends by a method's plugin.
+pub fn send(site: &Site, method: &Method, envelope: Envelope) -> Answer {
+    let nonce = envelope.request.nonce.clone();
+    let said = library::find(&method.plugin, &site.plugins)
+        .and_then(|path| serde_json::to_vec(&envelope).map_err(|error| error.to_string()).map(|input| (path, input)))
+        .and_then(|(path, input)| run(&path, "send", input, method.timeout));
+    match said {
+        Ok(Said::Reply(reply)) if reply.nonce == nonce => match reply.status {
+            Status::Sent => Answer::Sent(reply.detail),
+            Status::Retry => Answer::Retry(reply.detail, reply.retry_after),
+            Status::Refused => Answer::Refused(reply.detail),
+        },
+        Ok(Said::Reply(_)) => Answer::Retry(format!("the plugin {} answered another request than this one", method.plugin), None),
+        Ok(Said::Described(_)) => Answer::Retry(format!("the plugin {} did not answer", method.plugin), None),
+        Ok(Said::Broken(why)) | Err(why) => Answer::Retry(why, None),
+    }
+}
+
+/// Asks a plugin what it is.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn describe(path: &Path) -> Result<Description, String> {
+    match run(path, "describe", Vec::new(), DESCRIBE)? {
+        Said::Described(description) => Ok(description),
+        Said::Broken(why) => Err(why),
+        Said::Reply(_) => Err(format!("the plugin {} did not say what it is", path.display())),
+    }
+}
+
+fn run(path: &Path, task: &str, input: Vec<u8>, limit: Duration) -> Result<Said, String> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // /proc/self/exe is this very program, even when an upgrade has replaced its file
+    let mut child = Command::new("/proc/self/exe")
+        .args([VERB, task])
+        .arg(path)
+        .env_clear()
+        .envs(PASSED_ON.iter().filter_map(|variable| Some((variable, env::var(variable)?))))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("cannot start a process for the plugin {name}: {error}"))?;
+    let (sender, receiver) = mpsc::channel();
+    // Both pipes are served by a thread that is not waited for: a grandchild may keep them open for ever.
+    if let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) {
+        thread::spawn(move || sender.send(exchange(stdin, stdout, &input)));
+    }
+    let said = receiver.recv_timeout(limit);
+    let timed_out = said.is_err();
+    let ended = end(&mut child, timed_out || said.as_ref().is_ok_and(Option::is_some));
+    match said.ok().flatten() {
+        Some(line) => serde_json::from_str(&line).map_err(|_| format!("the plugin {name} answered something that is no reply")),
+        None if timed_out => Err(format!("the plugin {name} took longer than {} s and was killed", limit.as_secs_f64())),
+        None => Err(format!("the plugin {name} ended without a reply ({ended})")),
+    }
+}
+
+/// Hands over the request and waits for one line.
+fn exchange(mut stdin: ChildStdin, stdout: ChildStdout, input: &[u8]) -> Option<String> {
+    // a child that died early is seen by its missing reply
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    let mut line = String::new();
+    BufReader::new(stdout).take(LONGEST_REPLY).read_line(&mut line).ok()?;
+    line.ends_with('\n').then_some(line)
+}
+
+/// Ends the child and all that it started, and says how it ended.
+fn end(child: &mut Child, kill: bool) -> String {
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    if kill {
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    let status = child.wait();
+    // what it left behind, when it ended by itself; nobody else can have its number before `wait`
+    let _ = killpg(group, Signal::SIGKILL);
+    match status {
+        Ok(status) => match (status.signal().and_then(|number| Signal::try_from(number).ok()), status.code()) {
+            (Some(signal), _) => format!("killed by {signal}"),
+            (None, code) => format!("exit status {}", code.unwrap_or_default()),
+        },
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,133 @@
+//! The child process: checks and loads one plugin, hands it one request, and says what it replied. This and the interface
+//! crate are the only places with unsafe code.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::{dup, dup2_stdout};
+use sysalert_abi::{ABI, Call, Entry, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
+
+use super::plugin::{Description, Envelope, Said};
+use crate::host::library;
+
+/// Address space for the plugin: enough for TLS and a dozen threads' stacks, and an end for one that never stops.
+const MEMORY: u64 = 1 << 30;
+
+/// Does the task ("send" or "describe") with the plugin at `path`: standard input in, one line on standard output out.
+///
+/// # Errors
+/// When standard input or output cannot be used.
+pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
+    confine();
+    // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance
+    let mut reply = File::from(dup(std::io::stdout())?);
+    dup2_stdout(std::io::stderr())?;
+    let said = work(task, path).unwrap_or_else(Said::Broken);
+    let mut line = serde_json::to_vec(&said)?;
+    line.push(b'\n');
+    reply.write_all(&line)
+}
+
+/// What the kernel is to keep from this process. A limit that an outer sandbox forbids to set is set there.
+fn confine() {
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let _ = prctl::set_no_new_privs();
+    // the request holds passwords: no core dump, no reading by others of this user
+    let _ = prctl::set_dumpable(false);
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY);
+}
+
+fn work(task: &str, path: &Path) -> Result<Said, String> {
+    // before foreign code runs: all of the input, so that a crash of the plugin cannot be taken for a broken pipe
+    let mut input = Vec::new();
+    std::io::stdin().read_to_end(&mut input).map_err(|error| format!("cannot read the request: {error}"))?;
+    let plugin = load(path)?;
+    if task == "describe" {
+        return Ok(Said::Described(description(plugin)));
+    }
+    let mut envelope: Envelope = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
+    if !envelope.recipients.is_empty() && has_recipients(plugin) {
+        envelope.request.config.insert("to".to_owned(), envelope.recipients.into());
+    }
+    let request = serde_json::to_vec(&envelope.request).map_err(|error| error.to_string())?;
+    let call = if envelope.request.kind == Kind::Recovery { plugin.success } else { plugin.failure };
+    let reply = ask(plugin, call, &request)?;
+    let reply: Reply = serde_json::from_slice(&reply)
+        .map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))?;
+    Ok(Said::Reply(reply))
+}
+
+/// Loads the very file that was checked, and checks what it says of itself.
+fn load(path: &Path) -> Result<&'static PluginV1, String> {
+    let shown = path.display();
+    let file = library::open(path)?;
+    // SAFETY: the library's constructors run here. Only root and this user can have put it there, and this process is for it.
+    let library = unsafe { libloading::Library::new(format!("/proc/self/fd/{}", file.as_raw_fd())) }
+        .map_err(|error| format!("the plugin {shown} cannot be loaded: {error}"))?;
+    // never unloaded: its threads may run on until this process ends
+    let library = Box::leak(Box::new(library));
+    // SAFETY: the symbol's name is the promise of this type.
+    let entry =
+        unsafe { library.get::<Entry>(SYMBOL) }.map_err(|_| format!("{shown} is no plugin of sysalert: it has no {SYMBOL}()"))?;
+    // SAFETY: takes no arguments and returns null or a constant, as the header says.
+    let plugin = unsafe { entry() };
+    if plugin.is_null() {
+        return Err(format!("the plugin {shown} returned no description of itself"));
+    }
+    // SAFETY: `abi` and `size` come first in every version, and the rest is looked at only if they fit.
+    let (abi, size) = unsafe { ((*plugin).abi, (*plugin).size) };
+    if abi != ABI || size < MINIMUM_SIZE {
+        return Err(format!(
+            "the plugin {shown} speaks version {abi} of the interface ({size} bytes), sysalert speaks version {ABI} (at least {MINIMUM_SIZE} bytes): install the plugin that belongs to this sysalert"
+        ));
+    }
+    // SAFETY: a constant that lives as long as the library, which is never unloaded. Fields behind `size` are never read.
+    Ok(unsafe { &*plugin })
+}
+
+fn description(plugin: &PluginV1) -> Description {
+    Description {
+        name: text(plugin.name).unwrap_or_default(),
+        version: text(plugin.version).unwrap_or_default(),
+        settings: settings(plugin),
+    }
+}
+
+fn settings(plugin: &PluginV1) -> Option<String> {
+    let whole = u32::try_from(std::mem::size_of::<PluginV1>()).unwrap_or(u32::MAX);
+    if plugin.size >= whole { text(plugin.settings) } else { None }
+}
+
+fn has_recipients(plugin: &PluginV1) -> bool {
+    let keys: Option<Vec<serde_json::Value>> = settings(plugin).and_then(|json| serde_json::from_str(&json).ok());
+    // a plugin that does not tell its keys gets what it has not asked for rather than nothing
+    keys.is_none_or(|keys| keys.iter().any(|key| key["name"] == "to"))
+}
+
+fn text(pointer: *const c_char) -> Option<String> {
+    // SAFETY: a non-null text of a plugin is a constant ended by a zero byte, as the header says.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
+}
+
+fn ask(plugin: &PluginV1, call: Call, request: &[u8]) -> Result<Vec<u8>, String> {
+    let mut reply = std::ptr::null_mut();
+    let mut length = 0;
+    // SAFETY: `request` is readable for its length, `reply` and `length` can be written, as the header says.
+    let status = unsafe { call(request.as_ptr(), request.len(), &raw mut reply, &raw mut length) };
+    if status != 0 || reply.is_null() {
+        return Err(format!("the plugin gave no reply (its status is {status})"));
+    }
+    // SAFETY: on success `reply` has `length` bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(reply, length) }.to_vec();
+    // SAFETY: it goes back once to the one that gave it.
+    unsafe { (plugin.free)(reply, length) };
+    Ok(bytes)
+}

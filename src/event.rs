@@ -1,0 +1,60 @@
+//! One observation of a subject, and the words for what was observed.
+
+mod problem;
+mod subject;
+
+pub use problem::Problem;
+pub use subject::{Manager, Subject, UnitName};
+
+use chrono::{DateTime, Local, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It is in trouble.
+    Failed,
+    /// It is well.
+    Succeeded,
+}
+
+impl Outcome {
+    /// Its word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Failed => "failed",
+            Outcome::Succeeded => "succeeded",
+        }
+    }
+}
+
+/// One observation. The same subject, run, outcome and result is one event, however often it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What was observed.
+    pub subject: Subject,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which run it was: the invocation ID, or what stands in for it where nothing was started.
+    pub run: String,
+    /// The run's invocation ID.
+    pub invocation_id: Option<String>,
+    /// What kind of end it was.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// The unit that started the run.
+    pub triggered_by: Option<String>,
+    /// When it was observed.
+    pub at: DateTime<Utc>,
+}
+
+/// A time for people: local, with its zone.
+pub fn local_time(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%a %Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// A time for programs: RFC 3339 in UTC.
+pub fn utc_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}

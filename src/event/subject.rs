@@ -1,0 +1,188 @@
+//! What can be in trouble, and the names that systemd allows for it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A unit's full name, legal by systemd's rules (`systemd.unit(5)`, "Description").
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnitName(String);
+
+/// systemd's limit: 255 bytes.
+const LONGEST: usize = 255;
+const TYPES: [&str; 11] =
+    ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+
+impl UnitName {
+    /// The name as a person types it: `backup` means `backup.service`, as for `systemctl`.
+    ///
+    /// # Errors
+    /// `Usage`, when systemd knows no unit of this name.
+    pub fn typed(text: &str) -> Result<UnitName> {
+        match text.rsplit_once('.') {
+            Some((_, kind)) if TYPES.contains(&kind) => text.parse(),
+            _ => format!("{text}.service").parse(),
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UnitName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<UnitName> {
+        let wrong = |why: &str| {
+            Err(Error::usage(format!("{} is not a unit's name: {why}", quoted(text)))
+                .hint("a name is letters, digits and :-_.\\@ with a type at its end, such as backup.service"))
+        };
+        let Some((stem, kind)) = text.rsplit_once('.') else { return wrong("it has no type") };
+        if !TYPES.contains(&kind) {
+            return wrong("its type is none that systemd has");
+        }
+        if text.len() > LONGEST {
+            return wrong("it is longer than 255 bytes");
+        }
+        if stem.is_empty() || stem.starts_with('@') {
+            return wrong("nothing stands before its type or its @");
+        }
+        match text.chars().find(|c| !(c.is_ascii_alphanumeric() || ":-_.\\@".contains(*c))) {
+            Some(_) => wrong("it has a character that systemd does not allow"),
+            None => Ok(UnitName(text.to_owned())),
+        }
+    }
+}
+
+/// A foreign text for a message: control characters shown, length bounded.
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(80).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("\"{}{dots}\"", short.escape_debug())
+}
+
+impl fmt::Display for UnitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose service manager it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manager {
+    /// The machine's own.
+    System,
+    /// The user manager of this user.
+    User(String),
+}
+
+impl fmt::Display for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Manager::System => "system",
+            Manager::User(name) => name,
+        })
+    }
+}
+
+/// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(String);
+
+impl Subject {
+    /// A unit of this manager.
+    pub fn unit(manager: &Manager, unit: &UnitName) -> Subject {
+        Subject(match manager {
+            Manager::System => format!("unit:{unit}"),
+            Manager::User(user) => format!("unit:{user}/{unit}"),
+        })
+    }
+
+    /// A subject as this program stored it.
+    pub fn stored(text: String) -> Subject {
+        Subject(text)
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The unit's name without its manager.
+    pub fn unit_name(&self) -> &str {
+        self.split().1
+    }
+
+    /// "system", or the user whose manager it is.
+    pub fn manager(&self) -> &str {
+        self.split().0.unwrap_or("system")
+    }
+
+    /// True for a unit of a user's manager.
+    pub fn is_users(&self) -> bool {
+        self.split().0.is_some()
+    }
+
+    /// The name as a person writes it: `backup.service`, `alice/backup.service`.
+    pub fn name(&self) -> &str {
+        self.0.split_once(':').map_or(self.0.as_str(), |(_, rest)| rest)
+    }
+
+    fn split(&self) -> (Option<&str>, &str) {
+        match self.name().split_once('/') {
+            Some((user, unit)) => (Some(user), unit),
+            None => (None, self.name()),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legal_names_are_taken_as_they_are() {
+        let longest = format!("{}.service", "x".repeat(230 - ".service".len()));
+        for name in ["a.service", "foo\\x2dbar.service", "c@d-e.service", "getty@tty1.service", "-.mount", "a@.timer", &longest] {
+            assert_eq!(name.parse::<UnitName>().unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn illegal_names_are_refused() {
+        let long = format!("{}.service", "x".repeat(300));
+        for name in ["", "a", ".service", "@.service", "a/b.service", "a b.service", "a.conf", "a;b.service", "ä.service", &long]
+        {
+            assert!(name.parse::<UnitName>().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_typed_name_gets_its_type() {
+        assert_eq!(UnitName::typed("backup").unwrap().as_str(), "backup.service");
+        assert_eq!(UnitName::typed("a.b").unwrap().as_str(), "a.b.service");
+        assert_eq!(UnitName::typed("data.mount").unwrap().as_str(), "data.mount");
+    }
+
+    #[test]
+    fn a_subject_tells_its_manager_and_its_unit() {
+        let unit = UnitName::typed("bot").unwrap();
+        let system = Subject::unit(&Manager::System, &unit);
+        let users = Subject::unit(&Manager::User("alice".into()), &unit);
+        assert_eq!((system.as_str(), system.manager(), system.unit_name()), ("unit:bot.service", "system", "bot.service"));
+        assert_eq!((users.as_str(), users.manager(), users.unit_name()), ("unit:alice/bot.service", "alice", "bot.service"));
+        assert_eq!(users.name(), "alice/bot.service");
+    }
+}

@@ -1,0 +1,14 @@
+//! The only place that reads the environment.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::PathBuf;
+
+/// The variable's value; `None` when it is unset, empty or no text.
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variable as an absolute path; a relative one counts as unset, as the XDG specification wants it.
+pub fn folder(name: &str) -> Option<PathBuf> {
+    var(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}

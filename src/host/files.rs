@@ -1,0 +1,81 @@
+//! Reading the configuration's files; writing a file that a power cut does not lose.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::site::ConfigPlace;
+use crate::config::Files;
+use crate::error::{Error, Kind, Result};
+
+/// The configuration's files, in the order in which they count.
+///
+/// # Errors
+/// `Config`, when a named file is missing or no text; `Permission`, when one may not be read.
+pub fn configuration(place: &ConfigPlace) -> Result<Files> {
+    match place {
+        ConfigPlace::File(path) => {
+            let text = read(path)?.ok_or_else(|| {
+                Error::config(format!("the configuration {} does not exist", path.display()))
+                    .hint("/dev/null stands for no configuration")
+            })?;
+            Ok(vec![(path.clone(), text)])
+        }
+        ConfigPlace::Folder(folder) => {
+            let mut files = Files::new();
+            for path in std::iter::once(folder.join("sysalert.toml")).chain(drop_ins(&folder.join("conf.d"))?) {
+                if let Some(text) = read(&path)? {
+                    files.push((path, text));
+                }
+            }
+            Ok(files)
+        }
+    }
+}
+
+fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file("read", folder, &error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| Error::file("read", folder, &error))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => Ok(None),
+            io::ErrorKind::PermissionDenied => {
+                Err(Error::file("read", path, &error).hint("only root and members of the group sysalert may read it"))
+            }
+            _ => Err(Error::new(Kind::Config, format!("cannot read {}: {error}", path.display()))),
+        },
+    }
+}
+
+/// Writes a new file so that it is there, whole, after a power cut: two fsyncs.
+///
+/// # Errors
+/// The system's.
+pub fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = folder.join(format!(".{name}"));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&draft)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, folder.join(name)));
+    if written.is_err() {
+        // what matters is the first error; a draft that stays behind harms nothing
+        let _ = fs::remove_file(&draft);
+    }
+    written?;
+    File::open(folder)?.sync_all()
+}

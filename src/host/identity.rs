@@ -1,0 +1,84 @@
+//! Everything in the state folder belongs to the folder's owner, whoever runs the command: root becomes that owner first.
+
+use std::ffi::CString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, User, chown, geteuid, initgroups, setgid, setgroups, setuid};
+
+use super::Site;
+use crate::error::{Error, Kind, Result};
+
+/// The user of the system's state folder.
+const OWNER: &str = "sysalert";
+
+/// Becomes the owner of the state folder, if it is there.
+///
+/// # Errors
+/// `Failure`, when the system does not allow it.
+pub fn become_owner(site: &Site) -> Result<()> {
+    // files 0640, for the owner and the folder's group
+    umask(Mode::from_bits_truncate(0o027));
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    match fs::metadata(&site.state) {
+        Ok(folder) if folder.uid() != 0 => become_user(Uid::from_raw(folder.uid()), Gid::from_raw(folder.gid())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::file("look at", &site.state, &error)),
+    }
+}
+
+/// Makes the state folder, if it is missing, and becomes its owner.
+///
+/// # Errors
+/// `Permission` or `Failure`, when it cannot be made; `Failure`, when the user sysalert is missing.
+pub fn make_state_folder(site: &Site) -> Result<()> {
+    umask(Mode::from_bits_truncate(0o027));
+    if !site.state.is_dir() {
+        make(site)?;
+    }
+    become_owner(site)
+}
+
+fn make(site: &Site) -> Result<()> {
+    let made = DirBuilder::new().recursive(!site.is_systems).mode(0o750).create(&site.state);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file("make", &site.state, &error)),
+        _ => {}
+    }
+    if site.is_systems && geteuid().is_root() {
+        let owner = User::from_name(OWNER).ok().flatten().ok_or_else(|| {
+            let _ = fs::remove_dir(&site.state);
+            Error::failure(format!("there is no user {OWNER}, whom {} must belong to", site.state.display()))
+                .hint("systemd-sysusers makes it from the installed sysusers.d/sysalert.conf")
+        })?;
+        chown(&site.state, Some(owner.uid), Some(owner.gid))
+            .map_err(|error| Error::file("hand over", &site.state, &error.into()))?;
+    }
+    // the group of the folder is the group of every file in it
+    fs::set_permissions(&site.state, fs::Permissions::from_mode(0o2750))
+        .map_err(|error| Error::file("set the mode of", &site.state, &error))
+}
+
+fn become_user(uid: Uid, gid: Gid) -> Result<()> {
+    let failed = |error: nix::Error| Error::failure(format!("cannot become the owner of the state folder (user {uid}): {error}"));
+    let user = User::from_uid(uid).ok().flatten();
+    // the supplementary groups hold systemd-journal, without which dispatch finds no excerpt
+    match user.as_ref().and_then(|user| CString::new(user.name.as_str()).ok()) {
+        Some(name) => initgroups(&name, gid).map_err(failed)?,
+        None => setgroups(&[gid]).map_err(failed)?,
+    }
+    setgid(gid).map_err(failed)?;
+    setuid(uid).map_err(failed)
+}
+
+/// The error for somebody who may not read the state.
+pub fn not_allowed(path: &Path) -> Error {
+    Error::new(Kind::Permission, format!("{} may be read only by root and members of its group", path.display()))
+        .hint("run it as root, or add yourself to the group: usermod -aG sysalert NAME")
+}

@@ -1,0 +1,88 @@
+//! A plugin's file: found, checked, and opened so that what was checked is what gets loaded.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
+use nix::unistd::geteuid;
+
+/// The file of this plugin in the first folder that has one.
+///
+/// # Errors
+/// A sentence that says where it was looked for.
+pub fn find(plugin: &str, folders: &[PathBuf]) -> Result<PathBuf, String> {
+    let file = format!("{plugin}.so");
+    folders.iter().map(|folder| folder.join(&file)).find(|path| path.symlink_metadata().is_ok()).ok_or_else(|| {
+        let places: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        format!("there is no plugin {file} in {}", places.join(" or "))
+    })
+}
+
+/// Opens a plugin that nobody but root and this user could have changed: neither the file nor a folder above it.
+///
+/// # Errors
+/// A sentence that says what must be changed.
+pub fn open(path: &Path) -> Result<File, String> {
+    let unreadable = |error: io::Error| format!("cannot open the plugin {}: {error}", path.display());
+    // NONBLOCK: opening a pipe that somebody put there must not wait
+    let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK).open(path).map_err(unreadable)?;
+    let about = file.metadata().map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(format!("the plugin {} is not a regular file", path.display()));
+    }
+    trusted(path, &about, false)?;
+    let folder = path.parent().unwrap_or(Path::new("/")).canonicalize().map_err(unreadable)?;
+    for (depth, ancestor) in folder.ancestors().enumerate() {
+        let about = ancestor.metadata().map_err(unreadable)?;
+        // in a sticky folder nobody can exchange what others own: enough for a folder further up, such as /tmp
+        trusted(ancestor, &about, depth > 0)?;
+    }
+    Ok(file)
+}
+
+fn trusted(path: &Path, about: &Metadata, sticky_is_enough: bool) -> Result<(), String> {
+    let mode = about.mode();
+    if about.uid() != 0 && about.uid() != geteuid().as_raw() {
+        return Err(format!("{} does not belong to root: chown root {0}", path.display()));
+    }
+    if mode & 0o022 != 0 && !(sticky_is_enough && mode & 0o1000 != 0) {
+        return Err(format!("{} can be changed by others (mode {:04o}): chmod go-w {0}", path.display(), mode & 0o7777));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_what_nobody_else_can_change_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.so");
+        let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        fs::write(&path, "x").unwrap();
+        for (file, parent, complaint) in [
+            (0o644, 0o755, None),
+            (0o666, 0o755, Some("chmod go-w")),
+            (0o664, 0o755, Some("chmod go-w")),
+            (0o644, 0o777, Some("chmod go-w")),
+            (0o644, 0o1777, Some("chmod go-w")),
+        ] {
+            mode(&path, file);
+            mode(folder.path(), parent);
+            let opened = open(&path);
+            match complaint {
+                None => assert!(opened.is_ok(), "{opened:?}"),
+                Some(words) => assert!(opened.is_err_and(|error| error.contains(words)), "{file:o} in {parent:o}"),
+            }
+        }
+        mode(folder.path(), 0o755);
+        std::os::unix::fs::symlink(&path, folder.path().join("link.so")).unwrap();
+        assert!(open(&folder.path().join("link.so")).is_err());
+        assert!(open(folder.path()).is_err_and(|error| error.contains("not a regular file")));
+    }
+}

@@ -1,0 +1,101 @@
+//! Messages about sysalert itself: to the journal with priority and fields where standard error is the journal, else to
+//! standard error, and to `LOG_FILE` if that is set.
+#![allow(clippy::print_stderr)]
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
+
+use super::{clock, env};
+
+/// How important a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Somebody must act.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// What was done.
+    Info,
+    /// Why.
+    Debug,
+}
+
+impl Level {
+    /// The level of `SYSALERT_LOG`'s word.
+    fn parse(word: &str) -> Option<Level> {
+        Some(match word.to_ascii_lowercase().as_str() {
+            "error" => Level::Error,
+            "warn" | "warning" => Level::Warn,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
+            _ => return None,
+        })
+    }
+
+    /// syslog's number and word.
+    fn priority(self) -> (u8, &'static str) {
+        match self {
+            Level::Error => (3, "error"),
+            Level::Warn => (4, "warning"),
+            Level::Info => (6, "info"),
+            Level::Debug => (7, "debug"),
+        }
+    }
+}
+
+static THRESHOLD: OnceLock<Level> = OnceLock::new();
+
+/// Sets what is shown: `--verbose`, else SYSALERT_LOG, else LOG_LEVEL, else warnings and errors.
+pub fn init(verbose: bool) {
+    let named = || env::var("SYSALERT_LOG").or_else(|| env::var("LOG_LEVEL")).and_then(|word| Level::parse(&word));
+    let level = if verbose { Level::Debug } else { named().unwrap_or(Level::Warn) };
+    // a second call changes nothing
+    let _ = THRESHOLD.set(level);
+}
+
+/// Writes a message, with the subject that it is about.
+pub fn write(level: Level, subject: Option<&str>, text: &str) {
+    if level > *THRESHOLD.get().unwrap_or(&Level::Warn) {
+        return;
+    }
+    let (number, word) = level.priority();
+    if env::var("JOURNAL_STREAM").is_some() {
+        let message = format!("MESSAGE={text}");
+        let priority = format!("PRIORITY={number}");
+        let subject = subject.map(|subject| format!("SYSALERT_SUBJECT={subject}"));
+        let mut fields = vec![message.as_str(), &priority, "SYSLOG_IDENTIFIER=sysalert"];
+        fields.extend(subject.as_deref());
+        if systemd::journal::send(&fields).is_err() {
+            eprintln!("<{number}>{text}");
+        }
+    } else {
+        eprintln!("sysalert: {word}: {text}");
+    }
+    if let Some(path) = env::var("LOG_FILE") {
+        let line = format!("{} {word}: {text}\n", clock::system().format("%Y-%m-%dT%H:%M:%SZ"));
+        // there is nowhere left to say that the log cannot be written
+        let _ = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(path)
+            .and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+/// An error about this subject.
+pub fn error(subject: Option<&str>, text: &str) {
+    write(Level::Error, subject, text);
+}
+
+/// A warning about this subject.
+pub fn warn(subject: Option<&str>, text: &str) {
+    write(Level::Warn, subject, text);
+}
+
+/// What was done about this subject.
+pub fn info(subject: Option<&str>, text: &str) {
+    write(Level::Info, subject, text);
+}

@@ -1,0 +1,15 @@
+//! Every touch of the machine: time, environment, files, users, the journal, other processes.
+
+pub mod clock;
+pub mod env;
+pub mod files;
+pub mod identity;
+pub mod journal;
+pub mod library;
+pub mod log;
+pub mod names;
+pub mod secret;
+pub mod site;
+pub mod wake;
+
+pub use site::{Options, Site};

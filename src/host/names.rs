@@ -1,0 +1,30 @@
+//! What the kernel and the user database call things.
+
+use nix::unistd::{Uid, User, geteuid, gethostname};
+
+/// The kernel's host name.
+pub fn host() -> String {
+    gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// The name of the user that this process runs as; its number where it has no name.
+pub fn user() -> String {
+    user_of(geteuid())
+}
+
+/// The name of this user; its number where it has no name.
+pub fn user_of(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// The ID of the running boot; empty where the kernel does not tell.
+pub fn boot() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().replace('-', "")
+}
+
+/// A text that nobody can guess.
+pub fn nonce() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    text.trim().replace('-', "")
+}

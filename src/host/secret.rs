@@ -1,0 +1,45 @@
+//! Secrets: read where they are kept, at the moment they are needed.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::env;
+
+/// Puts the secrets into a method's section: `{"credential": "smtp"}` becomes the text itself.
+///
+/// # Errors
+/// A sentence that names the key and the place, never the secret.
+pub fn resolve(config: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    config.into_iter().map(|(key, value)| Ok((key.clone(), resolved(&key, value)?))).collect()
+}
+
+fn resolved(key: &str, value: Value) -> Result<Value, String> {
+    let Some((place, name)) = crate::config::secret_place(&value) else { return Ok(value) };
+    let text = match place {
+        "credential" => credential(key, name),
+        "file" => read(key, Path::new(name)),
+        _ => env::var(name).ok_or_else(|| {
+            format!("`{key}` is to come from the variable {name}, which is not set: write it to /etc/sysalert/environment")
+        }),
+    }?;
+    Ok(Value::String(text))
+}
+
+fn credential(key: &str, name: &str) -> Result<String, String> {
+    let folder = env::folder("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+        format!("`{key}` is to come from the credential {name}, but there is none: set LoadCredential={name}:/PATH in a drop-in of sysalert-dispatch.service")
+    })?;
+    if name.contains('/') {
+        return Err(format!("`{key}`: a credential's name has no slash"));
+    }
+    read(key, &PathBuf::from(folder).join(name))
+}
+
+fn read(key: &str, path: &Path) -> Result<String, String> {
+    match std::fs::read_to_string(path) {
+        // an editor ends the last line
+        Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+        Err(error) => Err(format!("`{key}` cannot be read from {}: {error}", path.display())),
+    }
+}

@@ -1,0 +1,127 @@
+//! An incident's life: from a subject's first failure to its recovery. Pure.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::event::Subject;
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nobody was told yet.
+    Pending,
+    /// Somebody was or will be told.
+    Open,
+    /// Somebody said that they know.
+    Acknowledged,
+    /// It is over.
+    Resolved,
+}
+
+impl State {
+    /// Its word in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Open => "open",
+            State::Acknowledged => "acknowledged",
+            State::Resolved => "resolved",
+        }
+    }
+
+    /// The state of this word.
+    pub fn parse(word: &str) -> Option<State> {
+        [State::Pending, State::Open, State::Acknowledged, State::Resolved].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should look.
+    Warning,
+    /// Somebody must look.
+    Critical,
+}
+
+impl Severity {
+    /// The words, mildest first.
+    pub const WORDS: [&str; 3] = ["info", "warning", "critical"];
+
+    /// Its word in the database, in JSON and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        Severity::WORDS[self as usize]
+    }
+
+    /// The severity of this word.
+    pub fn parse(word: &str) -> Option<Severity> {
+        [Severity::Info, Severity::Warning, Severity::Critical].into_iter().find(|severity| severity.as_str() == word)
+    }
+}
+
+/// An incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its number in the database.
+    pub id: i64,
+    /// What is in trouble.
+    pub subject: Subject,
+    /// Where it stands.
+    pub state: State,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How many failures it has.
+    pub failures: u64,
+    /// When it began.
+    pub first_failure: DateTime<Utc>,
+    /// When it last failed.
+    pub last_failure: DateTime<Utc>,
+}
+
+impl Incident {
+    /// The incident that a subject's failure begins. It has no failure yet: [`Incident::failed`] counts each.
+    pub fn begin(id: i64, subject: Subject, severity: Severity, at: DateTime<Utc>) -> Incident {
+        Incident { id, subject, state: State::Pending, severity, failures: 0, first_failure: at, last_failure: at }
+    }
+
+    /// One more failure; `told`: somebody hears of it.
+    #[must_use]
+    pub fn failed(mut self, at: DateTime<Utc>, told: bool) -> Incident {
+        self.failures += 1;
+        // failures can be filed late and out of order
+        self.first_failure = self.first_failure.min(at);
+        self.last_failure = self.last_failure.max(at);
+        if told && self.state == State::Pending {
+            self.state = State::Open;
+        }
+        self
+    }
+
+    /// It is over.
+    #[must_use]
+    pub fn resolved(mut self) -> Incident {
+        self.state = State::Resolved;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Manager, UnitName};
+
+    #[test]
+    fn a_life() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
+        let pending = Incident::begin(1, subject, Severity::Critical, at(10)).failed(at(10), false);
+        assert_eq!((pending.state, pending.failures), (State::Pending, 1));
+        let open = pending.failed(at(20), true).failed(at(15), false);
+        assert_eq!((open.state, open.failures, open.first_failure, open.last_failure), (State::Open, 3, at(10), at(20)));
+        assert_eq!(open.resolved().state, State::Resolved);
+    }
+}

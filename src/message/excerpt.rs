@@ -1,0 +1,104 @@
+//! Foreign text made safe to read: what a terminal, a mail reader or a chat would act on is shown instead of passed on.
+
+use chrono::{DateTime, Local, Utc};
+
+/// A line of the journal as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a> {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who wrote it.
+    pub identifier: &'a str,
+    /// What was written.
+    pub text: &'a [u8],
+}
+
+/// Longer lines are cut; their end is kept, since an error's cause often stands there.
+const LONGEST: usize = 1000;
+/// All lines together, in characters; of more, the last are kept.
+const MOST: usize = 48_000;
+
+/// The lines as they are shown, oldest first.
+pub(super) fn shown(lines: &[Raw<'_>]) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut room = MOST;
+    for line in lines.iter().rev() {
+        let time = line.at.with_timezone(&Local).format("%H:%M:%S");
+        let row = format!("{time} {}: {}", visible(line.identifier.as_bytes()), cut(&visible(line.text)));
+        match room.checked_sub(row.chars().count()) {
+            Some(rest) => room = rest,
+            None => break,
+        }
+        rows.push(row);
+    }
+    rows.reverse();
+    rows
+}
+
+/// Bytes as one line of text: control characters and what is not UTF-8 are shown as escapes.
+pub fn visible(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\t' {
+                text.push(' ');
+            } else if c.is_control() || is_invisible(c) {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// Characters that turn or hide the text around them (Unicode's bidirectional and zero-width format characters).
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST {
+        return text.to_owned();
+    }
+    let (head, tail) = (LONGEST / 4, LONGEST * 3 / 4);
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{start} [... {} characters ...] {end}", length - head - tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_act_is_shown() {
+        for (bytes, text) in [
+            (b"plain \xc3\xa4".as_slice(), "plain ä"),
+            (b"\x1b[31mred\x07", "\\u{1b}[31mred\\u{7}"),
+            (b"two\nlines\r", "two\\nlines\\r"),
+            (b"a\tb", "a b"),
+            (b"bad \xff\xfe utf8", "bad \\xff\\xfe utf8"),
+            ("turned \u{202e}txt".as_bytes(), "turned \\u{202e}txt"),
+            (b"nul\0", "nul\\u{0}"),
+        ] {
+            assert_eq!(visible(bytes), text);
+        }
+    }
+
+    #[test]
+    fn long_lines_keep_their_end_and_long_excerpts_their_last_lines() {
+        let at = DateTime::from_timestamp(0, 0).unwrap();
+        let long = format!("{}END", "x".repeat(1_000_000));
+        let rows = shown(&[Raw { at, identifier: "a", text: long.as_bytes() }]);
+        assert!(rows[0].ends_with("xEND") && rows[0].len() < LONGEST + 100, "{}", rows[0].len());
+
+        let texts: Vec<String> = (0..1000).map(|n| format!("{n} {}", "y".repeat(500))).collect();
+        let lines: Vec<Raw<'_>> = texts.iter().map(|text| Raw { at, identifier: "a", text: text.as_bytes() }).collect();
+        let rows = shown(&lines);
+        assert!(rows.iter().map(|row| row.chars().count()).sum::<usize>() <= MOST);
+        assert!(rows.last().is_some_and(|row| row.contains(": 999 ")) && rows.len() > 50, "{}", rows.len());
+    }
+}

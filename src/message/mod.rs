@@ -1,0 +1,62 @@
+//! What people read. A [`Report`] of what happened becomes a [`Letter`], and that the text, HTML and Markdown that channels
+//! want. Pure: no clock, no store, no journal.
+
+mod compose;
+mod excerpt;
+mod html;
+mod markdown;
+mod text;
+
+pub use compose::{Late, Report, compose, test_letter};
+pub use excerpt::{Raw, visible};
+
+use sysalert_abi::Message;
+
+/// A message before it has a form: every text in it is plain, safe to print and without markup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Letter {
+    /// One line: what, where, how.
+    pub subject: String,
+    /// Sentences that say what happened.
+    pub lead: String,
+    /// Labels and their values.
+    pub facts: Vec<(&'static str, String)>,
+    /// The failures, when there is more than one to tell.
+    pub failures: Vec<String>,
+    /// The run's last lines.
+    pub excerpt: Vec<String>,
+    /// Why there is no excerpt.
+    pub no_excerpt: String,
+    /// Commands to look further.
+    pub commands: Vec<String>,
+    /// Red for trouble, green for recovery, blue for the rest.
+    pub tone: Tone,
+}
+
+/// The colour of a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Something is wrong.
+    Trouble,
+    /// It is well again.
+    Well,
+    /// Neither.
+    #[default]
+    Neutral,
+}
+
+impl Letter {
+    /// Every form of it.
+    pub fn render(&self) -> Message {
+        Message {
+            subject: self.subject.clone(),
+            text: text::render(self),
+            html: html::render(self),
+            markdown: markdown::render(self),
+            journal: self.excerpt.join("\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

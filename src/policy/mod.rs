@@ -1,0 +1,83 @@
+//! Does anybody hear of this event? A situation goes in, a verdict with its reason comes out. Pure: no clock, no store.
+
+mod ignore;
+mod problem;
+mod reason;
+mod recovery;
+mod rules;
+
+pub use reason::Reason;
+pub use rules::{KEYS, Rules, UNIT_KEYS};
+
+use chrono::{DateTime, Utc};
+use sysalert_abi::Kind;
+
+use crate::event::{Event, Outcome, Problem};
+use crate::incident::Incident;
+
+/// All that a decision may look at.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// The event to decide.
+    pub event: &'a Event,
+    /// The subject's incident that is not over, before this event.
+    pub incident: Option<&'a Incident>,
+    /// The problems of this incident that somebody was told, oldest first.
+    pub told: &'a [Told],
+    /// True when a failure of the same run is on record.
+    pub run_failed: bool,
+    /// The settings for this subject.
+    pub rules: &'a Rules,
+}
+
+/// A problem that somebody was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What it was.
+    pub problem: Problem,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+}
+
+/// What follows from an event.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The alert to queue, if one is.
+    pub alert: Option<Kind>,
+    /// Whether the incident is over.
+    pub resolves: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A rule speaks about the situations that it is for, and passes over the rest.
+type Rule = fn(&Situation<'_>) -> Option<Reason>;
+
+/// The first rule that has something to say decides.
+const FAILED: &[Rule] =
+    &[rules::disabled, ignore::ignored, problem::first, problem::new, problem::same, problem::too_soon, problem::returned];
+const SUCCEEDED: &[Rule] = &[
+    recovery::same_run,
+    recovery::nothing_wrong,
+    rules::disabled,
+    recovery::never_told,
+    recovery::unwanted,
+    recovery::recovered,
+];
+
+/// Decides one event.
+pub fn decide(situation: &Situation<'_>) -> Verdict {
+    let chain = match situation.event.outcome {
+        Outcome::Failed => FAILED,
+        Outcome::Succeeded => SUCCEEDED,
+    };
+    // the last rule of each chain always answers; were it otherwise, silence would be the wrong way to fail
+    let reason = chain.iter().find_map(|rule| rule(situation)).unwrap_or(Reason::First);
+    let resolves =
+        situation.event.outcome == Outcome::Succeeded && reason != Reason::SameRunFailed && situation.incident.is_some();
+    Verdict { alert: reason.alert(), resolves, reason }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! The same problem is told once; a new one at once; one that comes back after another, not before `min_interval` is over.
+
+use chrono::TimeDelta;
+
+use super::{Reason, Situation, Told};
+
+/// Nobody was told yet.
+pub(super) fn first(situation: &Situation<'_>) -> Option<Reason> {
+    if !situation.told.is_empty() {
+        return None;
+    }
+    Some(match situation.incident.map_or(0, |incident| incident.failures) {
+        0 => Reason::First,
+        ignored => Reason::IgnoredEnough { ignored },
+    })
+}
+
+/// A problem that nobody was told in this incident.
+pub(super) fn new(situation: &Situation<'_>) -> Option<Reason> {
+    let last = situation.told.last()?;
+    let known = situation.told.iter().any(|told| told.problem == situation.event.problem);
+    (!known).then(|| Reason::NewProblem { was: last.problem.to_string() })
+}
+
+/// The problem that was told last.
+pub(super) fn same(situation: &Situation<'_>) -> Option<Reason> {
+    let Told { problem, at } = situation.told.last()?;
+    (*problem == situation.event.problem).then_some(Reason::SameProblem { told: *at })
+}
+
+/// An earlier problem, too soon after the last alert.
+pub(super) fn too_soon(situation: &Situation<'_>) -> Option<Reason> {
+    let until = situation.told.last()?.at + TimeDelta::from_std(situation.rules.min_interval).ok()?;
+    (situation.event.at < until).then_some(Reason::TooSoon { until })
+}
+
+/// An earlier problem is back.
+pub(super) fn returned(situation: &Situation<'_>) -> Option<Reason> {
+    situation.told.last().map(|last| Reason::Returned { was: last.problem.to_string() })
+}

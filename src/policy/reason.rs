@@ -1,0 +1,107 @@
+//! Why somebody hears of an event, or nobody does. Stored with the event, printed by `explain`.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sysalert_abi::Kind;
+
+use crate::event::local_time;
+
+/// The reason of a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Reason {
+    /// Spoke: the first failure that counts.
+    First,
+    /// Spoke: as many failures were ignored as the settings say.
+    IgnoredEnough {
+        /// How many kept quiet.
+        ignored: u64,
+    },
+    /// Spoke: it fails in a way that nobody was told yet.
+    NewProblem {
+        /// What was told last.
+        was: String,
+    },
+    /// Spoke: a problem that was told before is back after another one.
+    Returned {
+        /// What was told last.
+        was: String,
+    },
+    /// Spoke: it is well again.
+    Recovered,
+    /// Silent: this failure is among the ones to ignore.
+    Ignored {
+        /// Which one it is, from 1.
+        seen: u64,
+        /// How many to ignore.
+        of: u64,
+    },
+    /// Silent: told already.
+    SameProblem {
+        /// When it happened that somebody was told.
+        told: DateTime<Utc>,
+    },
+    /// Silent: told before, and the last alert is too fresh.
+    TooSoon {
+        /// From when it would speak again.
+        until: DateTime<Utc>,
+    },
+    /// Silent: the settings say that nobody wants to hear of recoveries.
+    RecoveryUnwanted,
+    /// Silent: it recovered before anybody was told that it failed.
+    NeverTold,
+    /// Silent: nothing was wrong.
+    NothingWrong,
+    /// Silent: a success of a run that failed; systemd says so at times.
+    SameRunFailed,
+    /// Silent: the settings turn this unit off.
+    Disabled,
+    /// Silent: `db clear` came before a decision.
+    Cleared,
+}
+
+impl Reason {
+    /// The kind of alert that follows.
+    pub fn alert(&self) -> Option<Kind> {
+        match self {
+            Reason::First | Reason::IgnoredEnough { .. } | Reason::NewProblem { .. } | Reason::Returned { .. } => {
+                Some(Kind::Failure)
+            }
+            Reason::Recovered => Some(Kind::Recovery),
+            Reason::Ignored { .. }
+            | Reason::SameProblem { .. }
+            | Reason::TooSoon { .. }
+            | Reason::RecoveryUnwanted
+            | Reason::NeverTold
+            | Reason::NothingWrong
+            | Reason::SameRunFailed
+            | Reason::Disabled
+            | Reason::Cleared => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::First => write!(f, "spoke: the first failure of a new incident"),
+            Reason::IgnoredEnough { ignored } => write!(f, "spoke: {ignored} failures in a row were ignored, as `ignore` says"),
+            Reason::NewProblem { was } => write!(f, "spoke: a new problem; reported before: {was}"),
+            Reason::Returned { was } => write!(f, "spoke: an earlier problem is back; reported last: {was}"),
+            Reason::Recovered => write!(f, "spoke: it recovered"),
+            Reason::Ignored { seen, of } => write!(f, "silent: failure {seen} of the {of} to ignore, as `ignore` says"),
+            Reason::SameProblem { told } => write!(f, "silent: the same problem as reported for {}", local_time(*told)),
+            Reason::TooSoon { until } => {
+                write!(f, "silent: reported before, and `min_interval` lasts until {}", local_time(*until))
+            }
+            Reason::RecoveryUnwanted => write!(f, "silent: it recovered, and `recovery` is false"),
+            Reason::NeverTold => write!(f, "silent: it recovered before its failure was reported"),
+            Reason::NothingWrong => write!(f, "silent: nothing was wrong"),
+            Reason::SameRunFailed => write!(f, "silent: systemd called a run a success whose failure is on record"),
+            Reason::Cleared => write!(f, "silent: cleared before it was decided"),
+            Reason::Disabled => write!(f, "silent: `enabled` is false for this unit"),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Recoveries: told when they are true, and when the failure was told.
+
+use super::{Reason, Situation};
+use crate::incident::State;
+
+/// systemd 252 calls OnSuccess= for runs that failed.
+pub(super) fn same_run(situation: &Situation<'_>) -> Option<Reason> {
+    situation.run_failed.then_some(Reason::SameRunFailed)
+}
+
+/// No incident, no recovery.
+pub(super) fn nothing_wrong(situation: &Situation<'_>) -> Option<Reason> {
+    situation.incident.is_none().then_some(Reason::NothingWrong)
+}
+
+/// Whoever did not hear of the trouble does not hear of its end.
+pub(super) fn never_told(situation: &Situation<'_>) -> Option<Reason> {
+    situation.incident.filter(|incident| incident.state == State::Pending).map(|_| Reason::NeverTold)
+}
+
+/// `recovery = false`.
+pub(super) fn unwanted(situation: &Situation<'_>) -> Option<Reason> {
+    (!situation.rules.recovery).then_some(Reason::RecoveryUnwanted)
+}
+
+/// It is well again.
+pub(super) fn recovered(_: &Situation<'_>) -> Option<Reason> {
+    Some(Reason::Recovered)
+}

@@ -1,0 +1,73 @@
+//! The settings that policy uses, and the rule that turns a unit off.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{Reason, Situation};
+use crate::config::{Key, Kind, Values};
+use crate::incident::Severity;
+
+const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
+
+/// The keys of `[policy]`; `[unit."GLOB"]` has them too.
+pub const KEYS: &[Key] = &[
+    Key::new("methods", Kind::List, "[]", "the methods that send; empty: all configured ones, or the journal if there is none"),
+    Key::new("severity", Kind::Choice(Cow::Borrowed(SEVERITIES)), "\"critical\"", "how bad a failure is"),
+    Key::new(
+        "ignore",
+        Kind::Integer { min: 0, max: 1_000_000 },
+        "0",
+        "failures of one incident to keep quiet about before the first alert",
+    ),
+    Key::new("min_interval", Kind::Duration, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
+    Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
+    Key::new("journal_lines", Kind::Integer { min: 0, max: 1000 }, "50", "how many of the run's last lines an alert shows"),
+];
+
+/// The keys that only `[unit."GLOB"]` has.
+pub const UNIT_KEYS: &[Key] = &[
+    Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
+    Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
+];
+
+/// The settings for one subject; nothing is optional.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// False: record, but never tell.
+    pub enabled: bool,
+    /// The methods that send.
+    pub methods: Vec<String>,
+    /// How bad a failure is.
+    pub severity: Severity,
+    /// How many failures to keep quiet about.
+    pub ignore: u64,
+    /// Between repetitions.
+    pub min_interval: Duration,
+    /// Tell when it is well again.
+    pub recovery: bool,
+    /// How many lines of the journal an alert shows.
+    pub journal_lines: usize,
+    /// Recipients of this unit; empty: the method's own.
+    pub to: Vec<String>,
+}
+
+impl Rules {
+    /// Reads them from valid settings.
+    pub fn from(values: &Values<'_>) -> Rules {
+        Rules {
+            enabled: values.boolean("enabled"),
+            methods: values.list("methods"),
+            severity: values.text("severity").and_then(|word| Severity::parse(&word)).unwrap_or(Severity::Critical),
+            ignore: values.count("ignore"),
+            min_interval: values.duration("min_interval"),
+            recovery: values.boolean("recovery"),
+            journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
+            to: values.list("to"),
+        }
+    }
+}
+
+/// A unit that the settings turn off.
+pub(super) fn disabled(situation: &Situation<'_>) -> Option<Reason> {
+    (!situation.rules.enabled).then_some(Reason::Disabled)
+}

@@ -1,0 +1,235 @@
+//! The catalogue: joins the settings of each module, and holds the valid ones. Nothing in it is optional that has a default.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use wildmatch::WildMatch;
+
+use crate::config::{Document, Files, Key, Kind, Origin, Section, Setting, Values, nearest};
+use crate::error::{Error, Result};
+use crate::policy;
+
+/// `[policy]` alone has these.
+const HOST_KEYS: &[Key] = &[Key::new("host", Kind::Text, "", "replaces the kernel's host name in messages")];
+
+/// `[method.NAME]` has these; the rest belongs to its plugin.
+const METHOD_KEYS: &[Key] = &[
+    Key::new("plugin", Kind::Text, "", "the shared library that sends; default: the section's name"),
+    Key::new("timeout", Kind::Duration, "\"30s\"", "one try to send may last this long"),
+];
+
+/// Every section there is.
+pub const CATALOGUE: &[Section] = &[
+    Section { name: "policy", named: false, keys: &[policy::KEYS, HOST_KEYS], open: false },
+    Section { name: "unit", named: true, keys: &[policy::KEYS, policy::UNIT_KEYS], open: false },
+    Section { name: "method", named: true, keys: &[METHOD_KEYS], open: true },
+];
+
+/// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
+const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
+
+/// The method that reports when none is configured.
+const JOURNAL: &str = "journal";
+
+/// The valid settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// Replaces the kernel's host name.
+    pub host: Option<String>,
+    /// The configured methods by name; `journal` when none is configured.
+    pub methods: BTreeMap<String, Method>,
+    document: Document,
+    globs: Vec<(WildMatch, String)>,
+}
+
+/// A configured way to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Method {
+    /// Its section's name.
+    pub name: String,
+    /// Its shared library's name.
+    pub plugin: String,
+    /// One try may last this long.
+    pub timeout: Duration,
+    /// The keys that are its plugin's.
+    pub config: Vec<Setting>,
+    /// Where its section stands; `None` for the one that is there by itself.
+    pub origin: Option<Origin>,
+}
+
+impl Method {
+    /// The plugin's keys as JSON, secrets not yet put in.
+    pub fn config(&self) -> Map<String, Value> {
+        self.config.iter().map(|setting| (setting.key.clone(), setting.value.clone())).collect()
+    }
+}
+
+impl Settings {
+    /// Reads and checks the files.
+    ///
+    /// # Errors
+    /// `Config`, with every complaint there is, each with file and line.
+    pub fn read(files: &Files) -> Result<Settings> {
+        let document = Document::read(files, CATALOGUE).map_err(|complaints| Error::config(complaints.join("\n")))?;
+        let host = Values { keys: &[HOST_KEYS], written: &[document.section("policy", None)] }.text("host");
+        let settings = Settings { host, methods: methods(&document), globs: globs(&document), document };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The settings for a unit, by its name as a person writes it: the most specific glob's, then `[policy]`'s.
+    pub fn rules(&self, unit: &str) -> policy::Rules {
+        let mut written: Vec<&[Setting]> = self
+            .globs
+            .iter()
+            .filter(|(glob, _)| glob.matches(unit))
+            .map(|(_, name)| self.document.section("unit", Some(name)))
+            .take(1)
+            .collect();
+        written.push(self.document.section("policy", None));
+        let mut rules = policy::Rules::from(&Values { keys: UNIT, written: &written });
+        if rules.methods.is_empty() {
+            rules.methods = self.methods.keys().cloned().collect();
+        }
+        rules
+    }
+
+    /// The method of this name; `journal` is always there.
+    pub fn method(&self, name: &str) -> Option<Method> {
+        self.methods.get(name).cloned().or_else(|| (name == JOURNAL).then(journal))
+    }
+
+    /// Every effective setting with where it stands; `None` where it is the default.
+    pub fn effective(&self) -> Vec<(String, String, Value, Option<Origin>)> {
+        let mut rows = Vec::new();
+        for section in CATALOGUE {
+            let names: Vec<Option<&str>> =
+                if section.named { self.document.names(section.name).map(|(name, _)| Some(name)).collect() } else { vec![None] };
+            for own in names {
+                let title =
+                    own.map_or_else(|| section.name.to_owned(), |own| format!("{}.{}", section.name, bare_or_quoted(own)));
+                let written = self.document.section(section.name, own);
+                // a unit's section says only what it changes; the rest is [policy]'s
+                let defaults = section
+                    .keys
+                    .iter()
+                    .flat_map(|list| list.iter())
+                    .filter(|key| section.name != "unit" && !key.default.is_empty());
+                let defaults = defaults.filter(|key| !written.iter().any(|setting| setting.key == key.name));
+                rows.extend(written.iter().map(|s| (title.clone(), s.key.clone(), s.value.clone(), Some(s.origin.clone()))));
+                rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
+            }
+        }
+        rows
+    }
+
+    /// What no key can tell by itself: names that name something else.
+    fn check(&self) -> Result<()> {
+        let mut complaints = Vec::new();
+        let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
+        for (section, own) in sections {
+            for setting in self.document.section(section, own).iter().filter(|setting| setting.key == "methods") {
+                for name in setting.value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    if !self.methods.contains_key(name) && name != JOURNAL {
+                        let meant = nearest(name, self.methods.keys().map(String::as_str));
+                        let hint = meant.map_or_else(
+                            || format!("; write a section [method.{name}]"),
+                            |near| format!("; did you mean `{near}`?"),
+                        );
+                        complaints.push(format!("{}: unknown method `{}`{hint}", setting.origin, name.escape_debug()));
+                    }
+                }
+            }
+        }
+        for method in self.methods.values() {
+            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+            if let (Some(origin), false) = (&method.origin, method.plugin.chars().all(legal)) {
+                complaints
+                    .push(format!("{origin}: a plugin's name has only a-z, 0-9, _ and -: `{}`", method.plugin.escape_debug()));
+            }
+        }
+        if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
+    }
+}
+
+fn methods(document: &Document) -> BTreeMap<String, Method> {
+    let mut methods = BTreeMap::new();
+    for (name, origin) in document.names("method") {
+        let written = document.section("method", Some(name));
+        let values = Values { keys: &[METHOD_KEYS], written: &[written] };
+        let own = |setting: &&Setting| !METHOD_KEYS.iter().any(|key| key.name == setting.key);
+        let method = Method {
+            name: name.to_owned(),
+            plugin: values.text("plugin").unwrap_or_else(|| name.to_owned()),
+            timeout: values.duration("timeout"),
+            config: written.iter().filter(own).cloned().collect(),
+            origin: Some(origin.clone()),
+        };
+        methods.insert(method.name.clone(), method);
+    }
+    if methods.is_empty() {
+        methods.insert(JOURNAL.to_owned(), journal());
+    }
+    methods
+}
+
+/// The method `journal` needs no section.
+fn journal() -> Method {
+    let timeout = Values { keys: &[METHOD_KEYS], written: &[] }.duration("timeout");
+    Method { name: JOURNAL.to_owned(), plugin: JOURNAL.to_owned(), timeout, config: Vec::new(), origin: None }
+}
+
+/// The globs of the `[unit."GLOB"]`s, the most specific first: more literal characters, then fewer wildcards, then by name.
+fn globs(document: &Document) -> Vec<(WildMatch, String)> {
+    let wild = |name: &str| name.chars().filter(|c| matches!(c, '*' | '?')).count();
+    let mut names: Vec<String> = document.names("unit").map(|(name, _)| name.to_owned()).collect();
+    names.sort_by_key(|name| (wild(name) > 0, std::cmp::Reverse(name.len() - wild(name)), wild(name)));
+    names.into_iter().map(|name| (WildMatch::new(&name), name)).collect()
+}
+
+fn bare_or_quoted(name: &str) -> String {
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') { name.to_owned() } else { format!("{name:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings> {
+        Settings::read(&vec![("x.toml".into(), text.to_owned())])
+    }
+
+    #[test]
+    fn the_most_specific_glob_wins_and_policy_fills_the_rest() {
+        let settings = read(
+            "[policy]\nignore = 1\nmin_interval = \"1h\"\n[unit.\"*\"]\nignore = 2\n[unit.\"backup-*.service\"]\nignore = 3\n\
+             [unit.\"backup-db.service\"]\nignore = 4\n[unit.\"b*\"]\nignore = 5",
+        )
+        .unwrap();
+        for (unit, ignore) in [("backup-db.service", 4), ("backup-www.service", 3), ("bank.service", 5), ("a.service", 2)] {
+            let rules = settings.rules(unit);
+            assert_eq!((rules.ignore, rules.min_interval), (ignore, Duration::from_secs(3600)), "{unit}");
+        }
+    }
+
+    #[test]
+    fn without_methods_the_journal_reports() {
+        assert_eq!(read("").unwrap().rules("a.service").methods, ["journal"]);
+        assert_eq!(read("[method.mail]\nplugin = \"email\"\n[method.log]").unwrap().rules("a.service").methods, ["log", "mail"]);
+    }
+
+    #[test]
+    fn a_later_file_wins_key_by_key() {
+        let files = vec![
+            ("a.toml".into(), "[policy]\nignore = 1\nrecovery = false".to_owned()),
+            ("b.toml".into(), "[policy]\nignore = 2".to_owned()),
+        ];
+        let settings = Settings::read(&files).unwrap();
+        let rules = settings.rules("a.service");
+        assert_eq!((rules.ignore, rules.recovery), (2, false));
+        let shown: Vec<String> =
+            settings.effective().into_iter().filter_map(|row| Some(format!("{} {}", row.1, row.3?))).collect();
+        assert_eq!(shown, ["recovery a.toml:3", "ignore b.toml:2"]);
+    }
+}

@@ -1,0 +1,134 @@
+//! What was observed, and what was decided about it.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::time;
+use crate::event::{Event, Outcome, Problem, Subject};
+use crate::policy::{Reason, Told};
+
+const COLUMNS: &str = "subject, outcome, run, invocation_id, service_result, exit_code, exit_status, triggered_by, at";
+
+/// Records an event; false when it is on record already.
+pub fn insert(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
+    let sql = format!("INSERT OR IGNORE INTO events ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    let Problem { service_result, exit_code, exit_status } = &event.problem;
+    let rows = db.execute(
+        &sql,
+        params![
+            event.subject.as_str(),
+            event.outcome.as_str(),
+            event.run,
+            event.invocation_id,
+            service_result,
+            exit_code,
+            exit_status,
+            event.triggered_by,
+            event.at.timestamp_micros()
+        ],
+    )?;
+    Ok(rows > 0)
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        subject: Subject::stored(row.get("subject")?),
+        outcome: if row.get::<_, String>("outcome")? == Outcome::Failed.as_str() { Outcome::Failed } else { Outcome::Succeeded },
+        run: row.get("run")?,
+        invocation_id: row.get("invocation_id")?,
+        problem: problem(row)?,
+        triggered_by: row.get("triggered_by")?,
+        at: time(row.get("at")?),
+    })
+}
+
+pub(super) fn problem(row: &Row<'_>) -> rusqlite::Result<Problem> {
+    Ok(Problem {
+        service_result: row.get("service_result")?,
+        exit_code: row.get("exit_code")?,
+        exit_status: row.get("exit_status")?,
+    })
+}
+
+/// The events without a verdict, in the order in which they happened.
+pub fn undecided(db: &Connection) -> rusqlite::Result<Vec<(i64, Event)>> {
+    let sql = format!("SELECT id, {COLUMNS} FROM events WHERE reason IS NULL ORDER BY at, id");
+    db.prepare(&sql)?.query_map([], |row| Ok((row.get("id")?, event(row)?)))?.collect()
+}
+
+/// Files the verdict on an event.
+pub fn decide(db: &Connection, id: i64, incident: Option<i64>, reason: &Reason) -> rusqlite::Result<()> {
+    let json = serde_json::to_string(reason).unwrap_or_default();
+    db.execute(
+        "UPDATE events SET incident = ?2, reason = ?3, spoke = ?4 WHERE id = ?1",
+        params![id, incident, json, reason.alert().is_some()],
+    )?;
+    Ok(())
+}
+
+/// Whether a failure of this run is on record.
+pub fn run_failed(db: &Connection, subject: &Subject, run: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM events WHERE subject = ?1 AND run = ?2 AND outcome = 'failed'";
+    db.prepare(sql)?.exists([subject.as_str(), run])
+}
+
+/// The problems of an incident that somebody was told, oldest first.
+pub fn told(db: &Connection, incident: i64) -> rusqlite::Result<Vec<Told>> {
+    let sql = "SELECT service_result, exit_code, exit_status, at FROM events WHERE incident = ?1 AND spoke AND outcome = 'failed' ORDER BY at, id";
+    db.prepare(sql)?.query_map([incident], |row| Ok(Told { problem: problem(row)?, at: time(row.get("at")?) }))?.collect()
+}
+
+/// An incident's failures up to this event, oldest first, each with the method names that reported it.
+pub fn failures_of(db: &Connection, incident: i64, until: i64) -> rusqlite::Result<Vec<(Event, Vec<String>)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, (SELECT group_concat(DISTINCT d.method) FROM deliveries d JOIN alerts a ON d.alert = a.id
+            WHERE a.event = events.id AND d.status = 'sent') AS methods
+         FROM events WHERE incident = ?1 AND outcome = 'failed' AND at <= (SELECT at FROM events WHERE id = ?2) ORDER BY at, id"
+    );
+    let split = |methods: Option<String>| methods.map_or_else(Vec::new, |all| all.split(',').map(str::to_owned).collect());
+    db.prepare(&sql)?.query_map([incident, until], |row| Ok((event(row)?, split(row.get("methods")?))))?.collect()
+}
+
+/// An event with its verdict.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Its number.
+    pub id: i64,
+    /// What was observed.
+    pub event: Event,
+    /// Why it spoke or kept silent; `None`: not decided yet.
+    pub reason: Option<Reason>,
+    /// Its incident's number.
+    pub incident: Option<i64>,
+    /// When it was decided that somebody hears of it, the alert's number.
+    pub alert: Option<i64>,
+}
+
+/// The newest event of a subject, or this event.
+pub fn last_of(db: &Connection, subject: Option<&Subject>, id: Option<i64>) -> rusqlite::Result<Option<Recorded>> {
+    let sql = format!(
+        "SELECT id, {COLUMNS}, reason, incident, (SELECT max(id) FROM alerts WHERE alerts.event = events.id) AS alert
+         FROM events WHERE (?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR id = ?2) ORDER BY at DESC, id DESC LIMIT 1"
+    );
+    db.query_row(&sql, params![subject.map(Subject::as_str), id], |row| {
+        let reason: Option<String> = row.get("reason")?;
+        Ok(Recorded {
+            id: row.get("id")?,
+            event: event(row)?,
+            reason: reason.and_then(|json| serde_json::from_str(&json).ok()),
+            incident: row.get("incident")?,
+            alert: row.get("alert")?,
+        })
+    })
+    .optional()
+}
+
+/// Every subject that was ever recorded, for "did you mean".
+pub fn subjects(db: &Connection) -> rusqlite::Result<Vec<Subject>> {
+    db.prepare("SELECT DISTINCT subject FROM events")?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
+}
+
+/// For a time that may be absent.
+pub(super) fn maybe(micros: Option<i64>) -> Option<DateTime<Utc>> {
+    micros.map(time)
+}

@@ -1,0 +1,128 @@
+//! Incidents: one at a time for each subject.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::events::{self, maybe};
+use super::time;
+use crate::event::{Problem, Subject};
+use crate::incident::{Incident, Severity, State};
+use crate::policy::Reason;
+
+const COLUMNS: &str = "id, subject, state, severity, failures, first_failure, last_failure";
+
+fn incident(row: &rusqlite::Row<'_>) -> rusqlite::Result<Incident> {
+    let state: String = row.get("state")?;
+    let severity: String = row.get("severity")?;
+    Ok(Incident {
+        id: row.get("id")?,
+        subject: Subject::stored(row.get("subject")?),
+        // the column's CHECK keeps other words out
+        state: State::parse(&state).unwrap_or(State::Open),
+        severity: Severity::parse(&severity).unwrap_or(Severity::Critical),
+        failures: row.get("failures")?,
+        first_failure: time(row.get("first_failure")?),
+        last_failure: time(row.get("last_failure")?),
+    })
+}
+
+/// The subject's incident that is not over.
+pub fn active(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<Incident>> {
+    let sql = format!("SELECT {COLUMNS} FROM incidents WHERE subject = ?1 AND state <> 'resolved'");
+    db.query_row(&sql, [subject.as_str()], incident).optional()
+}
+
+/// The incident of this number.
+pub(super) fn get(db: &Connection, id: i64) -> rusqlite::Result<Incident> {
+    db.query_row(&format!("SELECT {COLUMNS} FROM incidents WHERE id = ?1"), [id], incident)
+}
+
+/// Begins an incident; it has no failure yet.
+pub fn begin(db: &Connection, subject: &Subject, severity: Severity, at: DateTime<Utc>) -> rusqlite::Result<Incident> {
+    let sql = "INSERT INTO incidents (subject, state, severity, failures, first_failure, last_failure) VALUES (?1, 'pending', ?2, 0, ?3, ?3)";
+    db.execute(sql, params![subject.as_str(), severity.as_str(), at.timestamp_micros()])?;
+    Ok(Incident::begin(db.last_insert_rowid(), subject.clone(), severity, at))
+}
+
+/// Writes an incident as it is now; `at` is when it ended, if it did.
+pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let ended = (incident.state == State::Resolved).then(|| at.timestamp_micros());
+    db.execute(
+        "UPDATE incidents SET state = ?2, severity = ?3, failures = ?4, first_failure = ?5, last_failure = ?6, ended = ?7 WHERE id = ?1",
+        params![
+            incident.id,
+            incident.state.as_str(),
+            incident.severity.as_str(),
+            incident.failures,
+            incident.first_failure.timestamp_micros(),
+            incident.last_failure.timestamp_micros(),
+            ended
+        ],
+    )?;
+    Ok(())
+}
+
+/// Ends the incident of a subject without a recovery and drops what was not yet delivered of it; the history stays.
+/// False when there was none.
+pub fn clear(db: &Connection, subject: &Subject, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    // what nobody has decided yet must not speak later
+    for (id, _) in events::undecided(db)?.iter().filter(|(_, event)| event.subject == *subject) {
+        events::decide(db, *id, None, &Reason::Cleared)?;
+    }
+    let Some(incident) = active(db, subject)? else { return Ok(false) };
+    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE incident = ?1)", [incident.id])?;
+    db.execute(
+        "UPDATE incidents SET state = 'resolved', cleared = 1, ended = ?2 WHERE id = ?1",
+        params![incident.id, now.timestamp_micros()],
+    )?;
+    Ok(true)
+}
+
+/// An incident as `db list` shows it.
+#[derive(Debug)]
+pub struct Row {
+    /// The incident.
+    pub incident: Incident,
+    /// How many alerts of it were delivered by at least one method.
+    pub alerts: u64,
+    /// When the last of them was delivered.
+    pub last_alert: Option<DateTime<Utc>>,
+    /// How its last failure ended.
+    pub problem: Problem,
+    /// The run of its last failure.
+    pub invocation_id: Option<String>,
+    /// What started that run.
+    pub triggered_by: Option<String>,
+    /// Why its last event spoke or kept silent.
+    pub reason: Option<Reason>,
+    /// True when `db clear` ended it.
+    pub cleared: bool,
+}
+
+/// The incidents that are not over, or all, the newest failure first.
+pub fn list(db: &Connection, all: bool) -> rusqlite::Result<Vec<Row>> {
+    let sql = "SELECT i.*, f.service_result, f.exit_code, f.exit_status, f.invocation_id, f.triggered_by,
+            (SELECT reason FROM events WHERE incident = i.id ORDER BY at DESC, id DESC LIMIT 1) AS reason,
+            (SELECT count(DISTINCT a.id) FROM alerts a JOIN deliveries d ON d.alert = a.id
+                WHERE a.incident = i.id AND d.status = 'sent') AS alerts,
+            (SELECT max(d.at) FROM alerts a JOIN deliveries d ON d.alert = a.id
+                WHERE a.incident = i.id AND d.status = 'sent') AS last_alert
+         FROM incidents i LEFT JOIN events f
+            ON f.id = (SELECT id FROM events WHERE incident = i.id AND outcome = 'failed' ORDER BY at DESC, id DESC LIMIT 1)
+         WHERE ?1 OR i.state <> 'resolved' ORDER BY i.last_failure DESC, i.id DESC";
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([all], |row| {
+        let reason: Option<String> = row.get("reason")?;
+        Ok(Row {
+            incident: incident(row)?,
+            alerts: row.get("alerts")?,
+            last_alert: maybe(row.get("last_alert")?),
+            problem: events::problem(row)?,
+            invocation_id: row.get("invocation_id")?,
+            triggered_by: row.get("triggered_by")?,
+            reason: reason.and_then(|json| serde_json::from_str(&json).ok()),
+            cleared: row.get("cleared")?,
+        })
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,54 @@
+//! The writers' queue.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Error, Kind, Result};
+
+/// Waits for the lock, at most as long as `patience`. It is held until the file is dropped.
+///
+/// # Errors
+/// `Permission`, when this user may not write; `Failure`, when somebody else holds it too long.
+pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
+    let path = folder.join("lock");
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&path).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    Error::new(Kind::Permission, format!("{} may be changed only by its owner and by root", folder.display()))
+                }
+                _ => Error::file("open", &path, &error),
+            }
+        })?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path, &error)),
+    }
+    // flock itself knows no time limit: another thread waits, and this one for it
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(file.lock().map(|()| file)));
+    match receiver.recv_timeout(patience) {
+        Ok(locked) => locked.map_err(|error| Error::file("lock", &path, &error)),
+        Err(_) => Err(Error::failure(format!("another process held {} for more than {} s", path.display(), patience.as_secs()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = take(folder.path(), Duration::ZERO).unwrap();
+        assert!(take(folder.path(), Duration::from_millis(1)).is_err());
+        drop(held);
+        assert!(take(folder.path(), Duration::from_secs(60)).is_ok());
+    }
+}

@@ -1,0 +1,169 @@
+//! The database: the only place that knows SQL.
+//!
+//! Whoever writes takes a `flock` first: it waits in the kernel and in turn, where SQLite's own busy handler polls and
+//! starves. WAL with `synchronous=FULL` makes one commit one fsync, and the connection's first one more (the folder).
+
+mod deliveries;
+mod events;
+mod incidents;
+mod lock;
+mod outbox;
+mod schema;
+mod spool;
+
+pub use deliveries::{Delivery, of_event as deliveries_of, record as record_delivery};
+pub use events::{Recorded, decide, failures_of, insert, last_of, run_failed, subjects, told, undecided};
+pub use incidents::{Row, active, begin, clear, list, save};
+pub use outbox::{Alert, Claimed, Waiting, claim, done, give_back, health, queue, queue_test, tests_done, waiting};
+pub use spool::{keep as keep_in_spool, read as read_spool};
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::{Error, Kind, Result};
+use crate::host::identity;
+
+/// The file's name in the state folder.
+const FILE: &str = "sysalert.db";
+/// A reader may meet a checkpoint; a writer holds the lock already.
+const BUSY: Duration = Duration::from_secs(10);
+/// Handlers leave checkpoints to dispatch, for each costs fsyncs. Should dispatch never run, they begin at 40 MB.
+const CHECKPOINT_BY_HANDLERS: u32 = 10_000;
+/// Dispatch checkpoints a log longer than this many bytes: whoever opens the database alone reads all of it, 4 KiB at a time.
+const CHECKPOINT_BY_DISPATCH: u64 = 256 * 1024;
+
+/// The open database.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+    folder: PathBuf,
+    patience: Duration,
+}
+
+/// What to do with a database of an older version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// Bring it up to date.
+    Migrate,
+    /// Refuse it: a handler has no time for that.
+    Refuse,
+}
+
+impl Store {
+    /// Opens the database for writing, and makes it where there is none.
+    ///
+    /// # Errors
+    /// `Permission`, when this user may not write it; `Failure`, when it is damaged, newer than this program, or locked for
+    /// longer than `patience`.
+    pub fn open(folder: &Path, older: Older, patience: Duration) -> Result<Store> {
+        let _lock = lock::take(folder, patience)?;
+        let path = folder.join(FILE);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(&path, flags).map_err(|error| broken(&path, &error))?;
+        let prepared = prepare(&mut db).and_then(|()| schema::bring_up(&mut db, older));
+        prepared.map_err(|error| error.told(&path))?;
+        Ok(Store { db, folder: folder.to_owned(), patience })
+    }
+
+    /// Opens the database for reading; `None` where nothing was recorded yet.
+    ///
+    /// # Errors
+    /// `Permission`, when this user may not read it; `Failure`, when it is damaged or of another version.
+    pub fn read(folder: &Path) -> Result<Option<Store>> {
+        let path = folder.join(FILE);
+        match File::open(&path) {
+            Ok(_) => {}
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound => Ok(None),
+                    io::ErrorKind::PermissionDenied => Err(identity::not_allowed(folder)),
+                    _ => Err(Error::file("open", &path, &error)),
+                };
+            }
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&path, flags).map_err(|error| broken(&path, &error))?;
+        let prepared = db.busy_timeout(BUSY).map_err(schema::Trouble::from).and_then(|()| schema::fits(&db));
+        match prepared {
+            Ok(()) => Ok(Some(Store { db, folder: folder.to_owned(), patience: BUSY })),
+            Err(schema::Trouble::Empty) => Ok(None),
+            Err(trouble) => Err(trouble.told(&path)),
+        }
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// `Failure`, when the database does not answer.
+    pub fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        read(&self.db).map_err(|error| broken(&self.folder.join(FILE), &error))
+    }
+
+    /// Writes in one transaction: one commit, one fsync. Nothing is written when `write` fails.
+    ///
+    /// # Errors
+    /// `Failure`, when the lock or the database is not to be had.
+    pub fn write<T>(&mut self, write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let path = self.folder.join(FILE);
+        let _lock = lock::take(&self.folder, self.patience)?;
+        let transaction =
+            self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| broken(&path, &error))?;
+        let written = write(&transaction).and_then(|value| transaction.commit().map(|()| value));
+        written.map_err(|error| broken(&path, &error))
+    }
+
+    /// Copies a long log into the database, and begins the next one, so that no handler pays for that.
+    ///
+    /// # Errors
+    /// `Failure`, when the database does not answer.
+    pub fn checkpoint(&mut self, now: DateTime<Utc>) -> Result<()> {
+        let log = self.folder.join(format!("{FILE}-wal"));
+        if std::fs::metadata(log).map_or(0, |about| about.len()) < CHECKPOINT_BY_DISPATCH {
+            return Ok(());
+        }
+        self.with(|db| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))?;
+        // the first commit to an empty log writes and syncs its header
+        self.write(|transaction| {
+            let sql = "INSERT INTO meta (key, value) VALUES ('checkpoint', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
+            transaction.execute(sql, [now.timestamp_micros()]).map(drop)
+        })
+    }
+}
+
+fn prepare(db: &mut Connection) -> std::result::Result<(), schema::Trouble> {
+    db.busy_timeout(BUSY)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BY_HANDLERS)?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    Ok(())
+}
+
+fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode;
+    let error = |hint: &str| Error::failure(format!("the database {} does not answer: {cause}", path.display())).hint(hint);
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            error("it is damaged: move it away, and a new one begins; what is recorded in it can be looked at with sqlite3")
+        }
+        Some(ErrorCode::DiskFull) => error("the disk is full: make room"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
+        }
+        _ => Error::failure(format!("the database {} does not answer: {cause}", path.display())),
+    }
+}
+
+/// Microseconds since 1970, as stored.
+pub(crate) fn time(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Alerts that are decided and not yet delivered: one row per alert and method.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use sysalert_abi::Kind;
+
+use super::events::{self, Recorded, maybe};
+use super::{incidents, time};
+use crate::incident::Incident;
+
+/// A new alert.
+#[derive(Debug)]
+pub struct Alert<'a> {
+    /// Its kind.
+    pub kind: Kind,
+    /// Names it for ever; nobody can guess it.
+    pub key: &'a str,
+    /// The incident and the event that it is about; none for a test.
+    pub about: Option<(i64, i64)>,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+}
+
+/// Queues an alert for these methods.
+pub fn queue(db: &Connection, alert: &Alert<'_>, methods: &[String]) -> rusqlite::Result<i64> {
+    let (incident, event) = alert.about.unzip();
+    let at = alert.at.timestamp_micros();
+    db.execute(
+        "INSERT INTO alerts (kind, key, incident, event, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![alert.kind.as_str(), alert.key, incident, event, at],
+    )?;
+    let id = db.last_insert_rowid();
+    for method in methods {
+        db.execute("INSERT OR IGNORE INTO outbox (alert, method, due) VALUES (?1, ?2, ?3)", params![id, method, at])?;
+    }
+    Ok(id)
+}
+
+/// Queues a test alert.
+pub fn queue_test(db: &Connection, key: &str, at: DateTime<Utc>, methods: &[String]) -> rusqlite::Result<i64> {
+    queue(db, &Alert { kind: Kind::Test, key, about: None, at }, methods)
+}
+
+/// One alert that this process sends now.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Its row.
+    pub id: i64,
+    /// The alert's number.
+    pub alert: i64,
+    /// Its kind.
+    pub kind: Kind,
+    /// Names it for ever.
+    pub key: String,
+    /// By which method.
+    pub method: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// What the last try met.
+    pub detail: Option<String>,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// The event and its incident; none for a test.
+    pub about: Option<(Recorded, Incident)>,
+    /// Until when the claim holds: it is the claim's name, too.
+    pub lease: DateTime<Utc>,
+}
+
+fn kind(word: &str) -> Kind {
+    [Kind::Failure, Kind::Reminder, Kind::Recovery, Kind::Digest, Kind::Test]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .unwrap_or(Kind::Failure)
+}
+
+/// Claims the oldest alert that is due and whose method is none of `busy`. Alerts of one incident keep their order: a
+/// recovery waits for its failure.
+pub fn claim(
+    db: &Connection,
+    now: DateTime<Utc>,
+    busy: &[String],
+    lease: impl Fn(&str) -> DateTime<Utc>,
+) -> rusqlite::Result<Option<Claimed>> {
+    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, a.kind, a.key, a.at, a.incident, a.event
+         FROM outbox o JOIN alerts a ON a.id = o.alert
+         WHERE o.due <= ?1 AND (o.lease IS NULL OR o.lease <= ?1) AND o.method NOT IN (SELECT value FROM json_each(?2))
+           AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
+               WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
+         ORDER BY o.alert LIMIT 1";
+    let busy = serde_json::to_string(busy).unwrap_or_default();
+    let row = db
+        .query_row(sql, params![now.timestamp_micros(), busy], |row| {
+            let method: String = row.get("method")?;
+            let about: (Option<i64>, Option<i64>) = (row.get("event")?, row.get("incident")?);
+            let claimed = Claimed {
+                id: row.get("id")?,
+                alert: row.get("alert")?,
+                kind: kind(&row.get::<_, String>("kind")?),
+                key: row.get("key")?,
+                attempt: row.get::<_, u32>("attempts")? + 1,
+                detail: row.get("detail")?,
+                at: time(row.get("at")?),
+                about: None,
+                lease: lease(&method),
+                method,
+            };
+            Ok((claimed, about))
+        })
+        .optional()?;
+    let Some((mut claimed, about)) = row else { return Ok(None) };
+    if let (Some(event), Some(incident)) = about {
+        claimed.about = events::last_of(db, None, Some(event))?.zip(Some(incidents::get(db, incident)?));
+    }
+    db.execute(
+        "UPDATE outbox SET lease = ?2, attempts = ?3 WHERE id = ?1",
+        params![claimed.id, claimed.lease.timestamp_micros(), claimed.attempt],
+    )?;
+    Ok(Some(claimed))
+}
+
+/// It is delivered, or will never be: takes it out.
+pub fn done(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM outbox WHERE id = ?1", [id]).map(drop)
+}
+
+/// It was not delivered: the next try is due then. A claim that somebody else took over meanwhile is left alone.
+pub fn give_back(db: &Connection, claimed: &Claimed, due: DateTime<Utc>, detail: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE outbox SET lease = NULL, due = ?3, detail = ?4 WHERE id = ?1 AND lease = ?2";
+    db.execute(sql, params![claimed.id, claimed.lease.timestamp_micros(), due.timestamp_micros(), detail]).map(drop)
+}
+
+/// An alert that waits, as `status` shows it.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its row.
+    pub id: i64,
+    /// The alert's number.
+    pub alert: i64,
+    /// Its kind.
+    pub kind: Kind,
+    /// The subject; none for a test.
+    pub subject: Option<String>,
+    /// By which method.
+    pub method: String,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// How many tries there were.
+    pub attempts: u32,
+    /// When the next one is due.
+    pub due: DateTime<Utc>,
+    /// What the last one met.
+    pub detail: Option<String>,
+}
+
+/// What waits, oldest first.
+pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
+    let sql = "SELECT o.id, o.alert, a.kind, i.subject, o.method, a.at, o.attempts, o.due, o.detail
+         FROM outbox o JOIN alerts a ON a.id = o.alert LEFT JOIN incidents i ON i.id = a.incident ORDER BY o.alert, o.method";
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Waiting {
+            id: row.get("id")?,
+            alert: row.get("alert")?,
+            kind: kind(&row.get::<_, String>("kind")?),
+            subject: row.get("subject")?,
+            method: row.get("method")?,
+            at: time(row.get("at")?),
+            attempts: row.get("attempts")?,
+            due: time(row.get("due")?),
+            detail: row.get("detail")?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The last result of each method: its status, what it said, when.
+pub fn health(db: &Connection, method: &str) -> rusqlite::Result<Option<(String, String, Option<DateTime<Utc>>)>> {
+    let sql = "SELECT status, detail, at FROM deliveries WHERE method = ?1 ORDER BY id DESC LIMIT 1";
+    db.query_row(sql, [method], |row| Ok((row.get(0)?, row.get(1)?, maybe(row.get(2)?)))).optional()
+}
+
+/// For a test alert: what became of it by each method, `None` where it still waits for its first try.
+pub fn tests_done(db: &Connection, alert: i64, method: &str) -> rusqlite::Result<Option<(String, String)>> {
+    let sql = "SELECT status, detail FROM deliveries WHERE alert = ?1 AND method = ?2 ORDER BY id DESC LIMIT 1";
+    db.query_row(sql, params![alert, method], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}

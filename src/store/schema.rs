@@ -1,0 +1,146 @@
+//! The tables. A change is one more entry at the end of [`MIGRATIONS`]; an entry never changes once it was released.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{Older, broken};
+use crate::error::Error;
+
+/// `PRAGMA user_version` is the number of entries that a database has seen. Times are microseconds since 1970, UTC.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE incidents (
+        id INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'open', 'acknowledged', 'resolved')),
+        severity TEXT NOT NULL,
+        failures INTEGER NOT NULL,
+        first_failure INTEGER NOT NULL,
+        last_failure INTEGER NOT NULL,
+        ended INTEGER,                       -- when it was resolved
+        cleared INTEGER NOT NULL DEFAULT 0   -- 1: by `db clear`, without a recovery
+    ) STRICT;
+    -- a subject has one incident at a time
+    CREATE UNIQUE INDEX incidents_active ON incidents (subject) WHERE state <> 'resolved';
+
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        outcome TEXT NOT NULL CHECK (outcome IN ('failed', 'succeeded')),
+        run TEXT NOT NULL,                   -- the invocation ID, or what stands in for it
+        invocation_id TEXT,
+        service_result TEXT,
+        exit_code TEXT,
+        exit_status TEXT,
+        triggered_by TEXT,
+        at INTEGER NOT NULL,
+        incident INTEGER REFERENCES incidents (id),
+        reason TEXT,                         -- JSON; null: not decided yet
+        spoke INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    -- the same observation is one event, however often it arrives
+    CREATE UNIQUE INDEX events_key ON events (subject, run, outcome, coalesce(service_result, ''));
+    CREATE INDEX events_incident ON events (incident, id);
+    CREATE INDEX events_undecided ON events (id) WHERE reason IS NULL;
+
+    CREATE TABLE alerts (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL UNIQUE,            -- the same for every try to deliver it
+        incident INTEGER REFERENCES incidents (id),
+        event INTEGER REFERENCES events (id),
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX alerts_incident ON alerts (incident);
+
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY,
+        alert INTEGER NOT NULL REFERENCES alerts (id),
+        method TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        due INTEGER NOT NULL,
+        lease INTEGER,                       -- somebody is sending it, until then
+        detail TEXT,                         -- what the last try met
+        UNIQUE (alert, method)
+    ) STRICT;
+
+    CREATE TABLE deliveries (
+        id INTEGER PRIMARY KEY,
+        alert INTEGER NOT NULL REFERENCES alerts (id),
+        method TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('sent', 'retry', 'refused')),
+        detail TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX deliveries_alert ON deliveries (alert);
+
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT;
+"];
+
+/// Why a database cannot be used.
+pub(super) enum Trouble {
+    /// It has no tables yet.
+    Empty,
+    /// It is of an older version, and nobody is to migrate it now.
+    Old,
+    /// It is of a newer version.
+    New,
+    /// SQLite says so.
+    Broken(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Broken(error)
+    }
+}
+
+impl Trouble {
+    /// The same for people.
+    pub(super) fn told(&self, path: &Path) -> Error {
+        let path_shown = path.display();
+        match self {
+            Trouble::Empty => Error::failure(format!("the database {path_shown} is empty")),
+            Trouble::Old => Error::failure(format!("the database {path_shown} is of an older version"))
+                .hint("sysalert-dispatch.service brings it up to date: systemctl start sysalert-dispatch.service"),
+            Trouble::New => Error::failure(format!("the database {path_shown} is of a newer version than this sysalert"))
+                .hint("install the newer sysalert again, or move the database away"),
+            Trouble::Broken(error) => broken(path, error),
+        }
+    }
+}
+
+fn version(db: &Connection) -> rusqlite::Result<usize> {
+    db.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map(|version| version as usize)
+}
+
+/// Whether this program can read the database as it is.
+pub(super) fn fits(db: &Connection) -> Result<(), Trouble> {
+    match version(db)? {
+        0 => Err(Trouble::Empty),
+        version if version < MIGRATIONS.len() => Err(Trouble::Old),
+        version if version > MIGRATIONS.len() => Err(Trouble::New),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the tables, or brings them up to date. The caller holds the lock.
+pub(super) fn bring_up(db: &mut Connection, older: Older) -> Result<(), Trouble> {
+    match fits(db) {
+        Err(Trouble::Empty) => {
+            // stays in the file; only now, because the switch fails at once while anybody else reads
+            db.pragma_update(None, "journal_mode", "WAL")?;
+        }
+        Err(Trouble::Old) if older == Older::Migrate => {}
+        other => return other,
+    }
+    let seen = version(db)?;
+    let transaction = db.transaction()?;
+    for migration in MIGRATIONS.iter().skip(seen) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))?;
+    transaction.commit()?;
+    Ok(())
+}

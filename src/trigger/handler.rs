@@ -1,0 +1,104 @@
+//! systemd's OnFailure= and OnSuccess=: a unit's name as the argument, the rest in `MONITOR_*` (`systemd.exec(5)`).
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
+
+/// Reads a variable of the environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The event that a handler was started for.
+pub fn event(
+    manager: &Manager,
+    unit: &UnitName,
+    outcome: Outcome,
+    environment: Environment<'_>,
+    boot: &str,
+    now: DateTime<Utc>,
+) -> Event {
+    // systemd hands the values over when the handler starts; of another unit they are not the ones to record
+    let is_about = environment("MONITOR_UNIT").is_none_or(|about| about == unit.as_str());
+    let word = |name: &str| environment(name).filter(|value| is_about && is_word(value));
+    let invocation_id =
+        word("MONITOR_INVOCATION_ID").filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    Event {
+        subject: Subject::unit(manager, unit),
+        outcome,
+        // without an invocation (a failed dependency, a mount) each call is an observation of its own
+        run: invocation_id.clone().unwrap_or_else(|| format!("{boot}:{}", now.timestamp_micros())),
+        invocation_id,
+        problem: Problem {
+            service_result: word("MONITOR_SERVICE_RESULT"),
+            exit_code: word("MONITOR_EXIT_CODE"),
+            exit_status: word("MONITOR_EXIT_STATUS"),
+        },
+        triggered_by: None,
+        at: now,
+    }
+}
+
+/// Whether a success may be believed. systemd 252 calls OnSuccess= at every automatic restart, too, and then without an
+/// exit code; a skipped run (ExecCondition=) has the result "exec-condition".
+pub fn is_true_success(event: &Event) -> bool {
+    event.problem.service_result.as_deref() == Some("success") && event.problem.exit_code.is_some()
+}
+
+/// systemd's words are short and plain; anything else did not come from systemd.
+fn is_word(value: &str) -> bool {
+    value.len() <= 64 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || byte == b'+')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    fn observe(outcome: Outcome, variables: &[(&str, &str)]) -> Event {
+        let environment = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let now = DateTime::from_timestamp(7, 0).unwrap();
+        event(&Manager::System, &UnitName::typed("a").unwrap(), outcome, &environment, "boot", now)
+    }
+
+    #[test]
+    fn monitor_variables_are_taken_as_given() {
+        let event = observe(
+            Outcome::Failed,
+            &[
+                ("MONITOR_UNIT", "a.service"),
+                ("MONITOR_SERVICE_RESULT", "exit-code"),
+                ("MONITOR_EXIT_CODE", "exited"),
+                ("MONITOR_EXIT_STATUS", "3"),
+                ("MONITOR_INVOCATION_ID", ID),
+            ],
+        );
+        assert_eq!((event.run.as_str(), event.problem.to_string().as_str()), (ID, "exited with status 3"));
+    }
+
+    #[test]
+    fn variables_of_another_unit_or_of_no_systemd_are_passed_over() {
+        let other = observe(
+            Outcome::Failed,
+            &[("MONITOR_UNIT", "b.service"), ("MONITOR_INVOCATION_ID", ID), ("MONITOR_SERVICE_RESULT", "signal")],
+        );
+        let odd = observe(Outcome::Failed, &[("MONITOR_INVOCATION_ID", "../../etc"), ("MONITOR_SERVICE_RESULT", "a\nb")]);
+        for event in [other, odd] {
+            assert_eq!((event.run.as_str(), &event.problem, &event.invocation_id), ("boot:7000000", &Problem::default(), &None));
+        }
+    }
+
+    #[test]
+    fn only_a_success_with_an_exit_code_is_believed() {
+        for (result, code, believed) in [
+            ("success", Some("exited"), true),
+            ("success", Some("killed"), true),
+            ("success", None, false),
+            ("exec-condition", None, false),
+            ("exit-code", Some("exited"), false),
+        ] {
+            let mut variables = vec![("MONITOR_SERVICE_RESULT", result)];
+            variables.extend(code.map(|code| ("MONITOR_EXIT_CODE", code)));
+            assert_eq!(is_true_success(&observe(Outcome::Succeeded, &variables)), believed, "{result} {code:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What happens in the world becomes an event. Nothing here decides.
+
+pub mod handler;
