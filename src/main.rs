@@ -1,14 +1,15 @@
-//! argv -> verb -> exit status; the only place that prints an error.
+//! argv -> verb -> exit status; the only place that reports an error.
 #![deny(unsafe_code)]
-#![allow(clippy::print_stderr)]
 
 use std::process::ExitCode;
 
+use sysalert::{cli, host::log};
+
 fn main() -> ExitCode {
-    match sysalert::cli::run() {
+    match cli::run() {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("sysalert: {error}");
+            log::fatal(&error.to_string());
             ExitCode::from(error.kind.exit_status())
         }
     }

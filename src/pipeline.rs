@@ -30,60 +30,61 @@ pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
 /// Only when the event could be kept neither in the database nor in the spool.
 pub fn take_in(site: &Site, event: &Event, settings: ReadSettings<'_>) -> Result<()> {
     let subject = Some(event.subject.as_str());
-    match record(site, event) {
-        Ok(None) => return Ok(()),
-        Ok(Some(mut store)) => {
-            // what goes wrong from here on delays a message and loses nothing
-            if let Err(error) = settle(site, &mut store, settings) {
-                log::error(
-                    subject,
-                    &format!(
-                        "{} {}: {}; this is recorded, but nobody is told yet\n{error}",
-                        event.subject.name(),
-                        event.outcome.as_str(),
-                        event.problem
-                    ),
-                );
-            }
+    if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
+        return Ok(());
+    }
+    // what goes wrong after the first commit delays a message and loses nothing
+    let must_wake = match record(site, event).map(|mut store| settle(site, &mut store, settings)) {
+        Ok(Ok(queued)) => queued,
+        Ok(Err(error)) => {
+            let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
+            log::error(subject, &format!("{what}; this is recorded, but nobody is told yet, because:\n{error}"));
+            true
         }
         Err(error) => {
-            log::error(subject, &format!("{error}\nthe event goes to the spool, from where the next run takes it"));
-            store::keep_in_spool(&site.state, event)?;
+            store::keep_in_spool(&site.state, event).map_err(|_| error.clone())?;
+            log::error(subject, &format!("{error}\nthe event waits in the spool, from where the next run takes it over"));
+            true
         }
-    }
-    if let Err(error) = wake::raise(site) {
+    };
+    if must_wake && let Err(error) = wake::raise(site) {
         log::warn(subject, &format!("{error}; the timer of sysalert-dispatch.service delivers within a minute"));
     }
     Ok(())
 }
 
-/// The first commit. `None` when there is nothing to do: the event is on record, or it is a success and nothing was wrong.
-fn record(site: &Site, event: &Event) -> Result<Option<Store>> {
-    if event.outcome == Outcome::Succeeded && !concerns(site, event)? {
-        return Ok(None);
-    }
+/// The first commit: the event alone.
+fn record(site: &Site, event: &Event) -> Result<Store> {
     let mut store = Store::open(&site.state, Older::Refuse, PATIENCE)?;
-    let is_new = store.write(|db| store::insert(db, event))?;
-    Ok(is_new.then_some(store))
+    store.write(|db| store::insert(db, event))?;
+    Ok(store)
 }
 
-/// Whether a success may end something: an incident, or an event that nobody decided yet.
-fn concerns(site: &Site, event: &Event) -> Result<bool> {
-    let Some(store) = Store::read(&site.state)? else { return Ok(!store::read_spool(&site.state)?.is_empty()) };
-    store.with(|db| Ok(store::active(db, &event.subject)?.is_some() || !store::undecided(db)?.is_empty()))
+/// Whether a success is no news, since nothing was wrong: it leaves no trace then. In doubt it is recorded.
+fn ends_nothing(site: &Site, event: &Event) -> bool {
+    let spool_is_empty = || Ok(store::read_spool(&site.state)?.is_empty());
+    let nothing_open = || match Store::read(&site.state)? {
+        Some(store) => store.with(|db| store::nothing_open(db, &event.subject)),
+        None => Ok(true),
+    };
+    let looked: Result<bool> = nothing_open().and_then(|nothing| if nothing { spool_is_empty() } else { Ok(false) });
+    looked.unwrap_or(false)
 }
 
-/// Imports the spool and decides what is undecided.
+/// Imports the spool and decides what is undecided; true when an alert was queued.
 ///
 /// # Errors
 /// `Config`, when the settings are broken; `Failure`, when the database does not answer.
-pub fn settle(site: &Site, store: &mut Store, settings: ReadSettings<'_>) -> Result<()> {
+pub fn settle(site: &Site, store: &mut Store, settings: ReadSettings<'_>) -> Result<bool> {
     import_spool(site, store)?;
     if store.with(store::undecided)?.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let settings = settings()?;
-    store.write(|db| store::undecided(db)?.into_iter().try_for_each(|(id, event)| decide(db, &settings, id, &event)))
+    store.write(|db| {
+        let undecided = store::undecided(db)?;
+        undecided.into_iter().try_fold(false, |queued, (id, event)| Ok(decide(db, &settings, id, &event)? || queued))
+    })
 }
 
 /// Takes over the events that waited in the spool because the database could not take them.
@@ -105,8 +106,8 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<()> {
     Ok(())
 }
 
-/// Decides one event: its incident, its verdict, and the alert that follows.
-fn decide(db: &Transaction<'_>, settings: &Settings, id: i64, event: &Event) -> rusqlite::Result<()> {
+/// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
+fn decide(db: &Transaction<'_>, settings: &Settings, id: i64, event: &Event) -> rusqlite::Result<bool> {
     let rules = settings.rules(event.subject.name());
     let incident = store::active(db, &event.subject)?;
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
@@ -128,5 +129,5 @@ fn decide(db: &Transaction<'_>, settings: &Settings, id: i64, event: &Event) -> 
         let alert = Alert { kind, key: &names::nonce(), about: Some((incident.id, id)), at: event.at };
         store::queue(db, &alert, &rules.methods)?;
     }
-    Ok(())
+    Ok(verdict.alert.is_some())
 }

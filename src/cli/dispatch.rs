@@ -15,8 +15,8 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     // before the outbox is read: what comes from now on raises the flag again
     wake::lower(&context.site)?;
     let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
-    let settings = context.settings()?;
     pipeline::settle(&context.site, &mut store, &|| context.settings())?;
+    let settings = context.settings()?;
     let tally = dispatch::deliver(&context.site, &mut store, &settings, &clock::system, &dispatch::plugin::send)?;
     store.checkpoint(clock::system())?;
     log::info(None, &format!("{} sent, {} wait for the next try", tally.sent, tally.waiting));

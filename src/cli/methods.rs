@@ -28,23 +28,22 @@ impl Methods {
         for method in settings.methods.values() {
             let found = library::find(&method.plugin, &context.site.plugins);
             let described = found.clone().and_then(|path| plugin::describe(&path));
-            let health = store.as_ref().map_or(Ok(None), |store| store.with(|db| store::health(db, &method.name)))?;
+            let tried = store.as_ref().map_or(Ok(None), |store| store.with(|db| store::last_delivery(db, &method.name, None)))?;
             let waits = waiting.iter().filter(|waiting| waiting.method == method.name).count();
-            let (status, detail, at) = health.map_or((None, None, None), |(status, detail, at)| (Some(status), Some(detail), at));
             rows.push(vec![
                 method.name.clone(),
                 described.as_ref().map_or_else(|_| method.plugin.clone(), |plugin| format!("{} {}", plugin.name, plugin.version)),
-                match (&described, &status, at) {
-                    (Err(why), _, _) => why.clone(),
-                    (Ok(_), Some(status), Some(at)) => {
+                match (&described, &tried) {
+                    (Err(why), _) => why.clone(),
+                    (Ok(_), None) => "not used yet".to_owned(),
+                    (Ok(_), Some(tried)) => {
                         format!(
                             "{} {}: {}",
-                            if status == "sent" { "sent" } else { "failed" },
-                            local_time(at),
-                            detail.as_deref().unwrap_or_default()
+                            if tried.was_sent() { "sent" } else { "not sent" },
+                            local_time(tried.at),
+                            tried.detail
                         )
                     }
-                    (Ok(_), _, _) => "not used yet".to_owned(),
                 },
                 waits.to_string(),
             ]);
@@ -54,9 +53,9 @@ impl Methods {
                 "file": found.ok().map(|path| path.to_string_lossy().into_owned()),
                 "version": described.as_ref().ok().map(|plugin| &plugin.version),
                 "problem": described.as_ref().err(),
-                "last_status": status,
-                "last_detail": detail,
-                "last_try": at.map(utc_time),
+                "last_status": tried.as_ref().map(|tried| &tried.status),
+                "last_detail": tried.as_ref().map(|tried| &tried.detail),
+                "last_try": tried.as_ref().map(|tried| utc_time(tried.at)),
                 "waiting": waits,
             }));
         }

@@ -40,11 +40,14 @@ impl Test {
         while !open.is_empty() && started.elapsed() < self.timeout {
             let mut still_open = Vec::new();
             for method in open {
-                match store.with(|db| store::tests_done(db, alert, &method))? {
-                    Some((status, detail)) => {
-                        let word = if status == "sent" { "sent" } else { "not sent" };
-                        output::print(&format!("{method}: {word}: {detail}\n"))?;
-                        failed |= status != "sent";
+                match store.with(|db| store::last_delivery(db, &method, Some(alert)))? {
+                    Some(tried) => {
+                        output::print(&format!(
+                            "{method}: {}: {}\n",
+                            if tried.was_sent() { "sent" } else { "not sent" },
+                            tried.detail
+                        ))?;
+                        failed |= !tried.was_sent();
                     }
                     None => still_open.push(method),
                 }

@@ -93,7 +93,7 @@ fn claim(
     lease: impl Fn(&str) -> DateTime<Utc>,
 ) -> Result<Option<Claimed>> {
     // a look first: an idle minute must not cost a commit
-    if store.with(|db| store::waiting(db))?.is_empty() {
+    if store.with(|db| store::due(db, now, busy))?.is_none() {
         return Ok(None);
     }
     store.write(|db| store::claim(db, now, busy, lease))

@@ -7,6 +7,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::OnceLock;
 
+use nix::sys::stat::fstat;
+
 use super::{clock, env};
 
 /// How important a message is.
@@ -61,7 +63,7 @@ pub fn write(level: Level, subject: Option<&str>, text: &str) {
         return;
     }
     let (number, word) = level.priority();
-    if env::var("JOURNAL_STREAM").is_some() {
+    if stderr_is_journal() {
         let message = format!("MESSAGE={text}");
         let priority = format!("PRIORITY={number}");
         let subject = subject.map(|subject| format!("SYSALERT_SUBJECT={subject}"));
@@ -85,9 +87,25 @@ pub fn write(level: Level, subject: Option<&str>, text: &str) {
     }
 }
 
+/// Whether standard error really is the stream that systemd connected to the journal: `$JOURNAL_STREAM` alone is inherited
+/// by shells, too (`systemd.exec(5)`).
+fn stderr_is_journal() -> bool {
+    let Some(stream) = env::var("JOURNAL_STREAM") else { return false };
+    fstat(std::io::stderr()).is_ok_and(|about| format!("{}:{}", about.st_dev, about.st_ino) == stream)
+}
+
 /// An error about this subject.
 pub fn error(subject: Option<&str>, text: &str) {
     write(Level::Error, subject, text);
+}
+
+/// What ends the program: for a person without the word "error", which the exit status says.
+pub fn fatal(text: &str) {
+    if stderr_is_journal() {
+        write(Level::Error, None, text);
+    } else {
+        eprintln!("sysalert: {text}");
+    }
 }
 
 /// A warning about this subject.

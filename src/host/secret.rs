@@ -1,6 +1,6 @@
 //! Secrets: read where they are kept, at the moment they are needed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ fn credential(key: &str, name: &str) -> Result<String, String> {
     if name.contains('/') {
         return Err(format!("`{key}`: a credential's name has no slash"));
     }
-    read(key, &PathBuf::from(folder).join(name))
+    read(key, &folder.join(name))
 }
 
 fn read(key: &str, path: &Path) -> Result<String, String> {

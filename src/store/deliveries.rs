@@ -1,7 +1,7 @@
 //! Every try to deliver an alert, and what became of it.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Status;
 
 use super::outbox::Claimed;
@@ -20,6 +20,13 @@ pub struct Delivery {
     pub at: DateTime<Utc>,
 }
 
+impl Delivery {
+    /// Whether the channel took it.
+    pub fn was_sent(&self) -> bool {
+        self.status == "sent"
+    }
+}
+
 /// Files a try.
 pub fn record(db: &Connection, claimed: &Claimed, status: Status, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
     let word = match status {
@@ -34,13 +41,20 @@ pub fn record(db: &Connection, claimed: &Claimed, status: Status, detail: &str, 
     .map(drop)
 }
 
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery { method: row.get("method")?, status: row.get("status")?, detail: row.get("detail")?, at: time(row.get("at")?) })
+}
+
 /// The last try of each method to report this event.
 pub fn of_event(db: &Connection, event: i64) -> rusqlite::Result<Vec<Delivery>> {
-    let sql = "SELECT d.method, d.status, d.detail, max(d.id), d.at FROM deliveries d JOIN alerts a ON a.id = d.alert
-         WHERE a.event = ?1 GROUP BY d.method ORDER BY d.method";
-    let mut statement = db.prepare(sql)?;
-    let rows = statement.query_map([event], |row| {
-        Ok(Delivery { method: row.get(0)?, status: row.get(1)?, detail: row.get(2)?, at: time(row.get(4)?) })
-    })?;
-    rows.collect()
+    let sql = "SELECT method, status, detail, at FROM deliveries WHERE id IN
+        (SELECT max(d.id) FROM deliveries d JOIN alerts a ON a.id = d.alert WHERE a.event = ?1 GROUP BY d.method) ORDER BY method";
+    db.prepare(sql)?.query_map([event], delivery)?.collect()
+}
+
+/// The last try by this method, of this alert or of any.
+pub fn last(db: &Connection, method: &str, alert: Option<i64>) -> rusqlite::Result<Option<Delivery>> {
+    let sql = "SELECT method, status, detail, at FROM deliveries
+        WHERE method = ?1 AND (?2 IS NULL OR alert = ?2) ORDER BY id DESC LIMIT 1";
+    db.query_row(sql, params![method, alert], delivery).optional()
 }

@@ -56,6 +56,13 @@ pub fn undecided(db: &Connection) -> rusqlite::Result<Vec<(i64, Event)>> {
     db.prepare(&sql)?.query_map([], |row| Ok((row.get("id")?, event(row)?)))?.collect()
 }
 
+/// Whether this subject has neither an incident that is not over nor an event without a verdict.
+pub fn nothing_open(db: &Connection, subject: &Subject) -> rusqlite::Result<bool> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM incidents WHERE subject = ?1 AND state <> 'resolved')
+        AND NOT EXISTS (SELECT 1 FROM events WHERE subject = ?1 AND reason IS NULL)";
+    db.query_row(sql, [subject.as_str()], |row| row.get(0))
+}
+
 /// Files the verdict on an event.
 pub fn decide(db: &Connection, id: i64, incident: Option<i64>, reason: &Reason) -> rusqlite::Result<()> {
     let json = serde_json::to_string(reason).unwrap_or_default();

@@ -11,10 +11,10 @@ mod outbox;
 mod schema;
 mod spool;
 
-pub use deliveries::{Delivery, of_event as deliveries_of, record as record_delivery};
-pub use events::{Recorded, decide, failures_of, insert, last_of, run_failed, subjects, told, undecided};
+pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
+pub use events::{Recorded, decide, failures_of, insert, last_of, nothing_open, run_failed, subjects, told, undecided};
 pub use incidents::{Row, active, begin, clear, list, save};
-pub use outbox::{Alert, Claimed, Waiting, claim, done, give_back, health, queue, queue_test, tests_done, waiting};
+pub use outbox::{Alert, Claimed, Waiting, claim, done, due, give_back, queue, queue_test, waiting};
 pub use spool::{keep as keep_in_spool, read as read_spool};
 
 use std::fs::File;

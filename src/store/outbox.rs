@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use sysalert_abi::Kind;
 
-use super::events::{self, Recorded, maybe};
+use super::events::{self, Recorded};
 use super::{incidents, time};
 use crate::incident::Incident;
 
@@ -73,48 +73,50 @@ fn kind(word: &str) -> Kind {
         .unwrap_or(Kind::Failure)
 }
 
-/// Claims the oldest alert that is due and whose method is none of `busy`. Alerts of one incident keep their order: a
+/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts of one incident keep their order: a
 /// recovery waits for its failure.
+pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
+         WHERE o.due <= ?1 AND (o.lease IS NULL OR o.lease <= ?1) AND o.method NOT IN (SELECT value FROM json_each(?2))
+           AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
+               WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
+         ORDER BY o.alert LIMIT 1";
+    let busy = serde_json::to_string(busy).unwrap_or_default();
+    db.query_row(sql, params![now.timestamp_micros(), busy], |row| row.get(0)).optional()
+}
+
+/// Claims what is [`due`], if something is. `lease` says for a method until when.
 pub fn claim(
     db: &Connection,
     now: DateTime<Utc>,
     busy: &[String],
     lease: impl Fn(&str) -> DateTime<Utc>,
 ) -> rusqlite::Result<Option<Claimed>> {
+    let Some(id) = due(db, now, busy)? else { return Ok(None) };
     let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, a.kind, a.key, a.at, a.incident, a.event
-         FROM outbox o JOIN alerts a ON a.id = o.alert
-         WHERE o.due <= ?1 AND (o.lease IS NULL OR o.lease <= ?1) AND o.method NOT IN (SELECT value FROM json_each(?2))
-           AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
-               WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
-         ORDER BY o.alert LIMIT 1";
-    let busy = serde_json::to_string(busy).unwrap_or_default();
-    let row = db
-        .query_row(sql, params![now.timestamp_micros(), busy], |row| {
-            let method: String = row.get("method")?;
-            let about: (Option<i64>, Option<i64>) = (row.get("event")?, row.get("incident")?);
-            let claimed = Claimed {
-                id: row.get("id")?,
-                alert: row.get("alert")?,
-                kind: kind(&row.get::<_, String>("kind")?),
-                key: row.get("key")?,
-                attempt: row.get::<_, u32>("attempts")? + 1,
-                detail: row.get("detail")?,
-                at: time(row.get("at")?),
-                about: None,
-                lease: lease(&method),
-                method,
-            };
-            Ok((claimed, about))
-        })
-        .optional()?;
-    let Some((mut claimed, about)) = row else { return Ok(None) };
+         FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.id = ?1";
+    let (mut claimed, about) = db.query_row(sql, [id], |row| {
+        let method: String = row.get("method")?;
+        let about: (Option<i64>, Option<i64>) = (row.get("event")?, row.get("incident")?);
+        let claimed = Claimed {
+            id,
+            alert: row.get("alert")?,
+            kind: kind(&row.get::<_, String>("kind")?),
+            key: row.get("key")?,
+            attempt: row.get::<_, u32>("attempts")? + 1,
+            detail: row.get("detail")?,
+            at: time(row.get("at")?),
+            about: None,
+            lease: lease(&method),
+            method,
+        };
+        Ok((claimed, about))
+    })?;
     if let (Some(event), Some(incident)) = about {
         claimed.about = events::last_of(db, None, Some(event))?.zip(Some(incidents::get(db, incident)?));
     }
-    db.execute(
-        "UPDATE outbox SET lease = ?2, attempts = ?3 WHERE id = ?1",
-        params![claimed.id, claimed.lease.timestamp_micros(), claimed.attempt],
-    )?;
+    let sql = "UPDATE outbox SET lease = ?2, attempts = ?3 WHERE id = ?1";
+    db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt])?;
     Ok(Some(claimed))
 }
 
@@ -171,16 +173,4 @@ pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
         })
     })?;
     rows.collect()
-}
-
-/// The last result of each method: its status, what it said, when.
-pub fn health(db: &Connection, method: &str) -> rusqlite::Result<Option<(String, String, Option<DateTime<Utc>>)>> {
-    let sql = "SELECT status, detail, at FROM deliveries WHERE method = ?1 ORDER BY id DESC LIMIT 1";
-    db.query_row(sql, [method], |row| Ok((row.get(0)?, row.get(1)?, maybe(row.get(2)?)))).optional()
-}
-
-/// For a test alert: what became of it by each method, `None` where it still waits for its first try.
-pub fn tests_done(db: &Connection, alert: i64, method: &str) -> rusqlite::Result<Option<(String, String)>> {
-    let sql = "SELECT status, detail FROM deliveries WHERE alert = ?1 AND method = ?2 ORDER BY id DESC LIMIT 1";
-    db.query_row(sql, params![alert, method], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
