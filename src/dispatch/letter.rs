@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::{journal, names, secret};
 use crate::message::{self, Late, Raw, Report};
+use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
 
@@ -85,11 +86,14 @@ fn about(
         lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
     let by = now - event.at;
     let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    // a first failure and a recovery need no explanation
+    let why = recorded.reason.as_ref().filter(|reason| !matches!(reason, Reason::First | Reason::Recovered)).map(Reason::why);
     let report = Report {
         kind: claimed.kind,
         host,
         event,
         incident,
+        why: why.as_deref(),
         failures: &failures,
         lines: &raw,
         no_lines: &no_lines,

@@ -19,6 +19,8 @@ pub struct Report<'a> {
     pub event: &'a Event,
     /// Its incident, as it is now.
     pub incident: &'a Incident,
+    /// Why somebody hears of it now, where that is not plain.
+    pub why: Option<&'a str>,
     /// The incident's failures up to this event, oldest first: when, and how.
     pub failures: &'a [(DateTime<Utc>, Problem)],
     /// The run's last lines.
@@ -59,6 +61,9 @@ pub fn compose(report: &Report<'_>) -> Letter {
         facts.push(("Lasted", span(report.event.at - report.incident.first_failure)));
     } else {
         facts.push(("Severity", report.incident.severity.as_str().to_owned()));
+    }
+    if let Some(why) = report.why {
+        facts.push(("Why now", why.to_owned()));
     }
     if let Some(trigger) = &report.event.triggered_by {
         facts.push(("Started by", trigger.clone()));

@@ -6,15 +6,16 @@ use super::Letter;
 pub(super) fn render(letter: &Letter) -> String {
     let mut parts = vec![format!("**{}**", escaped(&letter.lead))];
     parts.push(letter.facts.iter().map(|(label, value)| format!("- {label}: {}", escaped(value))).collect::<Vec<_>>().join("\n"));
-    for (title, lines) in
-        [("Its failures:", &letter.failures), ("The run's last lines:", &letter.excerpt), ("To look further:", &letter.commands)]
-    {
+    for (title, lines) in [("Its failures:", &letter.failures), ("The run's last lines:", &letter.excerpt)] {
         if !lines.is_empty() {
             parts.push(format!("{title}\n{}", fenced(lines)));
         }
     }
     if letter.excerpt.is_empty() && !letter.no_excerpt.is_empty() {
         parts.push(escaped(&letter.no_excerpt));
+    }
+    if !letter.commands.is_empty() {
+        parts.push(format!("To look further:\n{}", fenced(&letter.commands)));
     }
     parts.join("\n\n") + "\n"
 }

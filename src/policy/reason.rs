@@ -83,25 +83,30 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Why, without saying whether it spoke.
+    pub fn why(&self) -> String {
+        match self {
+            Reason::First => "the first failure of a new incident".to_owned(),
+            Reason::IgnoredEnough { ignored } => format!("{ignored} failures before this one were ignored, as `ignore` says"),
+            Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
+            Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),
+            Reason::Recovered => "it recovered".to_owned(),
+            Reason::Ignored { seen, of } => format!("failure {seen} of the {of} to ignore, as `ignore` says"),
+            Reason::SameProblem { told } => format!("the same problem as reported for {}", local_time(*told)),
+            Reason::TooSoon { until } => format!("reported before, and `min_interval` lasts until {}", local_time(*until)),
+            Reason::RecoveryUnwanted => "it recovered, and `recovery` is false".to_owned(),
+            Reason::NeverTold => "it recovered before its failure was reported".to_owned(),
+            Reason::NothingWrong => "nothing was wrong".to_owned(),
+            Reason::SameRunFailed => "systemd called a run a success whose failure is on record".to_owned(),
+            Reason::Disabled => "`enabled` is false for this unit".to_owned(),
+            Reason::Cleared => "cleared before it was decided".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::First => write!(f, "spoke: the first failure of a new incident"),
-            Reason::IgnoredEnough { ignored } => write!(f, "spoke: {ignored} failures in a row were ignored, as `ignore` says"),
-            Reason::NewProblem { was } => write!(f, "spoke: a new problem; reported before: {was}"),
-            Reason::Returned { was } => write!(f, "spoke: an earlier problem is back; reported last: {was}"),
-            Reason::Recovered => write!(f, "spoke: it recovered"),
-            Reason::Ignored { seen, of } => write!(f, "silent: failure {seen} of the {of} to ignore, as `ignore` says"),
-            Reason::SameProblem { told } => write!(f, "silent: the same problem as reported for {}", local_time(*told)),
-            Reason::TooSoon { until } => {
-                write!(f, "silent: reported before, and `min_interval` lasts until {}", local_time(*until))
-            }
-            Reason::RecoveryUnwanted => write!(f, "silent: it recovered, and `recovery` is false"),
-            Reason::NeverTold => write!(f, "silent: it recovered before its failure was reported"),
-            Reason::NothingWrong => write!(f, "silent: nothing was wrong"),
-            Reason::SameRunFailed => write!(f, "silent: systemd called a run a success whose failure is on record"),
-            Reason::Cleared => write!(f, "silent: cleared before it was decided"),
-            Reason::Disabled => write!(f, "silent: `enabled` is false for this unit"),
-        }
+        write!(f, "{}: {}", if self.alert().is_some() { "spoke" } else { "silent" }, self.why())
     }
 }
