@@ -12,7 +12,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{dup, dup2_stdout};
-use sysalert_abi::{ABI, Call, Entry, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
+use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
 
 use super::plugin::{Description, Envelope, Said};
 use crate::host::library;
@@ -45,28 +45,36 @@ fn confine() {
     let _ = setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY);
 }
 
+/// A loaded plugin.
+struct Plugin {
+    description: Description,
+    failure: Call,
+    success: Call,
+    free: Free,
+}
+
 fn work(task: &str, path: &Path) -> Result<Said, String> {
     // before foreign code runs: all of the input, so that a crash of the plugin cannot be taken for a broken pipe
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input).map_err(|error| format!("cannot read the request: {error}"))?;
     let plugin = load(path)?;
     if task == "describe" {
-        return Ok(Said::Described(description(plugin)));
+        return Ok(Said::Described(plugin.description));
     }
     let mut envelope: Envelope = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
-    if !envelope.recipients.is_empty() && has_recipients(plugin) {
+    if !envelope.recipients.is_empty() && has_recipients(&plugin.description) {
         envelope.request.config.insert("to".to_owned(), envelope.recipients.into());
     }
     let request = serde_json::to_vec(&envelope.request).map_err(|error| error.to_string())?;
     let call = if envelope.request.kind == Kind::Recovery { plugin.success } else { plugin.failure };
-    let reply = ask(plugin, call, &request)?;
+    let reply = ask(&plugin, call, &request)?;
     let reply: Reply = serde_json::from_slice(&reply)
         .map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))?;
     Ok(Said::Reply(reply))
 }
 
 /// Loads the very file that was checked, and checks what it says of itself.
-fn load(path: &Path) -> Result<&'static PluginV1, String> {
+fn load(path: &Path) -> Result<Plugin, String> {
     let shown = path.display();
     let file = library::open(path)?;
     // SAFETY: the library's constructors run here. Only root and this user can have put it there, and this process is for it.
@@ -75,40 +83,47 @@ fn load(path: &Path) -> Result<&'static PluginV1, String> {
     // never unloaded: its threads may run on until this process ends
     let library = Box::leak(Box::new(library));
     // SAFETY: the symbol's name is the promise of this type.
-    let entry =
-        unsafe { library.get::<Entry>(SYMBOL) }.map_err(|_| format!("{shown} is no plugin of sysalert: it has no {SYMBOL}()"))?;
+    let entry = unsafe { library.get::<Entry>(SYMBOL) }
+        .map_err(|_| format!("{shown} is no plugin of sysalert: it has no function {SYMBOL}"))?;
     // SAFETY: takes no arguments and returns null or a constant, as the header says.
     let plugin = unsafe { entry() };
     if plugin.is_null() {
         return Err(format!("the plugin {shown} returned no description of itself"));
     }
-    // SAFETY: `abi` and `size` come first in every version, and the rest is looked at only if they fit.
-    let (abi, size) = unsafe { ((*plugin).abi, (*plugin).size) };
+    // SAFETY: `abi` and `size` come first in every version.
+    let (abi, size) = unsafe { ((&raw const (*plugin).abi).read(), (&raw const (*plugin).size).read()) };
     if abi != ABI || size < MINIMUM_SIZE {
         return Err(format!(
-            "the plugin {shown} speaks version {abi} of the interface ({size} bytes), sysalert speaks version {ABI} (at least {MINIMUM_SIZE} bytes): install the plugin that belongs to this sysalert"
+            "the plugin {shown} speaks version {abi} of the interface ({size} bytes), sysalert speaks version {ABI} \
+             (at least {MINIMUM_SIZE} bytes): install the plugin that belongs to this sysalert"
         ));
     }
-    // SAFETY: a constant that lives as long as the library, which is never unloaded. Fields behind `size` are never read.
-    Ok(unsafe { &*plugin })
+    // SAFETY: a struct of at least MINIMUM_SIZE bytes holds these fields; `settings` is read only from one that reaches so far.
+    let (failure, success, free, name, version, settings) = unsafe {
+        (
+            (&raw const (*plugin).failure).read(),
+            (&raw const (*plugin).success).read(),
+            (&raw const (*plugin).free).read(),
+            (&raw const (*plugin).name).read(),
+            (&raw const (*plugin).version).read(),
+            if size as usize >= size_of::<PluginV1>() { (&raw const (*plugin).settings).read() } else { std::ptr::null() },
+        )
+    };
+    let (Some(failure), Some(success), Some(free)) = (failure, success, free) else {
+        return Err(format!("the plugin {shown} lacks one of its functions failure, success and free"));
+    };
+    let name = text(name).unwrap_or_default();
+    Ok(Plugin {
+        description: Description { name, version: text(version).unwrap_or_default(), settings: text(settings) },
+        failure,
+        success,
+        free,
+    })
 }
 
-fn description(plugin: &PluginV1) -> Description {
-    Description {
-        name: text(plugin.name).unwrap_or_default(),
-        version: text(plugin.version).unwrap_or_default(),
-        settings: settings(plugin),
-    }
-}
-
-fn settings(plugin: &PluginV1) -> Option<String> {
-    let whole = u32::try_from(std::mem::size_of::<PluginV1>()).unwrap_or(u32::MAX);
-    if plugin.size >= whole { text(plugin.settings) } else { None }
-}
-
-fn has_recipients(plugin: &PluginV1) -> bool {
-    let keys: Option<Vec<serde_json::Value>> = settings(plugin).and_then(|json| serde_json::from_str(&json).ok());
-    // a plugin that does not tell its keys gets what it has not asked for rather than nothing
+/// Whether the plugin has a key for recipients. One that does not tell its keys gets them rather than nothing.
+fn has_recipients(description: &Description) -> bool {
+    let keys: Option<Vec<serde_json::Value>> = description.settings.as_ref().and_then(|json| serde_json::from_str(json).ok());
     keys.is_none_or(|keys| keys.iter().any(|key| key["name"] == "to"))
 }
 
@@ -117,7 +132,7 @@ fn text(pointer: *const c_char) -> Option<String> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }
 
-fn ask(plugin: &PluginV1, call: Call, request: &[u8]) -> Result<Vec<u8>, String> {
+fn ask(plugin: &Plugin, call: Call, request: &[u8]) -> Result<Vec<u8>, String> {
     let mut reply = std::ptr::null_mut();
     let mut length = 0;
     // SAFETY: `request` is readable for its length, `reply` and `length` can be written, as the header says.

@@ -8,11 +8,15 @@
 
 mod raw;
 mod request;
+mod settings;
+mod text;
 
 pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
 #[doc(hidden)]
 pub use raw::{call, release};
 pub use request::{Failure, Incident, Kind, Message, Reply, Request, SCHEMA, Status};
+pub use settings::settings;
+pub use text::{lines, one_line};
 
 /// An alert method, as its author writes it.
 pub trait Plugin {
@@ -29,6 +33,16 @@ pub trait Plugin {
     /// Sends the message that all is well again.
     fn success(request: &Request) -> Answer {
         Self::failure(request)
+    }
+}
+
+/// The C text in a constant that ends with a zero byte, for [`Plugin`]'s constants: `concat!(include_str!("x"), "\0")`.
+/// Used in a constant, a text without one, or with a second one, does not compile.
+#[allow(clippy::panic, reason = "it runs in the compiler")]
+pub const fn zero_ended(text: &'static str) -> &'static std::ffi::CStr {
+    match std::ffi::CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("the text must have one zero byte, at its end"),
     }
 }
 
@@ -53,20 +67,4 @@ impl Answer {
         };
         Reply { nonce: request.nonce.clone(), status, detail, retry_after }
     }
-}
-
-/// Reads the method's own section into the plugin's type.
-///
-/// # Errors
-/// [`Answer::Refused`] with a sentence for the administrator. It names the key, never the value: that may be a secret.
-pub fn settings<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, Answer> {
-    serde_json::from_value(serde_json::Value::Object(request.config.clone())).map_err(|error| {
-        let text = error.to_string();
-        // serde quotes a value of the wrong type ("invalid type: string \"hunter2\", expected u16")
-        let safe = match text.split_once(", expected ") {
-            Some((found, expected)) if found.starts_with("invalid ") => format!("a setting is wrong: expected {expected}"),
-            _ => text,
-        };
-        Answer::Refused(format!("its configuration does not fit: {safe}"))
-    })
 }

@@ -20,7 +20,8 @@ pub type Free = unsafe extern "C" fn(buffer: *mut u8, length: usize);
 /// The type of the function named [`SYMBOL`].
 pub type Entry = unsafe extern "C" fn() -> *const PluginV1;
 
-/// What a plugin is. New fields come only at the end; `size` says how many there are.
+/// What a plugin is. New fields come only at the end; `size` says how many there are. The functions are never null; that
+/// they may be is for the host, which cannot rely on it.
 #[repr(C)]
 #[derive(Debug)]
 pub struct PluginV1 {
@@ -33,11 +34,11 @@ pub struct PluginV1 {
     /// The plugin's version, ended by a zero byte.
     pub version: *const c_char,
     /// Sends a failure, reminder, digest or test.
-    pub failure: Call,
+    pub failure: Option<Call>,
     /// Sends a recovery.
-    pub success: Call,
+    pub success: Option<Call>,
     /// Frees what the two gave.
-    pub free: Free,
+    pub free: Option<Free>,
     /// Null, or the keys of the method's section as JSON, ended by a zero byte, so that `sysalert config check` can find a
     /// mistyped key: `[{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]`. Types: `text`,
     /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `choice` (with `values`); with
@@ -51,7 +52,8 @@ unsafe impl Sync for PluginV1 {}
 /// Runs one call of a Rust plugin; used by [`export_plugin!`](crate::export_plugin).
 ///
 /// # Safety
-/// As [`Call`] says: `request` has `length` readable bytes; `reply` and `reply_length` can be written.
+/// As [`Call`] says: `request` has `length` readable bytes; `reply` and `reply_length` can be written. A null pointer is
+/// no reply.
 #[doc(hidden)]
 pub unsafe fn call(
     request: *const u8,
@@ -60,6 +62,9 @@ pub unsafe fn call(
     reply_length: *mut usize,
     serve: fn(&Request) -> Answer,
 ) -> i32 {
+    if request.is_null() || reply.is_null() || reply_length.is_null() {
+        return 1;
+    }
     // SAFETY: the caller vouches for `length` readable bytes at `request`.
     let bytes = unsafe { std::slice::from_raw_parts(request, length) };
     // A panic must not cross the C border: it would abort the process instead of becoming a reply.
@@ -70,7 +75,11 @@ pub unsafe fn call(
     let json = match served {
         Ok(Some(json)) => json.into_boxed_slice(),
         Ok(None) => return 1,
-        Err(_) => return 2,
+        Err(payload) => {
+            // Dropping what was thrown may panic again, and here nothing would catch it.
+            std::mem::forget(payload);
+            return 2;
+        }
     };
     // SAFETY: the caller vouches for both places.
     unsafe {
@@ -114,9 +123,9 @@ macro_rules! export_plugin {
                 size: std::mem::size_of::<$crate::PluginV1>() as u32,
                 name: <$plugin as $crate::Plugin>::NAME.as_ptr(),
                 version: <$plugin as $crate::Plugin>::VERSION.as_ptr(),
-                failure,
-                success,
-                free,
+                failure: Some(failure),
+                success: Some(success),
+                free: Some(free),
                 settings: <$plugin as $crate::Plugin>::SETTINGS.as_ptr(),
             };
             // SAFETY: the name belongs to sysalert's plugins, and a library has one of them.

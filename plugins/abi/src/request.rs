@@ -1,5 +1,7 @@
 //! The JSON that crosses the border. Fields are only ever added; a reader passes over what it does not know.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,7 +31,7 @@ pub struct Request {
     pub idempotency_key: String,
     /// The whole send must end within this many milliseconds; the process is killed then.
     pub deadline_ms: u64,
-    /// The method's own section of the configuration, with the secrets put in.
+    /// The method's own section of the configuration, with the secrets put in and without the keys of sysalert itself.
     pub config: Map<String, Value>,
 }
 
@@ -81,6 +83,15 @@ pub struct Failure {
     pub triggered_by: Option<String>,
 }
 
+impl Failure {
+    /// systemd's words for it, "exit-code, exited, 3"; nothing when there are none, as for a sensor's finding.
+    pub fn words(&self) -> Option<String> {
+        let words = [&self.service_result, &self.exit_code, &self.exit_status];
+        let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
 /// The incident: from a subject's first failure to its recovery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
@@ -117,6 +128,15 @@ pub struct Message {
     pub journal: String,
 }
 
+impl Message {
+    /// The text's first lines without the subject, blank lines and the journal's excerpt: for channels that show little.
+    pub fn gist(&self, most: usize) -> Vec<&str> {
+        let excerpt: HashSet<&str> = self.journal.lines().map(str::trim).collect();
+        let lines = self.text.lines().map(str::trim);
+        lines.filter(|line| !line.is_empty() && *line != self.subject.trim() && !excerpt.contains(line)).take(most).collect()
+    }
+}
+
 /// The plugin's reply. Nothing but `Sent` with the request's nonce counts as delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
@@ -142,4 +162,39 @@ pub enum Status {
     Retry,
     /// The channel does not take this message as things are.
     Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_in_the_words_of_systemd() {
+        let mut failure = Failure {
+            service_result: Some("signal".into()),
+            exit_code: Some("killed".into()),
+            exit_status: Some("TERM".into()),
+            invocation_id: None,
+            timestamp: "2026-11-21T06:40:00Z".into(),
+            alert_method: None,
+            triggered_by: None,
+        };
+        assert_eq!(failure.words().as_deref(), Some("signal, killed, TERM"));
+        failure.exit_code = None;
+        failure.exit_status = None;
+        assert_eq!(failure.words().as_deref(), Some("signal"));
+        failure.service_result = None;
+        assert_eq!(failure.words(), None);
+    }
+
+    #[test]
+    fn the_gist_leaves_out_what_is_told_elsewhere() {
+        let message = Message {
+            subject: "a failed".into(),
+            text: "a failed\n\nexit status 3\n  06:40 boom\n  06:41 bang\nsee: journalctl\nmore\n".into(),
+            journal: "06:40 boom\n06:41 bang\n".into(),
+            ..Message::default()
+        };
+        assert_eq!(message.gist(2), ["exit status 3", "see: journalctl"]);
+    }
 }

@@ -1,0 +1,113 @@
+/*
+ * sysalert_plugin.h - what sysalert and an alert method's shared library say to each other.
+ *
+ * A method's library is NAME.so in sysalert's plugin folder. It exports one function, sysalert_plugin_v1(), that returns
+ * the address of a constant struct. sysalert loads the library in a child process of its own for each message, calls one
+ * of the struct's functions once, reads the reply and ends that process. A plugin may therefore crash, hang or leak: the
+ * message then stays queued and is tried again. Standard output belongs to nobody; what is printed there is ignored.
+ *
+ * Build: cc -shared -fPIC -I FOLDER_OF_THIS_FILE -o NAME.so NAME.c
+ *
+ * C99 and later, C++11 and later. License: MIT OR Apache-2.0, as sysalert.
+ */
+#ifndef SYSALERT_PLUGIN_H
+#define SYSALERT_PLUGIN_H
+
+#include <stddef.h> /* size_t */
+#include <stdint.h> /* int32_t, uint32_t, uint8_t */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The value of `abi`. A breaking change is a new function, sysalert_plugin_v2(), never another number here. */
+#define SYSALERT_PLUGIN_ABI 1u
+
+/* The size of the struct without the fields that were added at its end later: a host takes nothing smaller. */
+#define SYSALERT_PLUGIN_MINIMUM_SIZE ((uint32_t)offsetof(struct sysalert_plugin_v1, settings))
+
+/* Put this before the definition of sysalert_plugin_v1(): it stays visible under -fvisibility=hidden. */
+#if defined(__GNUC__)
+#define SYSALERT_PLUGIN_EXPORT __attribute__((visibility("default")))
+#else
+#define SYSALERT_PLUGIN_EXPORT
+#endif
+
+/*
+ * Sends one message.
+ *
+ *   request       the request: JSON, UTF-8, no byte order mark. It is NOT ended by a zero byte.
+ *   length        the number of its bytes.
+ *   reply         where to store the address of the reply: JSON, UTF-8. The buffer stays the plugin's: sysalert hands it
+ *                 to `free` of the same struct.
+ *   reply_length  where to store the number of the reply's bytes, without any zero byte at the end.
+ *
+ * Returns 0 when there is a reply, any other number when there is none; then the two places stay untouched. No exception
+ * may leave the function.
+ *
+ * The request is one object. Fields are only ever added: pass over what you do not know.
+ *   schema           1
+ *   nonce            a text that must come back in the reply: it proves that the plugin answered this request
+ *   kind             "failure", "reminder", "digest", "test" (these four go to `failure`) or "recovery" (to `success`)
+ *   host             the host that it is about
+ *   service_name     the unit that it is about; "sysalert" for a test message
+ *   failures         an array, oldest first; each with service_result, exit_code, exit_status, invocation_id,
+ *                    alert_method, triggered_by (texts or null) and timestamp (RFC 3339, UTC)
+ *   incident         null, or an object: id (number), subject, manager, state, severity ("info", "warning", "critical"),
+ *                    failures (number), first_failure, last_failure (RFC 3339, UTC)
+ *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be "")
+ *   idempotency_key  the same for every try to deliver this message by this method, and for no other message
+ *   deadline_ms      the process is killed this many milliseconds after the call
+ *   config           the method's own section of the configuration, with the secrets put in and without the keys of
+ *                    sysalert itself (plugin, timeout)
+ * Everything in `failures` and `message` may come from the unit that failed: treat it as hostile text.
+ *
+ * The reply is one object:
+ *   nonce            the request's nonce
+ *   status           "sent": the channel took it; "retry": not sent, a later try may succeed; "refused": not sent, and not
+ *                    until somebody changes something. Nothing but "sent" counts as delivered.
+ *   detail           a sentence for the administrator, shown by `sysalert status` and `sysalert explain`; no secrets
+ *   retry_after      with "retry": not before this many seconds; may be left out
+ */
+typedef int32_t (*sysalert_plugin_call)(const uint8_t *request, size_t length, uint8_t **reply, size_t *reply_length);
+
+/* Frees a buffer that `failure` or `success` of the same struct stored in `reply`; `length` is what it stored with it. */
+typedef void (*sysalert_plugin_free)(uint8_t *buffer, size_t length);
+
+/* What a plugin is. New fields come only at the end. */
+struct sysalert_plugin_v1 {
+    /* SYSALERT_PLUGIN_ABI. */
+    uint32_t abi;
+    /* sizeof(struct sysalert_plugin_v1) as the plugin was built: it says which fields are there. */
+    uint32_t size;
+    /* The plugin's name, as in NAME.so; ended by a zero byte. */
+    const char *name;
+    /* The plugin's version, for `sysalert methods`; ended by a zero byte. */
+    const char *version;
+    /* Sends a failure, reminder, digest or test. */
+    sysalert_plugin_call failure;
+    /* Sends a recovery. May be the same function. */
+    sysalert_plugin_call success;
+    /* Frees what the two gave. */
+    sysalert_plugin_free free;
+    /*
+     * NULL, or the keys that the method's section may have, as a JSON array ended by a zero byte, so that
+     * `sysalert config check` finds a mistyped key before a message is lost:
+     *   [{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]
+     * Types: "text", "integer" (with "min" and "max"), "boolean", "list" (of texts), "duration", "secret", "choice"
+     * (with "values"). With "required": true there is no default. With NULL the keys stay unchecked.
+     */
+    const char *settings;
+};
+
+/* The same type by one word; in C++, and beside the function, `sysalert_plugin_v1` alone means the function. */
+typedef struct sysalert_plugin_v1 sysalert_plugin_v1_t;
+
+/* The function that the library exports. It returns a struct that lives as long as the process; never NULL. */
+SYSALERT_PLUGIN_EXPORT const struct sysalert_plugin_v1 *sysalert_plugin_v1(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SYSALERT_PLUGIN_H */

@@ -1,0 +1,224 @@
+//! The conversation with the server (RFC 5321): connect, encrypt, log in, one transaction; at need one for each recipient.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension};
+use lettre::transport::smtp::response::{Response, Severity};
+
+use crate::deadline::Deadline;
+use crate::ledger::Ledger;
+use crate::settings::{Settings, Tls};
+use crate::trouble::{Step, Trouble, out_of_place, reply, silent};
+
+/// LOGIN is old and not registered any more, but some servers know nothing else.
+const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+/// A server's name with more addresses than this is tried no further.
+const ADDRESSES: usize = 8;
+
+/// One try to deliver one mail. What becomes of each recipient is written into the ledger as soon as it is known.
+pub(crate) struct Sender<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) mail: &'a [u8],
+    pub(crate) deadline: Deadline,
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl Sender<'_> {
+    /// Sends to all in one transaction; if the server refused that mail for good, to each alone: one recipient's filter
+    /// must not silence the others.
+    pub(crate) fn send(&self) {
+        let alone = match self.transaction(&self.settings.recipients()) {
+            Ok(()) => Vec::new(),
+            Err(Failed { accepted, cause: Cause::Refused, .. }) if accepted.len() > 1 => accepted,
+            Err(Failed { trouble, .. }) => return self.ledger.rest(&trouble),
+        };
+        for recipient in alone {
+            if let Err(Failed { trouble, .. }) = self.transaction(std::slice::from_ref(&recipient)) {
+                self.ledger.set(&recipient, Err(trouble));
+            }
+        }
+    }
+
+    /// One connection with one transaction. Verdicts about single recipients are in the ledger afterwards; the error is
+    /// about those who would have got the mail otherwise.
+    fn transaction(&self, recipients: &[Address]) -> Result<(), Failed> {
+        let mut connection =
+            self.open().map_err(|trouble| Failed { trouble, accepted: recipients.to_vec(), cause: Cause::Lost })?;
+        let result = self.mail(&mut connection, recipients);
+        // The farewell is a courtesy: not to a server that does not answer, and not for long.
+        if let (Some(left), false) = (self.deadline.left(), result.as_ref().is_err_and(|failed| failed.cause == Cause::Lost)) {
+            let _ = connection.set_timeout(Some(left.min(FAREWELL)));
+            connection.abort();
+        }
+        result
+    }
+
+    fn mail(&self, connection: &mut SmtpConnection, recipients: &[Address]) -> Result<(), Failed> {
+        let from = &self.settings.from.email;
+        self.command(connection, Step::Sender(from.as_ref()), Severity::PositiveCompletion, |c| {
+            c.command(Mail::new(Some(from.clone()), vec![]))
+        })
+        .map_err(|fault| fault.at(recipients.to_vec()))?;
+        let mut accepted = Vec::new();
+        for (tried, recipient) in recipients.iter().enumerate() {
+            let step = Step::Recipient(recipient.as_ref());
+            let rcpt = |c: &mut SmtpConnection| c.command(Rcpt::new(recipient.clone(), vec![]));
+            match self.command(connection, step, Severity::PositiveCompletion, rcpt) {
+                Ok(_) => accepted.push(recipient.clone()),
+                Err(Fault { trouble, broken: false }) => self.ledger.set(recipient, Err(trouble)),
+                // From here on a reply might belong to another command.
+                Err(fault) => {
+                    accepted.extend_from_slice(&recipients[tried..]);
+                    return Err(fault.at(accepted));
+                }
+            }
+        }
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        let taken = self
+            .command(connection, Step::Content, Severity::PositiveIntermediate, |c| c.command(Data))
+            .and_then(|_| self.command(connection, Step::Content, Severity::PositiveCompletion, |c| c.message(self.mail)));
+        match taken {
+            Ok(response) => {
+                let said = said(&response, self.settings);
+                for recipient in &accepted {
+                    self.ledger.set(recipient, Ok(said.clone()));
+                }
+                Ok(())
+            }
+            Err(Fault { trouble: Trouble::Never(text), broken: false }) => {
+                Err(Failed { trouble: Trouble::Never(text), accepted, cause: Cause::Refused })
+            }
+            Err(fault) => Err(fault.at(accepted)),
+        }
+    }
+
+    /// Says one thing and takes only a reply of the kind that belongs to it: lettre takes 354 for a success everywhere.
+    fn command(
+        &self,
+        connection: &mut SmtpConnection,
+        step: Step<'_>,
+        expected: Severity,
+        say: impl FnOnce(&mut SmtpConnection) -> Result<Response, lettre::transport::smtp::Error>,
+    ) -> Result<Response, Fault> {
+        let broken = |trouble| Fault { trouble, broken: true };
+        let Some(left) = self.deadline.left() else { return Err(broken(silent(step, self.settings))) };
+        connection.set_timeout(Some(left)).map_err(|error| broken(Trouble::Later(format!("no timeout can be set: {error}"))))?;
+        let response = say(connection)
+            .map_err(|error| Fault { broken: error.status().is_none(), trouble: Trouble::of(&error, step, self.settings) })?;
+        if response.code().severity != expected {
+            return Err(broken(out_of_place(&said(&response, self.settings), self.settings)));
+        }
+        Ok(response)
+    }
+
+    /// A connection that is encrypted and logged in as the settings want it. Each of the server's addresses gets its share
+    /// of the time, so that one that is dead does not use up all.
+    fn open(&self) -> Result<SmtpConnection, Trouble> {
+        let server = self.settings.server();
+        let addresses: Vec<SocketAddr> = (self.settings.host.as_str(), self.settings.port)
+            .to_socket_addrs()
+            .map_err(|error| Trouble::Later(format!("{server}: the name cannot be resolved ({error})")))?
+            .take(ADDRESSES)
+            .collect();
+        let mut last = Trouble::Later(format!("{server}: the name has no address"));
+        for (tried, address) in addresses.iter().enumerate() {
+            let Some(left) = self.deadline.left() else { return Err(silent(Step::Connect, self.settings)) };
+            match self.connect(*address, left / (addresses.len() - tried) as u32) {
+                Ok(mut connection) => return self.log_in(&mut connection).map(|()| connection),
+                Err(trouble) => last = trouble,
+            }
+        }
+        Err(last)
+    }
+
+    fn connect(&self, address: SocketAddr, share: Duration) -> Result<SmtpConnection, Trouble> {
+        let settings = self.settings;
+        let server = settings.server();
+        if settings.login.is_some() && settings.tls == Tls::None && !address.ip().to_canonical().is_loopback() {
+            return Err(Trouble::Never(format!(
+                "{server} is another machine, and a login goes there only encrypted: \
+             set tls to \"starttls\" or \"implicit\", or remove username and password"
+            )));
+        }
+        let hello = ClientId::Domain(settings.domain.clone());
+        let tls = match settings.tls {
+            Tls::None => None,
+            Tls::Starttls | Tls::Implicit => Some(
+                TlsParameters::new(settings.host.clone())
+                    .map_err(|error| Trouble::Never(format!("no encrypted connection to {server} can be made: {error}")))?,
+            ),
+        };
+        let wrap = tls.as_ref().filter(|_| settings.tls == Tls::Implicit);
+        let mut connection = SmtpConnection::connect(address, Some(share), &hello, wrap, None)
+            .map_err(|error| Trouble::of(&error, Step::Connect, settings))?;
+        if let (Tls::Starttls, Some(tls)) = (settings.tls, &tls) {
+            if !connection.server_info().supports_feature(Extension::StartTls) {
+                connection.abort();
+                return Err(Trouble::Never(format!(
+                    "{server} offers no encryption (STARTTLS): \
+             set tls = \"implicit\" if it has a port for that, or ask its administrator"
+                )));
+            }
+            connection.starttls(tls, &hello).map_err(|error| Trouble::of(&error, Step::StartTls, settings))?;
+        }
+        Ok(connection)
+    }
+
+    fn log_in(&self, connection: &mut SmtpConnection) -> Result<(), Trouble> {
+        let Some(login) = &self.settings.login else { return Ok(()) };
+        if connection.server_info().get_auth_mechanism(&MECHANISMS).is_none() {
+            return Err(Trouble::Never(format!(
+                "{} offers no login by password (AUTH PLAIN or LOGIN) on this connection: \
+             check tls and port, or remove username and password",
+                self.settings.server()
+            )));
+        }
+        let credentials = Credentials::new(login.username.clone(), login.password.clone());
+        self.command(connection, Step::Login, Severity::PositiveCompletion, |c| c.auth(&MECHANISMS, &credentials))
+            .map_or_else(|fault| Err(fault.trouble), |_| Ok(()))
+    }
+}
+
+/// As long as a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A command that was not done.
+struct Fault {
+    trouble: Trouble,
+    /// The connection is of no use any more.
+    broken: bool,
+}
+
+/// A transaction that did not end well, and those who would have got the mail.
+struct Failed {
+    trouble: Trouble,
+    accepted: Vec<Address>,
+    cause: Cause,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The connection is gone, or cannot be trusted any more.
+    Lost,
+    /// The server refused this mail for these recipients for good: for one of them it might not.
+    Refused,
+    /// The server objects to something else.
+    Other,
+}
+
+impl Fault {
+    fn at(self, accepted: Vec<Address>) -> Failed {
+        Failed { trouble: self.trouble, accepted, cause: if self.broken { Cause::Lost } else { Cause::Other } }
+    }
+}
+
+fn said(response: &Response, settings: &Settings) -> String {
+    reply(&format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" ")), settings)
+}
