@@ -8,7 +8,6 @@ use super::output::{self, Format, Output};
 use crate::config::secret_place;
 use crate::dispatch;
 use crate::error::{Error, Result};
-use crate::host::identity;
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +36,7 @@ impl Config {
 fn check(context: &Context) -> Result<u8> {
     let settings = context.settings()?;
     // plugins are foreign code: not as root, where that can be had
-    identity::become_owner(&context.site)?;
+    context.enter()?;
     let complaints = dispatch::check(&context.site, &settings);
     if !complaints.is_empty() {
         return Err(Error::config(complaints.join("\n")));
@@ -50,6 +49,7 @@ fn check(context: &Context) -> Result<u8> {
 impl Show {
     fn run(&self, context: &Context) -> Result<u8> {
         let settings: Settings = context.settings()?;
+        context.enter()?;
         let secrets = dispatch::secret_keys(&context.site, &settings);
         let rows = settings.effective().into_iter().map(|(section, key, value, origin)| {
             let is_secret = secrets.contains(&(section.clone(), key.clone()));

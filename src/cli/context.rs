@@ -22,20 +22,25 @@ impl Context {
 
     /// The valid settings.
     pub(super) fn settings(&self) -> Result<Settings> {
-        let files = self.files.get_or_init(|| files::configuration(&self.site.config));
-        Settings::read(files.as_ref().map_err(Clone::clone)?)
+        Settings::read(self.files().as_ref().map_err(Clone::clone)?)
     }
 
     /// Before anything in the state folder is touched: root becomes its owner.
     pub(super) fn enter(&self) -> Result<()> {
-        self.read_as_root();
-        identity::become_owner(&self.site)
+        identity::keep_from_others();
+        if let Some(owner) = identity::owner(&self.site)? {
+            // what root may read and the owner may not: a file that --config names
+            let _ = self.files();
+            identity::become_owner(owner)?;
+        }
+        Ok(())
     }
 
     /// The same, and the folder is there afterwards.
     pub(super) fn enter_or_make(&self) -> Result<()> {
-        self.read_as_root();
-        identity::make_state_folder(&self.site)
+        identity::keep_from_others();
+        identity::make_state_folder(&self.site)?;
+        self.enter()
     }
 
     /// The database, to read; `None` where nothing was recorded yet.
@@ -53,12 +58,8 @@ impl Context {
         Ok(Subject::unit(&manager, &UnitName::typed(unit)?))
     }
 
-    /// What root may read and the owner may not: a file that --config names. Handlers are not root, and read it after
-    /// their first commit.
-    fn read_as_root(&self) {
-        if nix::unistd::geteuid().is_root() {
-            let _ = self.files.get_or_init(|| files::configuration(&self.site.config));
-        }
+    fn files(&self) -> &Result<Files> {
+        self.files.get_or_init(|| files::configuration(&self.site.config))
     }
 }
 

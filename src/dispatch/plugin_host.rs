@@ -37,6 +37,7 @@ pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
 
 /// What the kernel is to keep from this process. A limit that an outer sandbox forbids to set is set there.
 fn confine() {
+    let _ = prctl::set_name(c"sysalert-plugin");
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     let _ = prctl::set_no_new_privs();
     // the request holds passwords: no core dump, no reading by others of this user

@@ -15,34 +15,40 @@ use crate::error::{Error, Kind, Result};
 /// The user of the system's state folder.
 const OWNER: &str = "sysalert";
 
-/// Becomes the owner of the state folder, if it is there.
+/// The user and group that a process must become before it touches the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    uid: Uid,
+    gid: Gid,
+}
+
+/// Whom this process has to become: somebody only if it is root's and the state folder is not.
 ///
 /// # Errors
-/// `Failure`, when the system does not allow it.
-pub fn become_owner(site: &Site) -> Result<()> {
-    // files 0640, for the owner and the folder's group
-    umask(Mode::from_bits_truncate(0o027));
+/// `Failure`, when the folder cannot be looked at.
+pub fn owner(site: &Site) -> Result<Option<Owner>> {
     if !geteuid().is_root() {
-        return Ok(());
+        return Ok(None);
     }
     match fs::metadata(&site.state) {
-        Ok(folder) if folder.uid() != 0 => become_user(Uid::from_raw(folder.uid()), Gid::from_raw(folder.gid())),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(folder) if folder.uid() != 0 => Ok(Some(Owner { uid: Uid::from_raw(folder.uid()), gid: Gid::from_raw(folder.gid()) })),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::file("look at", &site.state, &error)),
     }
 }
 
-/// Makes the state folder, if it is missing, and becomes its owner.
+/// Whatever is made from now on is for its owner and the folder's group: files 0640.
+pub fn keep_from_others() {
+    umask(Mode::from_bits_truncate(0o027));
+}
+
+/// Makes the state folder, if it is missing.
 ///
 /// # Errors
 /// `Permission` or `Failure`, when it cannot be made; `Failure`, when the user sysalert is missing.
 pub fn make_state_folder(site: &Site) -> Result<()> {
-    umask(Mode::from_bits_truncate(0o027));
-    if !site.state.is_dir() {
-        make(site)?;
-    }
-    become_owner(site)
+    if site.state.is_dir() { Ok(()) } else { make(site) }
 }
 
 fn make(site: &Site) -> Result<()> {
@@ -65,7 +71,11 @@ fn make(site: &Site) -> Result<()> {
         .map_err(|error| Error::file("set the mode of", &site.state, &error))
 }
 
-fn become_user(uid: Uid, gid: Gid) -> Result<()> {
+/// Becomes the owner, for good.
+///
+/// # Errors
+/// `Failure`, when the system does not allow it.
+pub fn become_owner(Owner { uid, gid }: Owner) -> Result<()> {
     let failed = |error: nix::Error| Error::failure(format!("cannot become the owner of the state folder (user {uid}): {error}"));
     let user = User::from_uid(uid).ok().flatten();
     // the supplementary groups hold systemd-journal, without which dispatch finds no excerpt

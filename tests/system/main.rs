@@ -5,5 +5,17 @@
 // the harness's items are for all modules of this program; nobody links to it
 #![allow(unreachable_pub)]
 
+mod bad_input;
+mod configuration;
+mod delivery;
 mod guest;
+mod jobs;
+mod lifecycle;
+mod main_job;
+mod names;
+mod permissions;
+mod plugins;
+mod readme;
+mod send_test;
 mod smoke;
+mod system_wide;

@@ -47,7 +47,11 @@ fn the_readme_word_for_word() {
         ]
     );
     // the run's lines as the README's own example shows them
-    assert!(mails[1].text.contains("The run's last lines:\n") && mails[1].text.contains(": no space left\n"), "{}", mails[1].text);
+    assert!(
+        mails[1].text.contains("The run's last lines:\n") && mails[1].text.contains(": no space left\n"),
+        "{}",
+        mails[1].text
+    );
 
     guest.configure(&own(&configurations.concat()));
     guest.sysalert(&["config", "check"]).ok();
