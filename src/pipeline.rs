@@ -8,18 +8,17 @@
 
 use std::time::Duration;
 
-use rusqlite::Transaction;
-
 use crate::error::Result;
 use crate::event::{Event, Outcome};
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
 use crate::policy::{self, Situation};
 use crate::settings::Settings;
-use crate::store::{self, Alert, Older, Store};
+use crate::store::{self, Alert, Database, Older, Store};
 
-/// A handler must be gone before its unit's `TimeoutStartSec=30s`, with time left for the spool.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
+/// time left for the spool.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Reads the settings; after the first commit only, for they may be broken.
 pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
@@ -107,7 +106,7 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<()> {
 }
 
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
-fn decide(db: &Transaction<'_>, settings: &Settings, id: i64, event: &Event) -> rusqlite::Result<bool> {
+fn decide(db: &Database, settings: &Settings, id: i64, event: &Event) -> store::Answer<bool> {
     let rules = settings.rules(event.subject.name());
     let incident = store::active(db, &event.subject)?;
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;

@@ -98,7 +98,7 @@ impl Clear {
         pipeline::import_spool(&context.site, &mut store)?;
         let now = clock::system();
         let cleared = store
-            .write(|db| subjects.iter().map(|subject| store::clear(db, subject, now)).collect::<rusqlite::Result<Vec<bool>>>())?;
+            .write(|db| subjects.iter().map(|subject| store::clear(db, subject, now)).collect::<store::Answer<Vec<bool>>>())?;
         for (subject, cleared) in subjects.iter().zip(cleared) {
             output::print(&format!("{}: {}\n", subject.name(), if cleared { "cleared" } else { "there is no incident" }))?;
         }

@@ -29,6 +29,11 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use crate::error::{Error, Kind, Result};
 use crate::host::identity;
 
+/// What `with` and `write` hand to their closures, and what these answer.
+pub type Database = Connection;
+/// The answer of such a closure.
+pub type Answer<T> = rusqlite::Result<T>;
+
 /// The file's name in the state folder.
 const FILE: &str = "sysalert.db";
 /// A reader may meet a checkpoint; a writer holds the lock already.
