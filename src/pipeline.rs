@@ -41,7 +41,10 @@ pub fn take_in(site: &Site, event: &Event, settings: ReadSettings<'_>) -> Result
             true
         }
         Err(error) => {
-            store::keep_in_spool(&site.state, event).map_err(|_| error.clone())?;
+            store::keep_in_spool(&site.state, event)
+                // a full or read-only disk: until the next boot /run keeps it
+                .or_else(|_| store::keep_in_spool(site.refuge(), event))
+                .map_err(|_| error.clone())?;
             log::error(subject, &format!("{error}\nthe event waits in the spool, from where the next run takes it over"));
             true
         }
@@ -61,7 +64,7 @@ fn record(site: &Site, event: &Event) -> Result<Store> {
 
 /// Whether a success is no news, since nothing was wrong: it leaves no trace then. In doubt it is recorded.
 fn ends_nothing(site: &Site, event: &Event) -> bool {
-    let spool_is_empty = || Ok(store::read_spool(&site.state)?.is_empty());
+    let spool_is_empty = || Ok(spooled(site)?.is_empty());
     let nothing_open = || match Store::read(&site.state)? {
         Some(store) => store.with(|db| store::nothing_open(db, &event.subject)),
         None => Ok(true),
@@ -86,12 +89,21 @@ pub fn settle(site: &Site, store: &mut Store, settings: ReadSettings<'_>) -> Res
     })
 }
 
+/// What waits in the spool, and in the one that stands in for it.
+fn spooled(site: &Site) -> Result<Vec<(std::path::PathBuf, Event)>> {
+    let mut events = store::read_spool(&site.state)?;
+    if site.refuge() != site.state {
+        events.extend(store::read_spool(site.refuge())?);
+    }
+    Ok(events)
+}
+
 /// Takes over the events that waited in the spool because the database could not take them.
 ///
 /// # Errors
 /// `Failure`, when the spool cannot be read or the database does not answer.
 pub fn import_spool(site: &Site, store: &mut Store) -> Result<()> {
-    let spooled = store::read_spool(&site.state)?;
+    let spooled = spooled(site)?;
     if spooled.is_empty() {
         return Ok(());
     }

@@ -43,7 +43,7 @@ pub(super) struct Clear {
     /// The units
     units: Vec<String>,
     /// Every unit
-    #[arg(long)]
+    #[arg(long, conflicts_with = "units")]
     all: bool,
     /// Do not ask
     #[arg(long)]
@@ -79,6 +79,9 @@ impl List {
 
 impl Clear {
     fn run(&self, context: &Context) -> Result<u8> {
+        if self.units.is_empty() && !self.all {
+            return Err(Error::usage("no unit is named").hint("name the units, or say --all for every one"));
+        }
         let named: Vec<Subject> = self.units.iter().map(|unit| context.subject(unit)).collect::<Result<_>>()?;
         let Some(readable) = context.read()? else {
             output::print("Nothing was recorded yet.\n")?;

@@ -19,7 +19,9 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
-        let (incidents, waiting, undecided) = match context.read()? {
+        let store = context.read()?;
+        let recorded = store.is_some();
+        let (incidents, waiting, undecided) = match store {
             Some(store) => store.with(|db| Ok((store::list(db, false)?, store::waiting(db)?, store::undecided(db)?.len())))?,
             None => Default::default(),
         };
@@ -29,7 +31,11 @@ impl Status {
             output::json(&json!({ "incidents": incidents, "outbox": waiting, "undecided": undecided }))?;
             return Ok(0);
         }
-        let mut text = if incidents.is_empty() { "Nothing is wrong.\n".to_owned() } else { db::table_of(&incidents) };
+        let mut text = match (recorded, incidents.is_empty()) {
+            (false, _) => "Nothing was recorded yet.\n".to_owned(),
+            (true, true) => "Nothing is wrong.\n".to_owned(),
+            (true, false) => db::table_of(&incidents),
+        };
         if !waiting.is_empty() {
             let rows = waiting.iter().map(|waiting| {
                 vec![

@@ -28,6 +28,8 @@ pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sy
 
 /// A claim outlives its try by this much, so that nobody takes over what is still being settled.
 const MARGIN: Duration = Duration::from_secs(5);
+/// While a method takes its time, this often a look at what was queued since, for the others.
+const LOOK: Duration = Duration::from_millis(500);
 /// What a method says is kept up to this many characters.
 const LONGEST_DETAIL: usize = 500;
 
@@ -72,7 +74,12 @@ pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock
             if sending.is_empty() {
                 return Ok(tally);
             }
-            let Ok((claimed, answer)) = results.recv() else { return Ok(tally) };
+            let (claimed, answer) = match results.recv_timeout(LOOK) {
+                Ok(result) => result,
+                // what was queued meanwhile must not wait for a method that hangs
+                Err(mpsc::RecvTimeoutError::Timeout) => continue,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(tally),
+            };
             sending.retain(|method| *method != claimed.method);
             match settle(store, &claimed, &answer, clock())? {
                 Status::Sent => tally.sent += 1,

@@ -38,7 +38,7 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file("read", folder, &error)),
+        Err(error) => return Err(unreadable(folder, &error)),
     };
     let mut paths = Vec::new();
     for entry in entries {
@@ -54,13 +54,17 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>> {
 fn read(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound => Ok(None),
-            io::ErrorKind::PermissionDenied => {
-                Err(Error::file("read", path, &error).hint("only root and members of the group sysalert may read it"))
-            }
-            _ => Err(Error::new(Kind::Config, format!("cannot read {}: {error}", path.display()))),
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, cause: &io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Error::file("read", path, cause).hint("it belongs to root:sysalert; members of the group sysalert may read it")
+        }
+        _ => Error::new(Kind::Config, format!("cannot read {}: {cause}", path.display())),
     }
 }
 

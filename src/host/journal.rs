@@ -1,5 +1,7 @@
 //! The journal: the lines of exactly one run.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use nix::unistd::geteuid;
 use systemd::journal::{Journal, JournalRef, OpenOptions};
@@ -74,10 +76,10 @@ fn read(subject: &Subject, invocation: &str, most: usize) -> systemd::Result<Vec
     let mut lines = Vec::new();
     while lines.len() < most && journal.previous()? > 0 {
         let at = journal.timestamp_usec()?;
-        if bounds.as_ref().is_some_and(|(first, _)| at < *first) {
+        if bounds.as_ref().is_some_and(|bounds| at + SLACK < bounds.start) {
             break;
         }
-        let between = bounds.as_ref().is_some_and(|(first, next)| (*first..*next).contains(&at));
+        let between = bounds.as_ref().is_some_and(|bounds| bounds.contains(&at));
         let belongs = match field(&mut journal, "_SYSTEMD_INVOCATION_ID")? {
             Some(id) if id == invocation.as_bytes() => true,
             // the manager's own messages bear the ID of its own run
@@ -93,23 +95,50 @@ fn read(subject: &Subject, invocation: &str, most: usize) -> systemd::Result<Vec
     Ok(lines)
 }
 
-/// When the manager first spoke of this run, and when of the next one; `None` when it never did.
-fn bounds(journal: &mut Journal, fields: &Fields, unit: &str, invocation: &str) -> systemd::Result<Option<(u64, u64)>> {
+/// The manager first starts the process and then says so, and the journal reads the two from different sockets: what a
+/// process says may be there before "Starting ...". By a millisecond on an idle machine; on a busy one by more.
+const SLACK: u64 = 50_000;
+
+/// From when to when a line without an invocation ID belongs to this run; `None` when the manager never spoke of it.
+/// Between two runs it belongs to the earlier one up to shortly before the manager speaks of the later one.
+fn bounds(journal: &mut Journal, fields: &Fields, unit: &str, invocation: &str) -> systemd::Result<Option<Range<u64>>> {
     by_manager(journal, fields)?.match_add(fields.manager_invocation, invocation)?;
     journal.seek_head()?;
     if journal.next()? == 0 {
         return Ok(None);
     }
-    let first = journal.timestamp_usec()?;
+    let (first, received) = (spoken(journal)?, journal.timestamp_usec()?);
+    let is_other = |journal: &mut Journal| -> systemd::Result<bool> {
+        // a failed dependency has the field, but nothing in it
+        Ok(field(journal, fields.manager_invocation)?.is_some_and(|id| !id.is_empty() && id != invocation.as_bytes()))
+    };
     journal.match_flush()?;
     by_manager(journal, fields)?.match_add(fields.manager_unit, unit)?;
-    journal.seek_realtime_usec(first)?;
-    while journal.next()? > 0 {
-        if field(journal, fields.manager_invocation)?.is_some_and(|id| id != invocation.as_bytes()) {
-            return Ok(Some((first, journal.timestamp_usec()?)));
+    let mut start = first.saturating_sub(SLACK);
+    journal.seek_realtime_usec(received)?;
+    while journal.previous()? > 0 {
+        if is_other(journal)? {
+            start = start.max(spoken(journal)?);
+            break;
         }
     }
-    Ok(Some((first, u64::MAX)))
+    let (mut last, mut end) = (first, u64::MAX);
+    journal.seek_realtime_usec(received)?;
+    while journal.next()? > 0 {
+        let at = spoken(journal)?;
+        if is_other(journal)? {
+            end = last.max(at.saturating_sub(SLACK));
+            break;
+        }
+        last = at;
+    }
+    Ok(Some(start..end))
+}
+
+/// When the manager wrote it, as it says itself.
+fn spoken(journal: &mut JournalRef) -> systemd::Result<u64> {
+    let at = field(journal, "_SOURCE_REALTIME_TIMESTAMP")?.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
+    at.map_or_else(|| journal.timestamp_usec(), Ok)
 }
 
 fn by_manager<'a>(journal: &'a mut Journal, fields: &Fields) -> systemd::Result<&'a mut JournalRef> {

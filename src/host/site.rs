@@ -52,6 +52,11 @@ const PLUGINS: [&str; 2] = ["/usr/lib/sysalert/plugins", "/usr/local/lib/sysaler
 const FLAG: &str = "pending";
 
 impl Site {
+    /// Where events wait that the state folder cannot take: the folder of the flag.
+    pub fn refuge(&self) -> &Path {
+        self.flag.parent().unwrap_or(&self.state)
+    }
+
     /// Finds everything from the options and the environment.
     ///
     /// # Errors

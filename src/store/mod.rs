@@ -15,6 +15,7 @@ pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of,
 pub use events::{Recorded, decide, failures_of, insert, last_of, nothing_open, run_failed, subjects, told, undecided};
 pub use incidents::{Row, active, begin, clear, list, save};
 pub use outbox::{Alert, Claimed, Waiting, claim, done, due, give_back, queue, queue_test, waiting};
+use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 
 use std::fs::File;
@@ -92,12 +93,12 @@ impl Store {
                 };
             }
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(&path, flags).map_err(|error| broken(&path, &error))?;
-        let prepared = db.busy_timeout(BUSY).map_err(schema::Trouble::from).and_then(|()| schema::fits(&db));
-        match prepared {
-            Ok(()) => Ok(Some(Store { db, folder: folder.to_owned(), patience: BUSY })),
-            Err(schema::Trouble::Empty) => Ok(None),
+        let log = folder.join(format!("{FILE}-wal"));
+        // Whoever may not write the folder cannot begin a log to read beside the file; without one all is in the file.
+        let opened = reader(&path, "").or_else(|trouble| if log.exists() { Err(trouble) } else { reader(&path, "&immutable=1") });
+        match opened {
+            Ok(db) => Ok(Some(Store { db, folder: folder.to_owned(), patience: BUSY })),
+            Err(Trouble::Empty) => Ok(None),
             Err(trouble) => Err(trouble.told(&path)),
         }
     }
@@ -141,7 +142,16 @@ impl Store {
     }
 }
 
-fn prepare(db: &mut Connection) -> std::result::Result<(), schema::Trouble> {
+fn reader(path: &Path, how: &str) -> std::result::Result<Connection, Trouble> {
+    let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(format!("file:{escaped}?mode=ro{how}"), flags)?;
+    db.busy_timeout(BUSY)?;
+    schema::fits(&db)?;
+    Ok(db)
+}
+
+fn prepare(db: &mut Connection) -> std::result::Result<(), Trouble> {
     db.busy_timeout(BUSY)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.pragma_update(None, "synchronous", "FULL")?;

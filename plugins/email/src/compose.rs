@@ -10,6 +10,8 @@ use crate::text::{atom, domain};
 
 /// Longer subjects are cut: phones show 40 characters, and a word of more than 998 would break the header.
 const SUBJECT: usize = 200;
+/// A unit's name has at most 255 bytes; before it stand its kind and its user.
+const NAME: usize = 400;
 
 /// The mail, ready for SMTP but for its dots.
 ///
@@ -65,7 +67,7 @@ fn headers(request: &Request, settings: &Settings, subject: String) -> MessageBu
     builder = builder.raw_header(header("Auto-Submitted", "auto-generated".into()));
     // For rules of mail readers and Sieve, which would otherwise have to read the subject.
     builder = builder.raw_header(header("X-Sysalert-Kind", request.kind.as_str().into()));
-    match request.incident.as_ref().map(|incident| one_line(&incident.subject, SUBJECT)) {
+    match request.incident.as_ref().map(|incident| one_line(&incident.subject, NAME)) {
         Some(subject) => builder.raw_header(header("X-Sysalert-Subject", subject)),
         None => builder,
     }

@@ -1,0 +1,234 @@
+//! An alert that cannot be delivered waits, says why, and arrives once it can, whatever happens to those who send it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::guest::{Guest, Options};
+use crate::jobs::{Job, MAIL, about};
+
+/// A method that sends to `faulty-smtp@MODE.service`.
+const FAULTY: &str = r#"
+[method.mail]
+plugin = "email"
+host = "localhost"
+port = 2525
+from = "sysalert@guest.example.test"
+to = ["ops@example.org"]
+"#;
+
+fn faulty(timeout: &str) -> String {
+    format!("{FAULTY}timeout = \"{timeout}\"\n")
+}
+
+/// What waits, as `status -o json` has it.
+#[track_caller]
+fn outbox(guest: &Guest) -> Vec<Value> {
+    guest.sysalert(&["status", "-o", "json"]).json()["outbox"].as_array().unwrap().clone()
+}
+
+/// Waits until the first try of everything that waits is over, and returns the reason of the only one.
+#[track_caller]
+fn why_it_waits(guest: &Guest) -> String {
+    let mut waiting = Vec::new();
+    guest.wait_until("the first try has failed", || {
+        waiting = outbox(guest);
+        waiting.iter().all(|one| one["detail"].is_string())
+    });
+    assert_eq!(waiting.len(), 1, "{waiting:#?}");
+    waiting[0]["detail"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn with_the_mail_server_down_the_alert_waits_and_arrives_once_it_is_back() {
+    let guest = Guest::boot("down", Options::new().mail_server());
+    guest.configure(MAIL);
+    guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    let event = job.events().pop().unwrap();
+    let reason = why_it_waits(&guest);
+    assert!(reason.contains("mail.example.test:587") && reason.contains("onnection refused"), "{reason}");
+    let status = guest.sysalert(&["status"]).ok();
+    let line = status.lines().find(|line| line.contains(&reason)).unwrap_or_else(|| panic!("{status}"));
+    assert!(status.contains("Not yet delivered:") && line.starts_with("backup.service") && line.contains("failure"), "{status}");
+    assert!(job.explain().contains("waiting, next try"), "{}", job.explain());
+    let incident = &guest.incidents("backup.service")[0];
+    assert_eq!((&incident["state"], &incident["alerts"]), (&"open".into(), &0.into()), "open, but nobody is told yet");
+
+    // a try while it is down changes nothing but the count
+    guest.hurry();
+    assert_eq!(outbox(&guest)[0]["tries"], 2);
+
+    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    guest.hurry();
+    let mails = guest.wait_for_mails(1);
+    assert_eq!(mails.len(), 1);
+    assert_eq!(outbox(&guest), [Value::Null; 0]);
+    let text = &mails[0].text;
+    assert!(text.contains("\nLate      it happened "), "{text}");
+    assert!(text.contains(&format!("earlier tries to send this failed: {reason}")), "{text}");
+    let happened = chrono::DateTime::from_timestamp_micros(event["at"].as_i64().unwrap()).unwrap();
+    assert!(text.contains(&happened.format("\nFailed    %a %Y-%m-%d %H:%M:%S ").to_string()), "when it happened\n{text}");
+    assert!(text.contains(&job.words()), "{text}");
+    let status = guest.sysalert(&["status"]).ok();
+    assert!(!status.contains("Not yet delivered"), "{status}");
+    assert_eq!(guest.incidents("backup.service")[0]["alerts"], 1);
+}
+
+#[test]
+fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() {
+    let guest = Guest::boot("faulty", Options::new().mail_server());
+    guest.configure(&faulty("2s"));
+    let rows = [
+        ("451", "451"),
+        ("550", "550"),
+        ("hang", "did not answer in time"),
+        ("hang-data", "did not confirm the message in time"),
+        ("cut-after-data", "was lost before it confirmed the message"),
+    ];
+    for (mode, reason) in rows {
+        let server = format!("faulty-smtp@{mode}.service");
+        guest.run(&["systemctl", "start", &server]).ok();
+        let job = Job::new(&guest, &format!("met-{mode}.service"));
+        job.fails(3);
+        let met = why_it_waits(&guest);
+        assert!(met.contains(reason) && met.contains("localhost:2525"), "{mode}: {met}");
+        let status = guest.sysalert(&["status"]).ok();
+        assert!(status.lines().any(|line| line.starts_with(&job.name) && line.contains(&met)), "{status}");
+        let ids = |mails: &[crate::guest::Mail]| -> Vec<String> {
+            about(mails, &job.name).iter().map(|mail| mail.header("Message-ID").unwrap().to_owned()).collect()
+        };
+        let before = ids(&guest.faulty_mails());
+
+        guest.run(&["systemctl", "stop", &server]).ok();
+        guest.run(&["systemctl", "start", "faulty-smtp@accept.service"]).ok();
+        guest.hurry();
+        guest.settle();
+        let mails = guest.faulty_mails();
+        let all = ids(&mails);
+        assert_eq!(all.len(), before.len() + 1, "{mode}: it arrived, once");
+        assert!(all.iter().all(|id| *id == all[0]), "{mode}: the same Message-ID at each try: {all:?}");
+        let last = about(&mails, &job.name).pop().unwrap();
+        assert!(last.text.contains("\nLate      it happened ") && last.text.contains(&met), "{}", last.text);
+        assert_eq!(last.defects, [""; 0]);
+        let tries = guest.rows(&format!(
+            "SELECT d.status FROM deliveries d JOIN alerts a ON a.id = d.alert JOIN incidents i ON i.id = a.incident
+             WHERE i.subject = 'unit:{}' ORDER BY d.id",
+            job.name
+        ));
+        let tries: Vec<_> = tries.iter().map(|row| row["status"].as_str().unwrap()).collect();
+        assert!(tries.len() == 2 && tries[0] != "sent" && tries[1] == "sent", "{mode}: {tries:?}");
+        guest.run(&["systemctl", "stop", "faulty-smtp@accept.service"]).ok();
+    }
+}
+
+#[test]
+fn dispatch_that_is_killed_in_mid_send_sends_it_later_with_the_same_message_id() {
+    let guest = Guest::boot("kill", Options::new().mail_server().quick_timer());
+    guest.configure(&faulty("3s"));
+    guest.run(&["systemctl", "start", "faulty-smtp@hang-data.service"]).ok();
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    guest.wait_until("the server has the mail, and keeps silent", || guest.faulty_mails().len() == 1);
+    guest.run(&["systemctl", "kill", "--signal=KILL", "--kill-whom=all", "sysalert-dispatch.service"]).ok();
+    let died =
+        |guest: &Guest| guest.journal(&["_PID=1", "UNIT=sysalert-dispatch.service"]).contains("Failed with result 'signal'");
+    guest.wait_until("dispatch is dead", || died(&guest));
+    assert_eq!(guest.number("SELECT count(*) FROM deliveries"), 0, "it died before it could file the try");
+    let waiting = outbox(&guest);
+    assert_eq!((waiting.len(), &waiting[0]["tries"]), (1, &1.into()), "{waiting:#?}");
+    assert!(guest.sysalert(&["status"]).ok().contains("Not yet delivered:"));
+
+    guest.run(&["systemctl", "stop", "faulty-smtp@hang-data.service"]).ok();
+    guest.run(&["systemctl", "start", "faulty-smtp@accept.service"]).ok();
+    // by itself: the dead one's claim runs out after the method's timeout and 5 s more, and the timer looks each second
+    guest.settle();
+    let mails = guest.faulty_mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
+    assert!(mails[1].text.contains("\nLate      it happened "), "{}", mails[1].text);
+    assert!(mails[1].text.contains(&job.words()), "{}", mails[1].text);
+    let deliveries = guest.rows("SELECT attempt, status FROM deliveries");
+    assert_eq!(deliveries, [serde_json::json!({ "attempt": 2, "status": "sent" })]);
+}
+
+#[test]
+fn a_method_that_hangs_delays_no_other() {
+    let guest = Guest::boot("others", Options::new().mail_server());
+    let log = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
+    guest.configure(&format!("{}{log}", faulty("15s")));
+    guest.run(&["systemctl", "start", "faulty-smtp@hang.service"]).ok();
+    let logged = |unit: &str| guest.run(&["cat", "/var/log/sysalert/alerts.json"]).stdout.contains(unit);
+    let mail_hangs = || guest.number("SELECT count(*) FROM outbox WHERE method = 'mail' AND lease IS NOT NULL") == 1;
+
+    let first = Job::new(&guest, "first.service");
+    let second = Job::new(&guest, "second.service");
+    first.fails(3);
+    guest.wait_until("the other method has it", || logged("first.service"));
+    assert!(mail_hangs(), "and the mail still hangs");
+    // dispatch waits for the mail now; what comes meanwhile must not wait with it
+    second.fails(3);
+    guest.wait_at_most(Duration::from_secs(8), "the other method has the next alert, too", || logged("second.service"));
+    assert!(mail_hangs(), "and the first mail still hangs");
+}
+
+#[test]
+fn a_recovery_never_overtakes_its_failure() {
+    let guest = Guest::boot("order", Options::new().mail_server());
+    guest.configure(MAIL);
+    guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    why_it_waits(&guest);
+    guest.wait_for_dispatch();
+
+    // the server is back, the failure's next try is not due yet, the recovery's first one is
+    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    job.succeeds();
+    let kinds = || outbox(&guest).iter().map(|one| one["alert"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(kinds(), ["failure", "recovery"]);
+    guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
+    guest.wait_for_dispatch();
+    assert_eq!(kinds(), ["failure", "recovery"], "the recovery waits for its failure");
+    assert_eq!(guest.mails().len(), 0);
+    // another unit's alert does not wait for them
+    let other = Job::new(&guest, "other.service");
+    other.fails(3);
+    guest.wait_for_mails(1);
+    guest.wait_for_dispatch();
+
+    guest.hurry();
+    guest.settle();
+    let mails = guest.wait_for_mails(3);
+    let kinds: Vec<_> =
+        about(&mails, "backup.service").iter().map(|mail| mail.header("X-Sysalert-Kind").unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["failure", "recovery"]);
+}
+
+#[test]
+fn a_wrong_password_and_an_untrusted_server_are_said_and_wait() {
+    let guest = Guest::boot("login", Options::new().mail_server());
+    guest.configure(&MAIL.replace("password.file = \"/etc/sysalert/smtp-password\"", "password = \"not-the-password\""));
+    let job = Job::new(&guest, "login.service");
+    job.fails(3);
+    let reason = why_it_waits(&guest);
+    assert!(reason.contains("535") && reason.contains("check username and password"), "{reason}");
+    assert!(!guest.sysalert(&["status"]).ok().contains("not-the-password"));
+    guest.sysalert(&["db", "clear", "login", "--yes"]).ok();
+    assert_eq!(outbox(&guest), [Value::Null; 0], "`db clear` drops what was not delivered");
+
+    guest.configure(&MAIL.replace("mail.example.test", "elsewhere.example.test"));
+    guest.sh("echo '127.0.0.1 elsewhere.example.test' >>/etc/hosts").ok();
+    let job = Job::new(&guest, "name.service");
+    job.fails(3);
+    let reason = why_it_waits(&guest);
+    assert!(reason.contains("certificate") && reason.contains("elsewhere.example.test"), "{reason}");
+    assert_eq!(guest.mails().len(), 0);
+
+    guest.configure(MAIL);
+    guest.hurry();
+    let mails = guest.wait_for_mails(1);
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].text.contains(&job.words()), "{}", mails[0].text);
+}

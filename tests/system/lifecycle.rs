@@ -1,0 +1,196 @@
+//! What happens to events when the database cannot take them, and when many come at once.
+
+use serde_json::Value;
+
+use crate::guest::{Guest, Options};
+use crate::jobs::Job;
+
+/// The files that wait in the spool.
+#[track_caller]
+fn spooled(guest: &Guest) -> usize {
+    guest.sh("find /var/lib/sysalert/spool -name '*.json' 2>/dev/null | wc -l || true").ok().parse().unwrap()
+}
+
+/// How the last run of this handler ended, as systemd logged it.
+#[track_caller]
+fn handler_failed(guest: &Guest, unit: &str) -> bool {
+    guest.journal(&["_PID=1", &format!("UNIT=sysalert-failure@{unit}.service")]).contains("Failed with result")
+}
+
+/// Holds a lock until it is told to let go; `python` ends with the lock taken.
+struct Holder<'g>(&'g Guest);
+
+impl<'g> Holder<'g> {
+    #[track_caller]
+    fn take(guest: &'g Guest, python: &str) -> Self {
+        let script = format!(
+            "import fcntl, os, sqlite3, time\n{python}\nopen('/run/held', 'w').close()\nwhile not os.path.exists('/run/let-go'): time.sleep(0.02)\n"
+        );
+        guest.write_file("/run/holder.py", &script);
+        guest.run(&["systemd-run", "--quiet", "--unit=holder", "python3", "/run/holder.py"]).ok();
+        guest.wait_until("the lock is held", || guest.exists("/run/held"));
+        Self(guest)
+    }
+
+    #[track_caller]
+    fn let_go(self) {
+        self.0.write_file("/run/let-go", "");
+        self.0.wait_until("the holder is gone", || self.0.property("holder.service", "ActiveState") != "active");
+    }
+}
+
+#[test]
+fn with_a_damaged_database_the_event_waits_in_the_spool() {
+    let guest = Guest::boot("damaged", Options::new().quick_timer());
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    guest.settle();
+    guest.sh("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path").ok();
+    guest.wait_until("dispatch is done", || guest.property("sysalert-dispatch.service", "ActiveState") != "activating");
+    // a page in the middle and the header are overwritten, as a broken disk does
+    guest.sh("cd /var/lib/sysalert; rm -f sysalert.db-wal sysalert.db-shm; head -c 8192 /dev/urandom >sysalert.db").ok();
+
+    // `fails` waits for a handler that ended well
+    job.fails(4);
+    assert!(!handler_failed(&guest, "backup.service"));
+    assert_eq!(spooled(&guest), 1);
+    let said = guest.journal(&["SYSLOG_IDENTIFIER=sysalert", "SYSALERT_SUBJECT=unit:backup.service", "PRIORITY=3"]);
+    assert!(said.contains("/var/lib/sysalert/sysalert.db") && said.contains("it is damaged: move it away"), "{said}");
+    assert!(said.contains("spool"), "{said}");
+    let modes = guest.sh("stat -c '%a %U:%G' /var/lib/sysalert/spool /var/lib/sysalert/spool/*.json").ok();
+    assert_eq!(modes, "2750 sysalert:sysalert\n640 sysalert:sysalert");
+
+    // as the sentence advises
+    guest.sh("mv /var/lib/sysalert/sysalert.db /root/").ok();
+    guest.sh("systemctl start sysalert-dispatch.path sysalert-dispatch.timer").ok();
+    guest.wait_until("the event is imported", || spooled(&guest) == 0);
+    guest.wait_until("and told", || guest.incidents("backup.service").iter().any(|incident| incident["alerts"] == 1));
+    let incident = &guest.incidents("backup.service")[0];
+    assert_eq!((&incident["exit_status"], &incident["failures"]), (&"4".into(), &1.into()));
+    assert_eq!(incident["invocation_id"], guest.property("backup.service", "InvocationID").as_str());
+    let told = guest.journal(&["SYSALERT_UNIT=backup.service", "SYSALERT_EXIT_STATUS=4"]);
+    assert!(told.contains("exited with status 4"), "{told}");
+}
+
+/// Room for nothing, for a small file but no commit, and for a part of a commit.
+#[test]
+fn with_a_full_disk_the_event_waits_and_is_told_once_there_is_room() {
+    let guest = Guest::boot("full", Options::new().quick_timer());
+    let job = Job::new(&guest, "backup.service");
+    guest.sh("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path").ok();
+    guest.sh("mount -t tmpfs -o size=2M,mode=2750,uid=sysalert,gid=sysalert tmpfs /var/lib/sysalert").ok();
+    guest.sh("systemctl start sysalert-dispatch.path").ok();
+    job.fails(3);
+    guest.settle();
+    let mut wrong = String::new();
+    for pages in 0..=2 {
+        guest.sh("systemctl stop sysalert-dispatch.timer").ok();
+        guest.wait_for_dispatch();
+        let fill = "dd if=/dev/zero of=/var/lib/sysalert/filler bs=4096 2>/dev/null || true; truncate -s -$((4096 * PAGES)) /var/lib/sysalert/filler";
+        guest.sh(&fill.replace("PAGES", &pages.to_string())).ok();
+        assert_eq!(guest.sh("stat -f -c %a /var/lib/sysalert").ok(), pages.to_string(), "pages of 4 KiB that are left");
+
+        let status = 10 + pages;
+        let recorded = job.events().len();
+        let handler = "sysalert-failure@backup.service.service";
+        let ended = || {
+            guest
+                .journal(&["_PID=1", "JOB_TYPE=start", &format!("UNIT={handler}")])
+                .lines()
+                .filter(|line| !line.starts_with("Starting "))
+                .count()
+        };
+        let before = ended();
+        assert!(!job.start(status).success());
+        guest.wait_until("the handler has ended", || ended() > before);
+        let said = guest.journal(&["SYSLOG_IDENTIFIER=sysalert", "PRIORITY=3"]);
+        assert!(said.contains("disk is full") || said.contains("No space left"), "{said}");
+        assert!(guest.sysalert(&["status"]).ok().contains("backup.service"), "reading still works");
+        if guest.property(handler, "Result") != "success" {
+            wrong += &format!("{pages} pages left: the handler could keep the event nowhere\n{said}\n");
+        }
+        assert_eq!(job.events().len(), recorded, "{pages} pages left: there was no room");
+
+        guest
+            .sh("rm /var/lib/sysalert/filler; systemctl reset-failed 'sysalert-*'; systemctl start sysalert-dispatch.timer")
+            .ok();
+        if wrong.is_empty() {
+            guest.wait_until("the event is imported", || {
+                job.events().iter().any(|event| event["exit_status"] == status.to_string().as_str())
+            });
+        }
+        guest.settle();
+        assert_eq!(spooled(&guest), 0);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn while_somebody_holds_the_lock_the_handler_waits_and_then_records() {
+    let guest = Guest::boot("locked", Options::new());
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    guest.settle();
+    guest.wait_for_dispatch();
+    for (number, (what, python)) in [
+        ("the writers' lock", "f = open('/var/lib/sysalert/lock', 'r+'); fcntl.flock(f, fcntl.LOCK_EX)"),
+        (
+            "SQLite's own lock",
+            "db = sqlite3.connect('/var/lib/sysalert/sysalert.db', isolation_level=None); db.execute('BEGIN IMMEDIATE')",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        guest.sh("rm -f /run/held /run/let-go").ok();
+        let holder = Holder::take(&guest, python);
+        let events = job.events().len();
+        let handler = "sysalert-failure@backup.service.service";
+        let finished = guest.finished(handler);
+        let status = 4 + i32::try_from(number).unwrap();
+        assert!(!job.start(status).success());
+        guest.wait_until("the handler waits", || guest.property(handler, "ActiveState") == "activating");
+        assert_eq!(job.events().len(), events, "{what}");
+        assert!(guest.sysalert(&["status"]).ok().contains("backup.service"), "{what}: reading needs no lock");
+        assert_eq!(guest.property(handler, "ActiveState"), "activating", "{what}: it still waits");
+        holder.let_go();
+        guest.wait_until("the handler has ended", || guest.finished(handler) > finished);
+        let last = job.events().pop().unwrap();
+        assert_eq!(last["exit_status"], status.to_string().as_str(), "{what}");
+        assert_eq!(spooled(&guest), 0, "{what}");
+        guest.settle();
+        assert!(!handler_failed(&guest, "backup.service"), "{what}");
+    }
+}
+
+#[test]
+fn thirty_units_that_fail_together_are_thirty_alerts() {
+    let guest = Guest::boot("thirty", Options::new().mail_server());
+    guest.configure(crate::jobs::MAIL);
+    let job = Job::new(&guest, "crowd@0.service");
+    guest.write_file("/run/job", "WORDS=all together\nSTATUS=3\n");
+    guest.sh("systemctl start --no-block crowd@{1..30}.service").ok();
+    guest.wait_until("all are recorded", || guest.number("SELECT count(DISTINCT subject) FROM events") == 30);
+    guest.settle();
+    let counts = &guest.rows(
+        "SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM incidents WHERE state = 'open') AS incidents,
+            (SELECT count(*) FROM alerts) AS alerts, (SELECT count(*) FROM deliveries WHERE status = 'sent') AS sent,
+            (SELECT count(*) FROM deliveries WHERE status <> 'sent') AS failed",
+    )[0];
+    assert_eq!(*counts, serde_json::json!({ "events": 30, "incidents": 30, "alerts": 30, "sent": 30, "failed": 0 }));
+    let mails = guest.wait_for_mails(30);
+    let mut units: Vec<_> = mails.iter().map(|mail| mail.header("X-Sysalert-Subject").unwrap().to_owned()).collect();
+    units.sort();
+    units.dedup();
+    assert_eq!((mails.len(), units.len()), (30, 30));
+    let listed = guest.sysalert(&["db", "list", "-o", "json"]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(30));
+    assert!(listed.as_array().unwrap().iter().all(|one| one["failures"] == 1 && one["alerts"] == 1), "{listed:#}");
+    for incident in listed.as_array().unwrap() {
+        let unit = incident["unit"].as_str().unwrap();
+        assert_eq!(incident["invocation_id"], guest.property(unit, "InvocationID").as_str(), "{unit}");
+    }
+    assert_eq!(guest.sysalert(&["status", "-o", "json"]).json()["outbox"], Value::Array(Vec::new()));
+    assert!(!handler_failed(&guest, "crowd@1.service"));
+    drop(job);
+}
