@@ -1,12 +1,13 @@
 //! The catalogue: joins the settings of each module, and holds the valid ones. Nothing in it is optional that has a default.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
 
-use crate::config::{Document, Files, Key, Kind, Origin, Section, Setting, Values, nearest};
+use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
 use crate::error::{Error, Result};
 use crate::policy;
 
@@ -70,7 +71,7 @@ impl Settings {
     ///
     /// # Errors
     /// `Config`, with every complaint there is, each with file and line.
-    pub fn read(files: &Files) -> Result<Settings> {
+    pub fn read(files: &[(PathBuf, String)]) -> Result<Settings> {
         let document = Document::read(files, CATALOGUE).map_err(|complaints| Error::config(complaints.join("\n")))?;
         let host = Values { keys: &[HOST_KEYS], written: &[document.section("policy", None)] }.text("host");
         let settings = Settings { host, methods: methods(&document), globs: globs(&document), document };
@@ -197,7 +198,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Settings> {
-        Settings::read(&vec![("x.toml".into(), text.to_owned())])
+        Settings::read(&[("x.toml".into(), text.to_owned())])
     }
 
     #[test]
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_later_file_wins_key_by_key() {
-        let files = vec![
+        let files = [
             ("a.toml".into(), "[policy]\nignore = 1\nrecovery = false".to_owned()),
             ("b.toml".into(), "[policy]\nignore = 2".to_owned()),
         ];

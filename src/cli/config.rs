@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::output::{self, Format, Output};
-use crate::config::secret_place;
 use crate::dispatch;
 use crate::error::{Error, Result};
+use crate::host::secret;
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -81,7 +81,7 @@ impl Show {
 
 /// A value as it may be shown: where a secret is kept, but not the secret.
 fn shown(value: Value, is_secret: bool) -> Value {
-    if is_secret && secret_place(&value).is_none() { Value::String("(not shown)".to_owned()) } else { value }
+    if is_secret && secret::place(&value).is_none() { Value::String("(not shown)".to_owned()) } else { value }
 }
 
 fn toml_of(value: &Value) -> String {

@@ -2,10 +2,10 @@
 
 use std::cell::OnceCell;
 
-use crate::config::Files;
 use crate::error::{Error, Result};
 use crate::event::{Manager, Subject, UnitName};
-use crate::host::{Options, Site, files, identity};
+use crate::host::files::{self, Files};
+use crate::host::{Options, Site, identity};
 use crate::settings::Settings;
 use crate::store::Store;
 

@@ -41,9 +41,10 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 pub(super) struct Clear {
     /// The units
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
     units: Vec<String>,
     /// Every unit
-    #[arg(long, conflicts_with = "units")]
+    #[arg(long)]
     all: bool,
     /// Do not ask
     #[arg(long)]
@@ -79,19 +80,12 @@ impl List {
 
 impl Clear {
     fn run(&self, context: &Context) -> Result<u8> {
-        if self.units.is_empty() && !self.all {
-            return Err(Error::usage("no unit is named").hint("name the units, or say --all for every one"));
-        }
         let named: Vec<Subject> = self.units.iter().map(|unit| context.subject(unit)).collect::<Result<_>>()?;
         let Some(readable) = context.read()? else {
             output::print("Nothing was recorded yet.\n")?;
             return Ok(0);
         };
-        let subjects = if self.all {
-            readable.with(|db| store::list(db, false))?.into_iter().map(|row| row.incident.subject).collect()
-        } else {
-            named
-        };
+        let subjects = if self.all { readable.with(store::clearable)? } else { named };
         drop(readable);
         if !self.yes && !agreed(&subjects)? {
             output::print("Nothing was changed.\n")?;
@@ -100,10 +94,14 @@ impl Clear {
         let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
         pipeline::import_spool(&context.site, &mut store)?;
         let now = clock::system();
-        let cleared = store
-            .write(|db| subjects.iter().map(|subject| store::clear(db, subject, now)).collect::<store::Answer<Vec<bool>>>())?;
+        let cleared = store.write(|db| {
+            if self.all {
+                store::drop_tests(db)?;
+            }
+            subjects.iter().map(|subject| store::clear(db, subject, now)).collect::<store::Answer<Vec<bool>>>()
+        })?;
         for (subject, cleared) in subjects.iter().zip(cleared) {
-            output::print(&format!("{}: {}\n", subject.name(), if cleared { "cleared" } else { "there is no incident" }))?;
+            output::print(&format!("{}: {}\n", subject.name(), if cleared { "cleared" } else { "there is nothing to forget" }))?;
         }
         Ok(0)
     }

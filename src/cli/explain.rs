@@ -27,7 +27,8 @@ impl Explain {
         };
         let deliveries = store.with(|db| store::deliveries_of(db, last.id))?;
         let waiting = store.with(store::waiting)?;
-        let waiting: Vec<_> = waiting.iter().filter(|waiting| Some(waiting.alert) == last.alert).collect();
+        // also what earlier events of this unit still have to say
+        let waiting: Vec<_> = waiting.iter().filter(|waiting| waiting.subject.as_deref() == Some(subject.as_str())).collect();
         let row = store.with(|db| store::list(db, true))?.into_iter().find(|row| Some(row.incident.id) == last.incident);
         let decision = last.reason.as_ref().map(ToString::to_string);
 
@@ -75,7 +76,7 @@ impl Explain {
         for waiting in waiting {
             let tries =
                 if waiting.attempts == 0 { "not tried yet".to_owned() } else { format!("next try {}", local_time(waiting.due)) };
-            say(&waiting.method, &format!("waiting, {tries}"));
+            say(&waiting.method, &format!("{} alert waiting, {tries}", waiting.kind.as_str()));
         }
         output::print(&text)?;
         Ok(0)

@@ -12,7 +12,7 @@ use crate::{host::log, pipeline};
 /// The unit that systemd starts the handler for.
 #[derive(Debug, Args)]
 pub(super) struct Handler {
-    /// The unit's full name (%i in the handler's unit)
+    /// The unit's full name (%i in the handler's unit); after --, since it may begin with a dash
     unit: String,
 }
 

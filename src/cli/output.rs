@@ -12,9 +12,10 @@ use crate::host::env;
 /// `-o table|json`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people.
+    // plain comments: as documentation they would turn every verb's help into the long form
+    // for people
     Table,
-    /// For programs.
+    // for programs
     Json,
 }
 

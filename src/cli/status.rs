@@ -33,6 +33,8 @@ impl Status {
         }
         let mut text = match (recorded, incidents.is_empty()) {
             (false, _) => "Nothing was recorded yet.\n".to_owned(),
+            // what nobody has decided yet may be what is wrong
+            (true, true) if undecided > 0 => String::new(),
             (true, true) => "Nothing is wrong.\n".to_owned(),
             (true, false) => db::table_of(&incidents),
         };
@@ -56,8 +58,11 @@ impl Status {
             text += &output::table(&["UNIT", "ALERT", "METHOD", "SINCE", "TRIES", "NEXT TRY", "THE LAST TRY MET"], rows);
         }
         if undecided > 0 {
+            let events =
+                if undecided == 1 { "1 recorded event is".to_owned() } else { format!("{undecided} recorded events are") };
+            let gap = if text.is_empty() { "" } else { "\n" };
             text += &format!(
-                "\n{undecided} recorded events are not decided yet; `sysalert config check` tells whether the configuration is the reason.\n"
+                "{gap}{events} not decided yet, so nobody was told. `sysalert config check` tells whether the configuration is why.\n"
             );
         }
         output::print(&text)?;

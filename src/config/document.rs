@@ -13,9 +13,6 @@ use super::key::Key;
 use super::nearest::nearest;
 use super::section::{Section, find};
 
-/// Which files to read, in order, each as its path and its text.
-pub type Files = Vec<(PathBuf, String)>;
-
 /// Where a key stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -50,11 +47,11 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads and merges the files. Nothing but keys of the catalogue with values that fit comes through.
+    /// Reads and merges the files, in order, each given as its path and its text. Nothing but keys of the catalogue with values that fit comes through.
     ///
     /// # Errors
     /// Every complaint there is, each with file and line.
-    pub fn read(files: &Files, catalogue: &[Section]) -> Result<Document, Vec<String>> {
+    pub fn read(files: &[(PathBuf, String)], catalogue: &[Section]) -> Result<Document, Vec<String>> {
         let mut document = Document::default();
         let mut complaints = Vec::new();
         for (path, text) in files {
@@ -98,7 +95,7 @@ impl File<'_> {
                 return;
             }
         };
-        for (name, value) in table.get_ref() {
+        for (name, value) in in_order(table.get_ref()) {
             let Some(section) = catalogue.iter().find(|section| section.name == name.get_ref().as_ref()) else {
                 let what = if matches!(value.get_ref(), DeValue::Table(_)) {
                     "unknown section"
@@ -113,7 +110,7 @@ impl File<'_> {
                 self.section(section, None, name, inner, document);
                 continue;
             }
-            for (own, value) in inner {
+            for (own, value) in in_order(inner) {
                 if let Some(inner) = self.table(own, value) {
                     self.section(section, Some(own.get_ref()), own, inner, document);
                 }
@@ -131,7 +128,7 @@ impl File<'_> {
     ) {
         let origin = self.origin(header.span().start);
         document.put(section.name, own, &origin);
-        for (name, value) in table {
+        for (name, value) in in_order(table) {
             let key = find(section.keys, name.get_ref());
             if key.is_none() && !section.open {
                 let place = own.map_or_else(
@@ -178,6 +175,13 @@ impl File<'_> {
         let before = self.text.get(..offset).unwrap_or(self.text);
         Origin { file: Arc::clone(&self.path), line: before.matches('\n').count() + 1 }
     }
+}
+
+/// A table's entries as they stand in the file, so that complaints do too; the parser sorts them by name.
+fn in_order<'t, 'd>(table: &'t DeTable<'d>) -> Vec<(&'t Spanned<std::borrow::Cow<'d, str>>, &'t Spanned<DeValue<'d>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
 }
 
 fn json(value: &DeValue<'_>) -> Value {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::host::secret;
+
 /// One key of a section. The default is TOML text; empty means that the key may be absent.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -42,9 +44,6 @@ pub enum Kind {
     Secret,
 }
 
-/// The words that say where a secret is kept.
-pub(crate) const SECRET_PLACES: [&str; 3] = ["credential", "file", "env"];
-
 impl Key {
     /// A key whose parts are all constants.
     pub const fn new(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Key {
@@ -68,14 +67,12 @@ impl Kind {
             Kind::Boolean => value.is_boolean(),
             Kind::Integer { min, max } => value.as_i64().is_some_and(|number| (*min..=*max).contains(&number)),
             Kind::Duration => value.as_str().is_some_and(|text| duration(text).is_some()),
-            Kind::Text => value.as_str().is_some_and(|text| !text.trim().is_empty()),
+            Kind::Text => value.as_str().is_some_and(is_plain),
             Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
-            Kind::List => {
-                value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(|text| !text.is_empty())))
-            }
+            Kind::List => value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(is_plain))),
             Kind::Secret => match value {
                 Value::String(text) => !text.is_empty(),
-                Value::Object(_) => place(value).is_some(),
+                Value::Object(_) => secret::place(value).is_some(),
                 _ => false,
             },
         };
@@ -87,7 +84,7 @@ impl Kind {
             Kind::Boolean => "true or false".into(),
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration => "a time such as \"30s\", \"5m\" or \"2h\", in quotes".into(),
-            Kind::Text => "a text in quotes, not an empty one".into(),
+            Kind::Text => "a text in quotes, not empty and without control characters".into(),
             Kind::Choice(words) => {
                 format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
             }
@@ -99,17 +96,14 @@ impl Kind {
     }
 }
 
+/// Something to read, on one line.
+fn is_plain(text: &str) -> bool {
+    !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
 /// A time such as "5m"; at most ten years, so that no sum of two overflows.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok().filter(|time| *time <= Duration::from_secs(10 * 366 * 24 * 3600))
-}
-
-/// Where a secret is kept: the word of [`SECRET_PLACES`] and its text.
-pub(crate) fn place(value: &Value) -> Option<(&str, &str)> {
-    let table = value.as_object().filter(|table| table.len() == 1)?;
-    let (word, text) = table.iter().next()?;
-    let text = text.as_str().filter(|text| !text.is_empty())?;
-    SECRET_PLACES.contains(&word.as_str()).then_some((word.as_str(), text))
 }
 
 #[cfg(test)]
@@ -128,6 +122,7 @@ mod tests {
             (Kind::Duration, json!("10min"), json!(5)),
             (Kind::Duration, json!("0s"), json!("100years")),
             (Kind::Text, json!("x"), json!(" ")),
+            (Kind::Text, json!("ä b"), json!("a\nb")),
             (choice, json!("none"), json!("tls")),
             (Kind::List, json!([]), json!("x")),
             (Kind::List, json!(["x"]), json!(["x", 1])),

@@ -6,12 +6,7 @@ mod key;
 mod nearest;
 mod section;
 
-pub use document::{Document, Files, Origin, Setting};
+pub use document::{Document, Origin, Setting};
 pub use key::{Key, Kind};
 pub use nearest::nearest;
 pub use section::{Section, Values};
-
-/// Where a secret is kept: "credential", "file" or "env", and its name there. `None` for any other value.
-pub fn secret_place(value: &serde_json::Value) -> Option<(&str, &str)> {
-    key::place(value)
-}

@@ -65,14 +65,18 @@ pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String
 }
 
 fn complaints(site: &Site, method: &Method) -> Vec<String> {
-    let place = method.origin.as_ref().map_or_else(|| "the method journal".to_owned(), ToString::to_string);
+    let section = format!("[method.{}]", method.name);
+    let place = match &method.origin {
+        Some(origin) => format!("{origin}: {section}"),
+        None => format!("{section}, which is there by itself"),
+    };
     let path = match library::find(&method.plugin, &site.plugins) {
         Ok(path) => path,
-        Err(why) => return vec![format!("{place}: [method.{}]: {why}{}", method.name, meant(site, &method.plugin))],
+        Err(why) => return vec![format!("{place}: {why}{}", meant(site, &method.plugin))],
     };
     let known = match plugin::describe(&path) {
         Ok(plugin) => keys(&plugin),
-        Err(why) => return vec![format!("{place}: [method.{}]: {why}", method.name)],
+        Err(why) => return vec![format!("{place}: {why}")],
     };
     let Some(known) = known else { return Vec::new() };
     let mut complaints = Vec::new();
@@ -81,12 +85,7 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
             None => {
                 let near = nearest(&setting.key, known.iter().map(|key| key.name.as_str()).chain(["plugin", "timeout"]));
                 let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                complaints.push(format!(
-                    "{}: unknown key in [method.{}]: `{}`{near}",
-                    setting.origin,
-                    method.name,
-                    setting.key.escape_debug()
-                ));
+                complaints.push(format!("{}: unknown key in {section}: `{}`{near}", setting.origin, setting.key.escape_debug()));
             }
             Some(key) => {
                 if let Some(complaint) = key.kind().and_then(|kind| kind.complaint(&setting.value)) {
@@ -96,7 +95,7 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
         }
     }
     for key in known.iter().filter(|key| key.required && !method.config.iter().any(|setting| setting.key == key.name)) {
-        complaints.push(format!("{place}: [method.{}] needs the key `{}`", method.name, key.name));
+        complaints.push(format!("{place} needs the key `{}`", key.name));
     }
     complaints
 }

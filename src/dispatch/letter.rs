@@ -29,7 +29,7 @@ pub(super) fn prepare(
 ) -> Result<std::result::Result<(Method, Envelope), String>> {
     let Some(method) = settings.method(&claimed.method) else {
         let why = format!(
-            "the configuration has no [method.{0}] any more: write it again, or drop this alert with `sysalert db clear`",
+            "the configuration has no [method.{0}] any more: write it again, or forget the alert with `sysalert db clear`",
             claimed.method
         );
         return Ok(Err(why));

@@ -16,6 +16,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// True when systemd told nothing: it tells something of services alone.
+    pub fn is_unknown(&self) -> bool {
+        *self == Problem::default()
+    }
+
     /// How the main process ended, if that is known: "exited with status 3".
     fn process(&self) -> Option<String> {
         let status = self.exit_status.as_deref()?;
@@ -56,13 +61,13 @@ impl fmt::Display for Problem {
             Some("timeout") => with("timed out"),
             Some("watchdog") => with("sent no watchdog signal in time"),
             Some("oom-kill") => with("out of memory"),
-            Some("start-limit-hit") => "was started too often in a short time".to_owned(),
+            Some("start-limit-hit") => "started too often in a short time".to_owned(),
             Some("protocol") => "did not report its start as its Type= demands".to_owned(),
-            Some("resources") => "systemd lacked a resource to start it".to_owned(),
-            Some("exec-condition") => "was skipped by its ExecCondition=".to_owned(),
+            Some("resources") => "not started, because systemd lacked a resource".to_owned(),
+            Some("exec-condition") => "skipped by its ExecCondition=".to_owned(),
             // the main process ended well, so it was another command of the unit
             Some("exit-code") if self.exit_status.as_deref() == Some("0") => "one of its commands failed".to_owned(),
-            Some("success") if process.is_none() => "was not started: a dependency failed".to_owned(),
+            Some("success") if process.is_none() => "not started, because a dependency failed".to_owned(),
             Some("success") => "succeeded".to_owned(),
             Some(other) => process.unwrap_or_else(|| format!("failed with result {other}")),
             None => process.unwrap_or_else(|| "failed".to_owned()),
@@ -86,8 +91,8 @@ mod tests {
             (["timeout", "killed", "TERM"], "timed out (killed by SIGTERM)"),
             (["watchdog", "killed", "ABRT"], "sent no watchdog signal in time (killed by SIGABRT)"),
             (["oom-kill", "killed", "KILL"], "out of memory (killed by SIGKILL)"),
-            (["start-limit-hit", "exited", "0"], "was started too often in a short time"),
-            (["success", "", ""], "was not started: a dependency failed"),
+            (["start-limit-hit", "exited", "0"], "started too often in a short time"),
+            (["success", "", ""], "not started, because a dependency failed"),
             (["", "", ""], "failed"),
         ];
         for ([result, code, status], words) in rows {

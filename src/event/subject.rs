@@ -23,6 +23,7 @@ impl UnitName {
     /// `Usage`, when systemd knows no unit of this name.
     pub fn typed(text: &str) -> Result<UnitName> {
         match text.rsplit_once('.') {
+            _ if text.is_empty() => Err(Error::usage("the unit's name is missing")),
             Some((_, kind)) if TYPES.contains(&kind) => text.parse(),
             _ => format!("{text}.service").parse(),
         }

@@ -6,8 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::site::ConfigPlace;
-use crate::config::Files;
 use crate::error::{Error, Kind, Result};
+
+/// Files in the order in which they count, each as its path and its text.
+pub type Files = Vec<(PathBuf, String)>;
 
 /// The configuration's files, in the order in which they count.
 ///

@@ -6,6 +6,17 @@ use serde_json::{Map, Value};
 
 use super::env;
 
+/// The words that say where a secret is kept.
+const PLACES: [&str; 3] = ["credential", "file", "env"];
+
+/// Where a secret is kept: one of "credential", "file" and "env", and its name there. `None` for any other value.
+pub fn place(value: &Value) -> Option<(&str, &str)> {
+    let table = value.as_object().filter(|table| table.len() == 1)?;
+    let (word, text) = table.iter().next()?;
+    let text = text.as_str().filter(|text| !text.is_empty())?;
+    PLACES.contains(&word.as_str()).then_some((word.as_str(), text))
+}
+
 /// Puts the secrets into a method's section: `{"credential": "smtp"}` becomes the text itself.
 ///
 /// # Errors
@@ -15,7 +26,7 @@ pub fn resolve(config: Map<String, Value>) -> Result<Map<String, Value>, String>
 }
 
 fn resolved(key: &str, value: Value) -> Result<Value, String> {
-    let Some((place, name)) = crate::config::secret_place(&value) else { return Ok(value) };
+    let Some((place, name)) = place(&value) else { return Ok(value) };
     let text = match place {
         "credential" => credential(key, name),
         "file" => read(key, Path::new(name)),

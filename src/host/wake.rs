@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 
 use super::Site;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Raises the flag.
 ///
@@ -27,6 +27,10 @@ pub fn raise(site: &Site) -> Result<()> {
 /// When it is there and stays.
 pub fn lower(site: &Site) -> Result<()> {
     match fs::remove_file(&site.flag) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let text = format!("{} may be changed only by its owner and by root", site.flag.display());
+            Err(Error::new(Kind::Permission, text))
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("take down the flag", &site.flag, &error)),
         _ => Ok(()),
     }

@@ -48,7 +48,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
     let subject = &report.event.subject;
     let name = subject.name();
     let recovered = report.kind == Kind::Recovery;
-    let what = report.event.problem.to_string();
+    let what = if report.event.problem.is_unknown() { String::new() } else { format!(": {}", report.event.problem) };
     let mut facts = Vec::new();
     if let Some(late) = &report.late {
         facts.push(("Late", late_by(late)));
@@ -72,13 +72,13 @@ pub fn compose(report: &Report<'_>) -> Letter {
     let lead = match (recovered, last_problem) {
         (true, Some(was)) => format!("{name} on {} is well again. Its last failure: {was}.", report.host),
         (true, None) => format!("{name} on {} is well again.", report.host),
-        (false, _) => format!("{name} on {} failed: {what}.", report.host),
+        (false, _) => format!("{name} on {} failed{what}.", report.host),
     };
     Letter {
         subject: if recovered {
             format!("{name} recovered on {}", report.host)
         } else {
-            format!("{name} failed on {}: {what}", report.host)
+            format!("{name} failed on {}{what}", report.host)
         },
         lead,
         facts,
@@ -102,9 +102,12 @@ pub fn test_letter(host: &str, method: &str, at: DateTime<Utc>) -> Letter {
 }
 
 fn counted(report: &Report<'_>) -> String {
-    match report.incident.failures {
-        0 | 1 => "1".to_owned(),
-        many => format!("{many} since {}", local_time(report.incident.first_failure)),
+    // the message lists the failures up to its own; the incident may have had more while it waited
+    let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX).max(1);
+    let more = if report.incident.failures > listed { format!("; {} by now", report.incident.failures) } else { String::new() };
+    match listed {
+        1 => format!("1{more}"),
+        many => format!("{many} since {}{more}", local_time(report.incident.first_failure)),
     }
 }
 

@@ -88,6 +88,7 @@ impl Reason {
     pub fn why(&self) -> String {
         match self {
             Reason::First => "the first failure of a new incident".to_owned(),
+            Reason::IgnoredEnough { ignored: 1 } => "the failure before this one was ignored, as `ignore` says".to_owned(),
             Reason::IgnoredEnough { ignored } => format!("{ignored} failures before this one were ignored, as `ignore` says"),
             Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
             Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),

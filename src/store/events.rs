@@ -107,14 +107,12 @@ pub struct Recorded {
     pub reason: Option<Reason>,
     /// Its incident's number.
     pub incident: Option<i64>,
-    /// When it was decided that somebody hears of it, the alert's number.
-    pub alert: Option<i64>,
 }
 
 /// The newest event of a subject, or this event.
 pub fn last_of(db: &Connection, subject: Option<&Subject>, id: Option<i64>) -> rusqlite::Result<Option<Recorded>> {
     let sql = format!(
-        "SELECT id, {COLUMNS}, reason, incident, (SELECT max(id) FROM alerts WHERE alerts.event = events.id) AS alert
+        "SELECT id, {COLUMNS}, reason, incident
          FROM events WHERE (?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR id = ?2) ORDER BY at DESC, id DESC LIMIT 1"
     );
     db.query_row(&sql, params![subject.map(Subject::as_str), id], |row| {
@@ -124,7 +122,6 @@ pub fn last_of(db: &Connection, subject: Option<&Subject>, id: Option<i64>) -> r
             event: event(row)?,
             reason: reason.and_then(|json| serde_json::from_str(&json).ok()),
             incident: row.get("incident")?,
-            alert: row.get("alert")?,
         })
     })
     .optional()

@@ -62,20 +62,29 @@ pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite
     Ok(())
 }
 
-/// Ends the incident of a subject without a recovery and drops what was not yet delivered of it; the history stays.
-/// False when there was none.
+/// Forgets a subject's failures: ends its incident without a recovery, drops what was not yet delivered, and silences what
+/// nobody has decided yet; the history stays. False when there was nothing to forget.
 pub fn clear(db: &Connection, subject: &Subject, now: DateTime<Utc>) -> rusqlite::Result<bool> {
-    // what nobody has decided yet must not speak later
-    for (id, _) in events::undecided(db)?.iter().filter(|(_, event)| event.subject == *subject) {
+    let undecided: Vec<_> = events::undecided(db)?.into_iter().filter(|(_, event)| event.subject == *subject).collect();
+    for (id, _) in &undecided {
         events::decide(db, *id, None, &Reason::Cleared)?;
     }
-    let Some(incident) = active(db, subject)? else { return Ok(false) };
-    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE incident = ?1)", [incident.id])?;
-    db.execute(
-        "UPDATE incidents SET state = 'resolved', cleared = 1, ended = ?2 WHERE id = ?1",
-        params![incident.id, now.timestamp_micros()],
-    )?;
-    Ok(true)
+    // also those of an incident that is over: its recovery may wait behind a server that is down
+    let sql = "DELETE FROM outbox WHERE alert IN
+        (SELECT a.id FROM alerts a JOIN incidents i ON i.id = a.incident WHERE i.subject = ?1)";
+    let dropped = db.execute(sql, [subject.as_str()])?;
+    let sql = "UPDATE incidents SET state = 'resolved', cleared = 1, ended = ?2 WHERE subject = ?1 AND state <> 'resolved'";
+    let ended = db.execute(sql, params![subject.as_str(), now.timestamp_micros()])?;
+    Ok(undecided.len() + dropped + ended > 0)
+}
+
+/// The subjects that have something to [`clear`].
+pub fn clearable(db: &Connection) -> rusqlite::Result<Vec<Subject>> {
+    let sql = "SELECT subject FROM incidents WHERE state <> 'resolved'
+        UNION SELECT subject FROM events WHERE reason IS NULL
+        UNION SELECT i.subject FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
+        ORDER BY subject";
+    db.prepare(sql)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
 }
 
 /// An incident as `db list` shows it.

@@ -13,8 +13,8 @@ mod spool;
 
 pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
 pub use events::{Recorded, decide, failures_of, insert, last_of, nothing_open, run_failed, subjects, told, undecided};
-pub use incidents::{Row, active, begin, clear, list, save};
-pub use outbox::{Alert, Claimed, Waiting, claim, done, due, give_back, queue, queue_test, waiting};
+pub use incidents::{Row, active, begin, clear, clearable, list, save};
+pub use outbox::{Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, waiting};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 

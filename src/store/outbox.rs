@@ -41,6 +41,11 @@ pub fn queue_test(db: &Connection, key: &str, at: DateTime<Utc>, methods: &[Stri
     queue(db, &Alert { kind: Kind::Test, key, about: None, at }, methods)
 }
 
+/// Forgets the test alerts that were not delivered.
+pub fn drop_tests(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE incident IS NULL)", []).map(drop)
+}
+
 /// One alert that this process sends now.
 #[derive(Debug)]
 pub struct Claimed {
@@ -136,8 +141,6 @@ pub fn give_back(db: &Connection, claimed: &Claimed, due: DateTime<Utc>, detail:
 pub struct Waiting {
     /// Its row.
     pub id: i64,
-    /// The alert's number.
-    pub alert: i64,
     /// Its kind.
     pub kind: Kind,
     /// The subject; none for a test.
@@ -156,13 +159,12 @@ pub struct Waiting {
 
 /// What waits, oldest first.
 pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let sql = "SELECT o.id, o.alert, a.kind, i.subject, o.method, a.at, o.attempts, o.due, o.detail
+    let sql = "SELECT o.id, a.kind, i.subject, o.method, a.at, o.attempts, o.due, o.detail
          FROM outbox o JOIN alerts a ON a.id = o.alert LEFT JOIN incidents i ON i.id = a.incident ORDER BY o.alert, o.method";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map([], |row| {
         Ok(Waiting {
             id: row.get("id")?,
-            alert: row.get("alert")?,
             kind: kind(&row.get::<_, String>("kind")?),
             subject: row.get("subject")?,
             method: row.get("method")?,

@@ -1,0 +1,366 @@
+//! A story: a configuration and steps with their times, told to the real library in a folder of its own. The clock and
+//! the methods' answers are the story's; everything else is what the handlers and dispatch do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use sysalert::dispatch::{self, plugin::Envelope};
+use sysalert::event::{Event, Manager, Outcome, UnitName};
+use sysalert::host::site::ConfigPlace;
+use sysalert::host::{Site, wake};
+use sysalert::settings::{Method, Settings};
+use sysalert::store::{self, Older, Store};
+use sysalert::{pipeline, trigger::handler};
+use sysalert_abi::Answer;
+
+/// The host's name is the story's, and no journal is read: the tests of `message` show excerpts.
+const HERE: &str = "[policy]\nhost = \"web1\"\njournal_lines = 0\n";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a `case.toml` says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Story {
+    /// The configuration.
+    #[serde(default)]
+    config: String,
+    /// What happens, in order.
+    steps: Vec<Step>,
+}
+
+/// One step: `at` and one thing that happens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    /// When, counted from the story's start.
+    at: String,
+    #[serde(flatten)]
+    what: What,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    /// systemd starts the failure handler.
+    Failed(Run),
+    /// systemd starts the success handler.
+    Succeeded(Run),
+    /// Dispatch runs; each method's answer: "sent", "retry: why" or "refused: why".
+    Dispatch(BTreeMap<String, String>),
+    /// Dispatch claims the oldest alert that is due, for this method, and is killed while it sends it.
+    Killed(String),
+    /// An administrator's command; the state folder is added.
+    Sysalert(String),
+    /// The configuration is now this one.
+    Config(String),
+}
+
+/// What systemd tells about a run; by default it exited with status 3.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    /// "backup.service", or "alice/bot.service" of alice's user manager.
+    unit: String,
+    result: Option<String>,
+    code: Option<String>,
+    status: Option<String>,
+    /// Its invocation; by default a new one.
+    run: Option<usize>,
+    /// True: a dependency failed, so that systemd has no invocation to tell and calls the result "success".
+    #[serde(default)]
+    not_started: bool,
+    /// True: the database cannot be opened meanwhile.
+    #[serde(default)]
+    database_blocked: bool,
+}
+
+/// A story while it is told, and what was said so far.
+pub struct Telling {
+    /// Where everything is.
+    pub site: Site,
+    /// What happened, in lines.
+    pub said: String,
+    config: String,
+    last: BTreeMap<String, String>,
+    keys: Vec<String>,
+    sent: Vec<(String, String)>,
+}
+
+/// When every story begins.
+pub fn start() -> DateTime<Utc> {
+    "2026-01-05T10:00:00Z".parse().unwrap()
+}
+
+impl Story {
+    /// Reads it from a file.
+    pub fn read(path: &Path) -> Story {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Tells it in this folder.
+    pub fn tell(self, state: &Path) -> Telling {
+        let site = Site {
+            manager: Manager::System,
+            config: ConfigPlace::File("/dev/null".into()),
+            state: state.to_owned(),
+            is_systems: false,
+            flag: state.join("pending"),
+            plugins: Vec::new(),
+        };
+        let config = self.config;
+        let mut telling =
+            Telling { site, said: String::new(), config, last: BTreeMap::new(), keys: Vec::new(), sent: Vec::new() };
+        for (number, step) in self.steps.iter().enumerate() {
+            telling.step(number + 1, step);
+        }
+        telling
+    }
+}
+
+impl Telling {
+    /// The messages that were sent, whole.
+    pub fn messages(&self) -> String {
+        self.sent.iter().map(|(title, text)| format!("\n==== {title}\n{text}")).collect()
+    }
+
+    /// What a command prints, and its exit status where it is not 0.
+    pub fn run(&self, words: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sysalert"));
+        command.args(words.split(' ')).env("TZ", "UTC").env("SYSALERT_CONFIG", "/dev/null");
+        command.env("SYSALERT_STATE_DIR", &self.site.state);
+        let output = command.output().unwrap();
+        let mut text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        if !output.status.success() {
+            text += &format!("({})\n", output.status);
+        }
+        text
+    }
+
+    fn step(&mut self, number: usize, step: &Step) {
+        let at = start() + TimeDelta::from_std(humantime::parse_duration(&step.at).unwrap()).unwrap();
+        match &step.what {
+            What::Failed(run) => self.handler(number, &step.at, at, run, Outcome::Failed),
+            What::Succeeded(run) => self.handler(number, &step.at, at, run, Outcome::Succeeded),
+            What::Dispatch(answers) => self.dispatch(&step.at, at, answers),
+            What::Killed(method) => {
+                let lease = at + TimeDelta::seconds(35);
+                let claimed = self.open().write(|db| store::claim(db, at, &[], |_| lease)).unwrap().unwrap();
+                assert_eq!(claimed.method, *method);
+                let key = self.key(&format!("{}.{method}", claimed.key));
+                self.say(&step.at, &format!("dispatch is killed while {method} sends {key}"));
+            }
+            What::Sysalert(words) => {
+                let output = self.run(words);
+                self.say(&step.at, &format!("sysalert {words}"));
+                output.lines().for_each(|line| self.say("", line));
+            }
+            What::Config(text) => {
+                self.config.clone_from(text);
+                self.say(&step.at, "the configuration is changed");
+            }
+        }
+        self.look();
+    }
+
+    /// What the verbs `failure` and `success` do.
+    fn handler(&mut self, number: usize, when: &str, at: DateTime<Utc>, run: &Run, outcome: Outcome) {
+        let event = observed(number, at, run, outcome);
+        let how = if outcome == Outcome::Failed { format!(": {}", event.problem) } else { String::new() };
+        self.say(when, &format!("{} {}{how}", run.unit, outcome.as_str()));
+        if outcome == Outcome::Succeeded && !handler::is_true_success(&event) {
+            return self.say("", "not believed: systemd tells no exit code");
+        }
+        // whoever was woken before is not woken again
+        let _ = fs::remove_file(&self.site.flag);
+        let before = self.bytes();
+        let block = run.database_blocked.then(|| Block::put(&self.site.state));
+        let files = self.files();
+        pipeline::take_in(&self.site, &event, &|| Settings::read(&files)).unwrap();
+        drop(block);
+        if self.bytes() == before {
+            self.say("", "nothing is written");
+        }
+        if self.site.flag.exists() {
+            self.say("", "dispatch is woken");
+        }
+    }
+
+    /// What the verb `dispatch` does.
+    fn dispatch(&mut self, when: &str, at: DateTime<Utc>, answers: &BTreeMap<String, String>) {
+        wake::lower(&self.site).unwrap();
+        let mut store = self.open();
+        let files = self.files();
+        let settings = match Settings::read(&files) {
+            Ok(settings) => settings,
+            Err(error) => return self.say(when, &format!("dispatch: {error} (exit status {})", error.kind.exit_status())),
+        };
+        pipeline::settle(&self.site, &mut store, &|| Settings::read(&files)).unwrap();
+        let got = Mutex::new(Vec::new());
+        let send = |_: &Site, method: &Method, envelope: Envelope| {
+            let script = answers.get(&method.name).map_or("refused: the story has no answer for it", String::as_str);
+            got.lock().unwrap().push((method.name.clone(), envelope, script.to_owned()));
+            answer(script)
+        };
+        let tally = dispatch::deliver(&self.site, &mut store, &settings, &|| at, &send).unwrap();
+        self.say(when, &format!("dispatch: {} sent, {} wait", tally.sent, tally.waiting));
+        let mut got = got.into_inner().unwrap();
+        // the methods send side by side; each keeps its order
+        got.sort_by(|a, b| a.0.cmp(&b.0));
+        for (method, Envelope { request, recipients }, script) in got {
+            let key = self.key(&request.idempotency_key);
+            let to = if recipients.is_empty() { String::new() } else { format!(" for {}", recipients.join(", ")) };
+            self.say("", &format!("{method} gets {key}{to}: {} -> {script}", request.message.subject));
+            if script == "sent" {
+                self.sent.push((
+                    format!("{method}: {} ({key})", request.kind.as_str()),
+                    format!("Subject: {}\n\n{}", request.message.subject, request.message.text),
+                ));
+            }
+        }
+    }
+
+    /// Says what has changed in the database since the last look.
+    fn look(&mut self) {
+        let Some(store) = Store::read(&self.site.state).unwrap() else { return };
+        let mut now = BTreeMap::new();
+        for id in 1.. {
+            let Some(recorded) = store.with(|db| store::last_of(db, None, Some(id))).unwrap() else { break };
+            let verdict = recorded.reason.map_or_else(|| "not decided yet".to_owned(), |reason| reason.to_string());
+            now.insert(format!("1 event {id}"), format!("event {id}: {verdict}"));
+        }
+        for row in store.with(|db| store::list(db, true)).unwrap() {
+            let incident = &row.incident;
+            let state = if row.cleared { "cleared" } else { incident.state.as_str() };
+            let about = format!("{}, failures: {}, alerts sent: {}", incident.subject.name(), incident.failures, row.alerts);
+            now.insert(format!("2 incident {}", incident.id), format!("incident {}: {state}; {about}", incident.id));
+        }
+        for row in store.with(store::waiting).unwrap() {
+            let due = humantime::format_duration((row.due - start()).to_std().unwrap());
+            let subject = row.subject.unwrap_or_default();
+            let met = row.detail.map_or_else(String::new, |detail| format!(", met: {detail}"));
+            let line = format!(
+                "outbox: {} of {subject} by {}, tries: {}, due at {due}{met}",
+                row.kind.as_str(),
+                row.method,
+                row.attempts
+            );
+            now.insert(format!("3 outbox {:03}", row.id), line);
+        }
+        for (key, line) in &now {
+            if self.last.get(key) != Some(line) {
+                self.said += &format!("{:10}{line}\n", "");
+            }
+        }
+        for (_, line) in self.last.iter().filter(|(key, _)| key.starts_with('3') && !now.contains_key(*key)) {
+            let what = line.trim_start_matches("outbox: ").split(", tries").next().unwrap_or_default();
+            self.said += &format!("{:10}outbox: no longer {what}\n", "");
+        }
+        self.last = now;
+    }
+
+    fn say(&mut self, when: &str, line: &str) {
+        self.said += format!("{when:10}{line}").trim_end();
+        self.said.push('\n');
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.site.state, Older::Migrate, PATIENCE).unwrap()
+    }
+
+    fn files(&self) -> Vec<(PathBuf, String)> {
+        vec![("here.toml".into(), HERE.to_owned()), ("sysalert.toml".into(), self.config.clone())]
+    }
+
+    /// Keys are random: here they are numbered in the order in which they are seen.
+    fn key(&mut self, key: &str) -> String {
+        let number = self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
+            self.keys.push(key.to_owned());
+            self.keys.len() - 1
+        });
+        format!("key {}", number + 1)
+    }
+
+    /// All that is in the state folder, but for what readers leave in SQLite's index of the log, and the wake flag.
+    fn bytes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut bytes = BTreeMap::new();
+        for entry in fs::read_dir(&self.site.state).unwrap().map(|entry| entry.unwrap().path()) {
+            if !entry.ends_with("pending") && !entry.ends_with("sysalert.db-shm") && entry.is_file() {
+                bytes.insert(entry.clone(), fs::read(entry).unwrap());
+            } else if entry.is_dir() {
+                bytes.extend(fs::read_dir(entry).unwrap().map(|spooled| (spooled.unwrap().path(), Vec::new())));
+            }
+        }
+        bytes
+    }
+}
+
+/// The event that the handler makes of systemd's variables.
+fn observed(number: usize, at: DateTime<Utc>, run: &Run, outcome: Outcome) -> Event {
+    let (manager, unit) = match run.unit.split_once('/') {
+        Some((user, unit)) => (Manager::User(user.to_owned()), unit),
+        None => (Manager::System, run.unit.as_str()),
+    };
+    let unit = UnitName::typed(unit).unwrap();
+    let usual = match (outcome, run.not_started) {
+        (_, true) => ["success", "", ""],
+        (Outcome::Failed, _) => ["exit-code", "exited", "3"],
+        (Outcome::Succeeded, _) => ["success", "exited", "0"],
+    };
+    // of other units than services systemd tells a handler nothing
+    let is_service = unit.as_str().ends_with(".service");
+    let told = |said: &Option<String>, usual: &str| Some(said.as_deref().unwrap_or(usual).to_owned());
+    let environment = |name: &str| {
+        let value = match name {
+            _ if !is_service => None,
+            "MONITOR_UNIT" => Some(unit.as_str().to_owned()),
+            "MONITOR_SERVICE_RESULT" => told(&run.result, usual[0]),
+            "MONITOR_EXIT_CODE" => told(&run.code, usual[1]),
+            "MONITOR_EXIT_STATUS" => told(&run.status, usual[2]),
+            "MONITOR_INVOCATION_ID" if !run.not_started => Some(format!("{:032x}", run.run.unwrap_or(number))),
+            _ => None,
+        };
+        value.filter(|text| !text.is_empty())
+    };
+    handler::event(&manager, &unit, outcome, &environment, "this-boot", at)
+}
+
+fn answer(script: &str) -> Answer {
+    let (word, detail) = script.split_once(": ").unwrap_or((script, "taken"));
+    match word {
+        "sent" => Answer::Sent(detail.to_owned()),
+        "retry" => Answer::Retry(detail.to_owned(), None),
+        "refused" => Answer::Refused(detail.to_owned()),
+        _ => panic!("a method answers sent, retry or refused: {script}"),
+    }
+}
+
+/// A folder in the database's place; it goes when dropped.
+struct Block(PathBuf);
+
+impl Block {
+    fn put(state: &Path) -> Block {
+        let path = state.join("sysalert.db");
+        if path.exists() {
+            fs::rename(&path, state.join("aside")).unwrap();
+        }
+        fs::create_dir(&path).unwrap();
+        Block(path)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.0).unwrap();
+        let aside = self.0.with_file_name("aside");
+        if aside.exists() {
+            fs::rename(aside, &self.0).unwrap();
+        }
+    }
+}
