@@ -39,6 +39,7 @@ pub(super) struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "sysalert db clear [OPTIONS] <UNITS>... | --all")]
 pub(super) struct Clear {
     /// The units
     #[arg(required_unless_present = "all", conflicts_with = "all")]

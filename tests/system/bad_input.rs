@@ -24,7 +24,7 @@ const ROWS: &[Row<'static>] = &[
     (&["failure"], 64, "required arguments were not provided"),
     (&["failure", "--"], 64, "required arguments were not provided"),
     (&["failure", "--", "a.service", "b.service"], 64, "unexpected argument 'b.service'"),
-    (&["failure", "--", ""], 64, "is not a unit's name"),
+    (&["failure", "--", ""], 64, "the unit's name is missing"),
     (
         &["failure", "--", "a b.service"],
         64,

@@ -106,7 +106,7 @@ fn with_a_broken_configuration_the_event_is_recorded_and_told_after_the_repair()
         assert!(check.stderr.contains(&complaint), "{complaint}\n{check}");
 
         let status = guest.sysalert(&["status"]).ok();
-        assert!(status.contains("1 recorded events are not decided yet; `sysalert config check`"), "{status}");
+        assert!(status.contains("1 recorded event is not decided yet, so nobody was told. `sysalert config check`"), "{status}");
         assert_eq!(guest.sysalert(&["status", "-o", "json"]).json()["undecided"], 1);
         let explained = job.explain();
         assert!(explained.contains("none yet: `sysalert config check`"), "{explained}");

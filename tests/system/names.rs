@@ -62,7 +62,7 @@ fn a_mount_that_fails_is_reported() {
     let mails = guest.wait_for_mails(1);
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].header("X-Sysalert-Subject"), Some(format!("unit:{unit}").as_str()));
-    assert_eq!(mails[0].subject, format!("{unit} failed on {}: failed", guest.name()));
+    assert_eq!(mails[0].subject, format!("{unit} failed on {}", guest.name()));
     assert_eq!(mails[0].defects, [""; 0]);
     let incident = &guest.incidents(unit)[0];
     assert_eq!((&incident["unit"], &incident["failures"], &incident["state"]), (&unit.into(), &1.into(), &"open".into()));
