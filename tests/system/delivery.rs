@@ -96,7 +96,7 @@ fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() 
         assert!(met.contains(reason) && met.contains("localhost:2525"), "{mode}: {met}");
         let status = guest.sysalert(&["status"]).ok();
         assert!(status.lines().any(|line| line.starts_with(&job.name) && line.contains(&met)), "{status}");
-        let ids = |mails: &[crate::guest::Mail]| -> Vec<String> {
+        let ids = |mails: &[crate::mail::Mail]| -> Vec<String> {
             about(mails, &job.name).iter().map(|mail| mail.header("Message-ID").unwrap().to_owned()).collect()
         };
         let before = ids(&guest.faulty_mails());

@@ -1,5 +1,5 @@
-//! A throw-away systemd with the staged sysalert in it: boot, command, wait for a condition, look at
-//! the mails, tear down. `systemd-host` beside this file does the booting.
+//! A throw-away systemd with the staged sysalert in it: boot, command, wait for a condition, tear down. `systemd-host` beside
+//! this file does the booting.
 //!
 //! `SYSALERT_STAGE` names the staged tree (`make install DESTDIR=...`); `make check` sets it.
 // each test file uses its own part of the harness
@@ -101,42 +101,6 @@ impl Output {
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ended with {}\n{}{}", self.command, self.status, self.stdout, self.stderr)
-    }
-}
-
-/// A mail as it came, decoded.
-#[derive(Debug, Clone)]
-pub struct Mail {
-    pub subject: String,
-    /// All headers in their order, the server's own included.
-    pub headers: Vec<(String, String)>,
-    /// The text/plain part; empty without one.
-    pub text: String,
-    /// The text/html part.
-    pub html: Option<String>,
-    /// What Python's parser found wrong with its MIME.
-    pub defects: Vec<String>,
-}
-
-impl Mail {
-    /// The first header of this name, in whatever case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    fn from_json(value: &Value) -> Self {
-        let string = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
-        let headers: Vec<_> = list(&value["headers"]).iter().map(|h| (string(&h[0]), string(&h[1]))).collect();
-        let mut mail = Self {
-            subject: String::new(),
-            headers,
-            text: string(&value["text"]),
-            html: value["html"].as_str().map(str::to_owned),
-            defects: list(&value["defects"]).iter().map(string).collect(),
-        };
-        mail.subject = mail.header("Subject").unwrap_or_default().to_owned();
-        mail
     }
 }
 
@@ -284,35 +248,6 @@ impl Guest {
             // the one place that sleeps: between two looks at a real condition
             std::thread::sleep(Duration::from_millis(50));
         }
-    }
-
-    /// All mails that the mail server delivered, in the order in which they came.
-    #[track_caller]
-    pub fn mails(&self) -> Vec<Mail> {
-        self.mails_in("/var/mail/inbox")
-    }
-
-    /// Every content that `faulty-smtp@MODE.service` was given, whatever it answered.
-    #[track_caller]
-    pub fn faulty_mails(&self) -> Vec<Mail> {
-        self.mails_in("/var/lib/faulty-smtp")
-    }
-
-    #[track_caller]
-    fn mails_in(&self, place: &str) -> Vec<Mail> {
-        let read = self.run_input(&["python3", "-", place], include_str!("mails.py")).json();
-        read.as_array().into_iter().flatten().map(Mail::from_json).collect()
-    }
-
-    /// Waits until at least so many mails are there, and returns all.
-    #[track_caller]
-    pub fn wait_for_mails(&self, count: usize) -> Vec<Mail> {
-        let mut mails = Vec::new();
-        self.wait_until(&format!("{count} mails are there"), || {
-            mails = self.mails();
-            mails.len() >= count
-        });
-        mails
     }
 
     /// What one wants to know when a test fails.

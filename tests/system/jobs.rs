@@ -4,7 +4,8 @@ use std::cell::Cell;
 
 use serde_json::Value;
 
-use crate::guest::{Guest, Mail, Options, Output};
+use crate::guest::{Guest, Options, Output};
+use crate::mail::Mail;
 
 /// systemd's message when a oneshot is done (`journalctl --catalog`).
 const FINISHED: &str = "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf";

@@ -11,6 +11,7 @@ mod delivery;
 mod guest;
 mod jobs;
 mod lifecycle;
+mod mail;
 mod main_job;
 mod names;
 mod permissions;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::guest::{Guest, Mail, Options};
+use crate::guest::{Guest, Options};
 use crate::jobs::{Job, MAIL, about};
+use crate::mail::Mail;
 
 /// What an incident of a job is to be like, as (state, failures, alerts delivered).
 type Expected<'a> = &'a [(&'a str, i64, i64)];
