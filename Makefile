@@ -55,6 +55,9 @@ check: setup ## run every test
 demo: setup build ## a unit fails and recovers on a throw-away systemd, and the mails arrive
 	@$(scripts)/demo
 
+# What an administrator has turned off since the first installation stays off.
+upgrade := $(if $(wildcard $(libdir)/systemd/system/sysalert-dispatch.timer),1)
+
 install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; DESTDIR= for packages, NO_BUILD=1 takes what is there
 	install -D -m 0755 $(release)/sysalert $(bindir)/sysalert
 	install -d $(plugindir)
@@ -74,14 +77,16 @@ endif
 	for name in $(plugins); do if [[ -e plugins/$$name/example.toml ]]; then install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; fi; done
 	install -d -m 0750 $(confdir) $(confdir)/conf.d
 	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml
-	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) $(scripts)/activate install
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) UPGRADE=$(upgrade) $(scripts)/activate install
 
 uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/sysalert
 	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) $(scripts)/activate uninstall
 	rm -f $(bindir)/sysalert $(includedir)/sysalert_plugin.h
 	rm -f $(units:%=$(libdir)/systemd/system/%)
 	rm -f $(libdir)/systemd/system-preset/90-sysalert.preset $(libdir)/sysusers.d/sysalert.conf $(libdir)/tmpfiles.d/sysalert.conf
-	rm -rf $(libdir)/systemd/system/sysalert-.service.d $(libdir)/sysalert $(docdir)
+	rm -rf $(libdir)/systemd/system/sysalert-.service.d $(docdir)
+	rm -f $(plugins:%=$(plugindir)/%.so)
+	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi
 	@echo "Kept: $(confdir) (the configuration), $(DESTDIR)/var/lib/sysalert (the record of all failures),"
 	@echo "$(DESTDIR)/var/log/sysalert, the user sysalert, and the drop-ins below /etc/systemd/system that name"

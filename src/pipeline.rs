@@ -123,7 +123,9 @@ fn decide(db: &Database, settings: &Settings, id: i64, event: &Event) -> store::
     let incident = store::active(db, &event.subject)?;
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
     let run_failed = event.outcome == Outcome::Succeeded && store::run_failed(db, &event.subject, &event.run)?;
-    let verdict = policy::decide(&Situation { event, incident: incident.as_ref(), told: &told, run_failed, rules: &rules });
+    let failed_since = incident.as_ref().map_or(Ok(false), |incident| store::failed_since(db, incident.id, id, event))?;
+    let verdict =
+        policy::decide(&Situation { event, incident: incident.as_ref(), told: &told, run_failed, failed_since, rules: &rules });
 
     let after: Option<Incident> = match (event.outcome, incident) {
         (Outcome::Failed, incident) => {

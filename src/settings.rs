@@ -9,6 +9,7 @@ use wildmatch::WildMatch;
 
 use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
 use crate::error::{Error, Result};
+use crate::event::UnitName;
 use crate::policy;
 
 /// `[policy]` alone has these.
@@ -17,7 +18,7 @@ const HOST_KEYS: &[Key] = &[Key::new("host", Kind::Text, "", "replaces the kerne
 /// `[method.NAME]` has these; the rest belongs to its plugin.
 const METHOD_KEYS: &[Key] = &[
     Key::new("plugin", Kind::Text, "", "the shared library that sends; default: the section's name"),
-    Key::new("timeout", Kind::Duration, "\"30s\"", "one try to send may last this long"),
+    Key::new("timeout", Kind::Duration { min: 1, max: 120 }, "\"30s\"", "one try to send may last this long"),
 ];
 
 /// Every section there is.
@@ -122,6 +123,9 @@ impl Settings {
                 rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
             }
         }
+        for method in self.methods.values().filter(|method| method.origin.is_none()) {
+            rows.push((format!("method.{}", method.name), "plugin".to_owned(), Value::from(method.plugin.as_str()), None));
+        }
         rows
     }
 
@@ -141,6 +145,19 @@ impl Settings {
                         complaints.push(format!("{}: unknown method `{}`{hint}", setting.origin, name.escape_debug()));
                     }
                 }
+            }
+        }
+        for (name, origin) in self.document.names("unit") {
+            // `backup` is backup.service on the command line, but here it is the whole name
+            let unit = name.rsplit_once('/').map_or(name, |(_, unit)| unit);
+            if !name.contains(['*', '?']) && unit.parse::<UnitName>().is_err() {
+                let meant = UnitName::typed(unit).map_or_else(|_| String::new(), |meant| format!("; did you mean \"{meant}\"?"));
+                complaints.push(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"));
+            }
+        }
+        for (name, origin) in self.document.names("method") {
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+                complaints.push(format!("{origin}: a method's name has only letters, digits, _ and -: [method.{name:?}]"));
             }
         }
         for method in self.methods.values() {

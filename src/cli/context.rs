@@ -70,8 +70,12 @@ fn is_user(name: &str) -> bool {
 /// The error for a unit that was never recorded, with the nearest one that was.
 pub(super) fn never_recorded(subject: &Subject, known: &[Subject]) -> Error {
     let error = Error::failure(format!("nothing was ever recorded for {}", subject.name()));
-    match crate::config::nearest(subject.name(), known.iter().map(Subject::name)) {
-        Some(near) => error.hint(format!("did you mean {near}?")),
+    // the type, ".service", would make all names alike
+    let stem = |name: &'_ str| name.rsplit_once('.').map_or(name.len(), |(stem, _)| stem.len());
+    let known: Vec<(&str, &str)> = known.iter().map(|one| (&one.name()[..stem(one.name())], one.name())).collect();
+    let near = crate::config::nearest(&subject.name()[..stem(subject.name())], known.iter().map(|(stem, _)| *stem));
+    match near.and_then(|near| known.iter().find(|(stem, _)| *stem == near)) {
+        Some((_, near)) => error.hint(format!("did you mean {near}?")),
         None => error.hint("`sysalert db list --all` shows what was recorded"),
     }
 }

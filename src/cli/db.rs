@@ -14,7 +14,7 @@ use crate::event::{Subject, local_time, utc_time};
 use crate::host::clock;
 use crate::incident::State;
 use crate::pipeline;
-use crate::store::{self, Older, Row, Store};
+use crate::store::{self, Older, Row, Store, Which};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -65,7 +65,10 @@ impl List {
     fn run(&self, context: &Context) -> Result<u8> {
         let store = context.read()?;
         let recorded = store.is_some();
-        let mut rows = store.map_or_else(|| Ok(Vec::new()), |store| store.with(|db| store::list(db, self.all)))?;
+        let mut rows = store.map_or_else(
+            || Ok(Vec::new()),
+            |store| store.with(|db| store::list(db, if self.all { Which::All } else { Which::Active })),
+        )?;
         if let Some(glob) = self.unit.as_deref().map(WildMatch::new) {
             rows.retain(|row| glob.matches(row.incident.subject.name()));
         }

@@ -13,7 +13,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
     // before the outbox is read: what comes from now on raises the flag again
-    wake::lower(&context.site)?;
+    if let Err(error) = wake::lower(&context.site) {
+        // the flag only wakes; what waits is in the database
+        log::warn(None, &format!("{error}; alerts are delivered all the same"));
+    }
     let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
     pipeline::settle(&context.site, &mut store, &|| context.settings())?;
     let settings = context.settings()?;

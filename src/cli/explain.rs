@@ -5,9 +5,11 @@ use serde_json::json;
 
 use super::context::{Context, never_recorded};
 use super::output::{self, Format, Output};
+use super::status::next_try;
 use crate::error::Result;
 use crate::event::{Outcome, local_time, utc_time};
-use crate::store;
+use crate::host::clock;
+use crate::store::{self, Which};
 
 /// Why the last event spoke or kept silent.
 #[derive(Debug, Args)]
@@ -29,7 +31,10 @@ impl Explain {
         let waiting = store.with(store::waiting)?;
         // also what earlier events of this unit still have to say
         let waiting: Vec<_> = waiting.iter().filter(|waiting| waiting.subject.as_deref() == Some(subject.as_str())).collect();
-        let row = store.with(|db| store::list(db, true))?.into_iter().find(|row| Some(row.incident.id) == last.incident);
+        let row = match last.incident {
+            Some(id) => store.with(|db| store::list(db, Which::One(id)))?.pop(),
+            None => None,
+        };
         let decision = last.reason.as_ref().map(ToString::to_string);
 
         if self.output.output == Format::Json {
@@ -74,9 +79,10 @@ impl Explain {
             say(&one.method, &format!("{} {}: {}", one.status, local_time(one.at), one.detail));
         }
         for waiting in waiting {
-            let tries =
-                if waiting.attempts == 0 { "not tried yet".to_owned() } else { format!("next try {}", local_time(waiting.due)) };
-            say(&waiting.method, &format!("{} alert waiting, {tries}", waiting.kind.as_str()));
+            say(
+                &waiting.method,
+                &format!("{} alert waiting, next try: {}", waiting.kind.as_str(), next_try(waiting, clock::system())),
+            );
         }
         output::print(&text)?;
         Ok(0)

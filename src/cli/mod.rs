@@ -37,6 +37,7 @@ const VERSION: &str = match option_env!("SYSALERT_BUILD") {
 
 /// What every verb takes, before or after it.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Read this configuration alone (/dev/null: none)
     #[arg(long, global = true, value_name = "FILE")]
@@ -50,7 +51,7 @@ struct Global {
     /// Work for the units of your own service manager
     #[arg(long, global = true)]
     user: bool,
-    /// Say what is done
+    /// Log what is done, and why
     #[arg(long, short, global = true)]
     verbose: bool,
 }
@@ -61,7 +62,7 @@ enum Verb {
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
     Success(handlers::Handler),
-    /// Deliver what waits
+    /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
     /// Show what is wrong now, and what waits to be sent
     Status(status::Status),

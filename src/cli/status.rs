@@ -1,5 +1,6 @@
 //! `sysalert status`: what is wrong now, what waits to be sent.
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 
@@ -8,7 +9,8 @@ use super::db;
 use super::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{local_time, utc_time};
-use crate::store::{self, Waiting};
+use crate::host::clock;
+use crate::store::{self, Waiting, Which};
 
 /// What is wrong now.
 #[derive(Debug, Args)]
@@ -22,7 +24,9 @@ impl Status {
         let store = context.read()?;
         let recorded = store.is_some();
         let (incidents, waiting, undecided) = match store {
-            Some(store) => store.with(|db| Ok((store::list(db, false)?, store::waiting(db)?, store::undecided(db)?.len())))?,
+            Some(store) => {
+                store.with(|db| Ok((store::list(db, Which::Active)?, store::waiting(db)?, store::undecided(db)?.len())))?
+            }
             None => Default::default(),
         };
         if self.output.output == Format::Json {
@@ -39,6 +43,7 @@ impl Status {
             (true, false) => db::table_of(&incidents),
         };
         if !waiting.is_empty() {
+            let now = clock::system();
             let rows = waiting.iter().map(|waiting| {
                 vec![
                     waiting
@@ -50,7 +55,7 @@ impl Status {
                     waiting.method.clone(),
                     local_time(waiting.at),
                     waiting.attempts.to_string(),
-                    if waiting.attempts == 0 { "soon".to_owned() } else { local_time(waiting.due) },
+                    next_try(waiting, now),
                     waiting.detail.clone().unwrap_or_else(|| "-".to_owned()),
                 ]
             });
@@ -70,6 +75,14 @@ impl Status {
     }
 }
 
+/// When an alert that waits is tried next.
+pub(super) fn next_try(waiting: &Waiting, now: DateTime<Utc>) -> String {
+    match waiting.lease {
+        Some(lease) if lease > now => "being sent".to_owned(),
+        _ => waiting.due.filter(|due| *due > now).map_or_else(|| "soon".to_owned(), local_time),
+    }
+}
+
 fn json_of(waiting: &Waiting) -> serde_json::Value {
     json!({
         "id": waiting.id,
@@ -78,7 +91,7 @@ fn json_of(waiting: &Waiting) -> serde_json::Value {
         "method": waiting.method,
         "since": utc_time(waiting.at),
         "tries": waiting.attempts,
-        "next_try": utc_time(waiting.due),
+        "next_try": waiting.due.map(utc_time),
         "detail": waiting.detail,
     })
 }

@@ -32,8 +32,13 @@ pub enum Kind {
         /// The greatest.
         max: i64,
     },
-    /// "30s", "5m", "2h", "1d".
-    Duration,
+    /// "30s", "5m", "2h", "1d", within these bounds in seconds.
+    Duration {
+        /// The least.
+        min: u64,
+        /// The greatest.
+        max: u64,
+    },
     /// Any text but the empty one.
     Text,
     /// One of these words.
@@ -42,6 +47,11 @@ pub enum Kind {
     List,
     /// A text, or a table that says where it is kept.
     Secret,
+}
+
+impl Kind {
+    /// Any time.
+    pub const ANY_TIME: Kind = Kind::Duration { min: 0, max: TEN_YEARS };
 }
 
 impl Key {
@@ -66,7 +76,10 @@ impl Kind {
         let fits = match self {
             Kind::Boolean => value.is_boolean(),
             Kind::Integer { min, max } => value.as_i64().is_some_and(|number| (*min..=*max).contains(&number)),
-            Kind::Duration => value.as_str().is_some_and(|text| duration(text).is_some()),
+            Kind::Duration { min, max } => {
+                let bounds = Duration::from_secs(*min)..=Duration::from_secs(*max);
+                value.as_str().and_then(duration).is_some_and(|time| bounds.contains(&time))
+            }
             Kind::Text => value.as_str().is_some_and(is_plain),
             Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
             Kind::List => value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(is_plain))),
@@ -83,7 +96,11 @@ impl Kind {
         match self {
             Kind::Boolean => "true or false".into(),
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Kind::Duration => "a time such as \"30s\", \"5m\" or \"2h\", in quotes".into(),
+            Kind::Duration { min: 0, max: TEN_YEARS } => "a time such as \"30s\", \"5m\" or \"2h\", in quotes".into(),
+            Kind::Duration { min, max } => {
+                let shown = |seconds| humantime::format_duration(Duration::from_secs(seconds)).to_string();
+                format!("a time in quotes, from \"{}\" to \"{}\"", shown(*min), shown(*max))
+            }
             Kind::Text => "a text in quotes, not empty and without control characters".into(),
             Kind::Choice(words) => {
                 format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
@@ -101,9 +118,12 @@ fn is_plain(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control)
 }
 
-/// A time such as "5m"; at most ten years, so that no sum of two overflows.
+/// No time of the configuration is longer, so that no sum of two overflows.
+const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
+
+/// A time such as "5m".
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok().filter(|time| *time <= Duration::from_secs(10 * 366 * 24 * 3600))
+    humantime::parse_duration(text).ok()
 }
 
 #[cfg(test)]
@@ -118,9 +138,11 @@ mod tests {
             (Kind::Boolean, json!(true), json!("true")),
             (Kind::Integer { min: 0, max: 9 }, json!(9), json!(10)),
             (Kind::Integer { min: 0, max: 9 }, json!(0), json!(1.5)),
-            (Kind::Duration, json!("5m"), json!("5 parsecs")),
-            (Kind::Duration, json!("10min"), json!(5)),
-            (Kind::Duration, json!("0s"), json!("100years")),
+            (Kind::ANY_TIME, json!("5m"), json!("5 parsecs")),
+            (Kind::ANY_TIME, json!("10min"), json!(5)),
+            (Kind::ANY_TIME, json!("0s"), json!("100years")),
+            (Kind::Duration { min: 1, max: 120 }, json!("2m"), json!("0s")),
+            (Kind::Duration { min: 1, max: 120 }, json!("1s"), json!("121s")),
             (Kind::Text, json!("x"), json!(" ")),
             (Kind::Text, json!("ä b"), json!("a\nb")),
             (choice, json!("none"), json!("tls")),

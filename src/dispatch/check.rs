@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::plugin::{self, Description};
 use crate::config::{Kind, nearest};
-use crate::host::{Site, library};
+use crate::host::{Site, library, secret};
 use crate::settings::{Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
@@ -33,7 +33,7 @@ impl Described {
             "integer" => Kind::Integer { min: self.min.unwrap_or(0), max: self.max.unwrap_or(i64::MAX) },
             "boolean" => Kind::Boolean,
             "list" => Kind::List,
-            "duration" => Kind::Duration,
+            "duration" => Kind::ANY_TIME,
             "secret" => Kind::Secret,
             "choice" => Kind::Choice(self.values.iter().cloned().map(Cow::Owned).collect()),
             _ => return None,
@@ -94,7 +94,14 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
             }
         }
     }
-    for key in known.iter().filter(|key| key.required && !method.config.iter().any(|setting| setting.key == key.name)) {
+    if let Err(why) = secret::resolve_files(method.config()) {
+        complaints.push(format!("{place}: {why}"));
+    }
+    let is_empty = |value: &serde_json::Value| value.as_array().is_some_and(Vec::is_empty);
+    for key in known
+        .iter()
+        .filter(|key| key.required && !method.config.iter().any(|setting| setting.key == key.name && !is_empty(&setting.value)))
+    {
         complaints.push(format!("{place} needs the key `{}`", key.name));
     }
     complaints

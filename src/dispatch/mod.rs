@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::{Answer, Status};
 
 use crate::error::Result;
-use crate::host::clock::Clock;
+use crate::host::clock::{self, Clock};
 use crate::host::{Site, log};
 use crate::message::visible;
 use crate::settings::{Method, Settings};
@@ -30,6 +30,9 @@ pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sy
 const MARGIN: Duration = Duration::from_secs(5);
 /// While a method takes its time, this often a look at what was queued since, for the others.
 const LOOK: Duration = Duration::from_millis(500);
+/// A run begins no try after this time: with the longest `timeout` it ends before its unit's `TimeoutStartSec=5min`, which would
+/// cut it off in mid-send. The timer goes on with what is left.
+const RUN: Duration = Duration::from_secs(150);
 /// What a method says is kept up to this many characters.
 const LONGEST_DETAIL: usize = 500;
 
@@ -47,6 +50,7 @@ pub struct Tally {
 /// # Errors
 /// `Failure`, when the database does not answer.
 pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock<'_>, send: Send<'_>) -> Result<Tally> {
+    let started = clock::started();
     let mut tally = Tally::default();
     // a method that just failed is left in peace until the next run
     let mut resting: Vec<String> = Vec::new();
@@ -57,7 +61,9 @@ pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock
             let busy: Vec<String> = resting.iter().chain(&sending).cloned().collect();
             let now = clock();
             let lease = |method: &str| now + settings.method(method).map_or(MARGIN, |method| method.timeout + MARGIN);
-            if let Some(claimed) = claim(store, now, &busy, lease)? {
+            if started.elapsed() < RUN
+                && let Some(claimed) = claim(store, now, &busy, lease)?
+            {
                 sending.push(claimed.method.clone());
                 let prepared = letter::prepare(store, settings, &claimed, now)?;
                 let sender = sender.clone();

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use sysalert_abi::{Answer, Reply, Request, Status};
@@ -144,10 +145,10 @@ fn end(child: &mut Child, kill: bool) -> String {
     if kill {
         let _ = killpg(group, Signal::SIGKILL);
     }
-    let status = child.wait();
-    // what it left behind, when it ended by itself; nobody else can have its number before `wait`
+    // seen, but not yet reaped: until then nobody else can get its number, and what it left behind is killed by that
+    let _ = waitid(Id::Pid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
     let _ = killpg(group, Signal::SIGKILL);
-    match status {
+    match child.wait() {
         Ok(status) => match (status.signal().and_then(|number| Signal::try_from(number).ok()), status.code()) {
             (Some(signal), _) => format!("killed by {signal}"),
             (None, code) => format!("exit status {}", code.unwrap_or_default()),

@@ -19,7 +19,7 @@ pub struct Line {
     pub text: Vec<u8>,
 }
 
-/// No field of a line is read beyond this many bytes.
+/// So much of a field is enough; the library may give more of one that is not compressed.
 const LONGEST_FIELD: usize = 16 * 1024;
 
 /// The fields by which systemd's manager and the journal mark what belongs to a unit's run.
@@ -72,7 +72,11 @@ fn read(subject: &Subject, invocation: &str, most: usize) -> systemd::Result<Vec
             journal.match_add("_UID", geteuid().to_string())?;
         }
     }
-    journal.seek_tail()?;
+    match &bounds {
+        // what the unit has logged since, perhaps for weeks, is not gone through
+        Some(bounds) if bounds.end < u64::MAX => journal.seek_realtime_usec(bounds.end + SLACK)?,
+        _ => journal.seek_tail()?,
+    }
     let mut lines = Vec::new();
     while lines.len() < most && journal.previous()? > 0 {
         let at = journal.timestamp_usec()?;

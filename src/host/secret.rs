@@ -1,5 +1,6 @@
 //! Secrets: read where they are kept, at the moment they are needed.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -23,6 +24,15 @@ pub fn place(value: &Value) -> Option<(&str, &str)> {
 /// A sentence that names the key and the place, never the secret.
 pub fn resolve(config: Map<String, Value>) -> Result<Map<String, Value>, String> {
     config.into_iter().map(|(key, value)| Ok((key.clone(), resolved(&key, value)?))).collect()
+}
+
+/// Whether the secrets that are kept in files can be read. Credentials and the environment are there for the unit alone.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_files(config: Map<String, Value>) -> Result<(), String> {
+    let in_files = config.into_iter().filter(|(_, value)| place(value).is_some_and(|(place, _)| place == "file"));
+    in_files.map(|(key, value)| resolved(&key, value).map(drop)).collect()
 }
 
 fn resolved(key: &str, value: Value) -> Result<Value, String> {
@@ -51,6 +61,14 @@ fn read(key: &str, path: &Path) -> Result<String, String> {
     match std::fs::read_to_string(path) {
         // an editor ends the last line
         Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
-        Err(error) => Err(format!("`{key}` cannot be read from {}: {error}", path.display())),
+        Err(error) => {
+            let advice = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    ": chown root:sysalert and chmod 0640 it; sysalert-dispatch.service sees no home"
+                }
+                _ => "",
+            };
+            Err(format!("`{key}` cannot be read from {}: {error}{advice}", path.display()))
+        }
     }
 }

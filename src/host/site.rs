@@ -62,12 +62,12 @@ impl Site {
     /// # Errors
     /// `Usage`, when `--user` has no home to go to.
     pub fn find(options: &Options) -> Result<Site> {
-        let given = options.state_dir.clone().or_else(|| env::folder("SYSALERT_STATE_DIR"));
+        let given = options.state_dir.clone().or_else(|| env::path("SYSALERT_STATE_DIR"));
         let (config, state, runtime) = if options.user { users()? } else { systems() };
         // a state folder of one's own has no path unit that watches over it, so its flag stays inside
         let flag = given.as_ref().map_or_else(|| runtime.join(FLAG), |state| state.join(FLAG));
-        let file = options.config.clone().or_else(|| env::var("SYSALERT_CONFIG").map(PathBuf::from));
-        let plugins = options.plugin_dir.clone().or_else(|| env::folder("SYSALERT_PLUGIN_DIR"));
+        let file = options.config.clone().or_else(|| env::path("SYSALERT_CONFIG"));
+        let plugins = options.plugin_dir.clone().or_else(|| env::path("SYSALERT_PLUGIN_DIR"));
         Ok(Site {
             manager: if options.user { Manager::User(names::user()) } else { Manager::System },
             config: file.map_or(ConfigPlace::Folder(config), ConfigPlace::File),

@@ -26,6 +26,8 @@ pub struct Situation<'a> {
     pub told: &'a [Told],
     /// True when a failure of the same run is on record.
     pub run_failed: bool,
+    /// True when a failure of the incident happened and was recorded after this event.
+    pub failed_since: bool,
     /// The settings for this subject.
     pub rules: &'a Rules,
 }
@@ -59,6 +61,7 @@ const FAILED: &[Rule] =
     &[rules::disabled, ignore::ignored, problem::first, problem::new, problem::same, problem::too_soon, problem::returned];
 const SUCCEEDED: &[Rule] = &[
     recovery::same_run,
+    recovery::overtaken,
     recovery::nothing_wrong,
     rules::disabled,
     recovery::never_told,
@@ -74,8 +77,8 @@ pub fn decide(situation: &Situation<'_>) -> Verdict {
     };
     // the last rule of each chain always answers; were it otherwise, silence would be the wrong way to fail
     let reason = chain.iter().find_map(|rule| rule(situation)).unwrap_or(Reason::First);
-    let resolves =
-        situation.event.outcome == Outcome::Succeeded && reason != Reason::SameRunFailed && situation.incident.is_some();
+    let is_false = matches!(reason, Reason::SameRunFailed | Reason::Overtaken);
+    let resolves = situation.event.outcome == Outcome::Succeeded && !is_false && situation.incident.is_some();
     Verdict { alert: reason.alert(), resolves, reason }
 }
 

@@ -56,6 +56,8 @@ pub enum Reason {
     NothingWrong,
     /// Silent: a success of a run that failed; systemd says so at times.
     SameRunFailed,
+    /// Silent: by the time this success was decided, the unit had failed again.
+    Overtaken,
     /// Silent: the settings turn this unit off.
     Disabled,
     /// Silent: `db clear` came before a decision.
@@ -77,6 +79,7 @@ impl Reason {
             | Reason::NeverTold
             | Reason::NothingWrong
             | Reason::SameRunFailed
+            | Reason::Overtaken
             | Reason::Disabled
             | Reason::Cleared => None,
         }
@@ -88,8 +91,8 @@ impl Reason {
     pub fn why(&self) -> String {
         match self {
             Reason::First => "the first failure of a new incident".to_owned(),
-            Reason::IgnoredEnough { ignored: 1 } => "the failure before this one was ignored, as `ignore` says".to_owned(),
-            Reason::IgnoredEnough { ignored } => format!("{ignored} failures before this one were ignored, as `ignore` says"),
+            Reason::IgnoredEnough { ignored: 1 } => "the failure before this one kept silent".to_owned(),
+            Reason::IgnoredEnough { ignored } => format!("{ignored} failures before this one kept silent"),
             Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
             Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),
             Reason::Recovered => "it recovered".to_owned(),
@@ -100,6 +103,7 @@ impl Reason {
             Reason::NeverTold => "it recovered before its failure was reported".to_owned(),
             Reason::NothingWrong => "nothing was wrong".to_owned(),
             Reason::SameRunFailed => "systemd called a run a success whose failure is on record".to_owned(),
+            Reason::Overtaken => "it failed again after this success".to_owned(),
             Reason::Disabled => "`enabled` is false for this unit".to_owned(),
             Reason::Cleared => "cleared before it was decided".to_owned(),
         }

@@ -8,6 +8,11 @@ pub(super) fn same_run(situation: &Situation<'_>) -> Option<Reason> {
     situation.run_failed.then_some(Reason::SameRunFailed)
 }
 
+/// A success that is decided late must not end what failed after it.
+pub(super) fn overtaken(situation: &Situation<'_>) -> Option<Reason> {
+    situation.failed_since.then_some(Reason::Overtaken)
+}
+
 /// No incident, no recovery.
 pub(super) fn nothing_wrong(situation: &Situation<'_>) -> Option<Reason> {
     situation.incident.is_none().then_some(Reason::NothingWrong)

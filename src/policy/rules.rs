@@ -19,7 +19,7 @@ pub const KEYS: &[Key] = &[
         "0",
         "failures of one incident to keep quiet about before the first alert",
     ),
-    Key::new("min_interval", Kind::Duration, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
+    Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
     Key::new("journal_lines", Kind::Integer { min: 0, max: 1000 }, "50", "how many of the run's last lines an alert shows"),
 ];

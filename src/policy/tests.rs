@@ -39,15 +39,15 @@ fn failure(number: u8, second: i64, failures: u64, told: &[(u8, i64)], rules: &R
     incident.failures = failures;
     incident.state = state;
     let incident = (failures > 0).then_some(&incident);
-    decide(&Situation { event: &event, incident, told: &told, run_failed: false, rules })
+    decide(&Situation { event: &event, incident, told: &told, run_failed: false, failed_since: false, rules })
 }
 
-fn success(state: Option<State>, run_failed: bool, rules: &Rules) -> Verdict {
+fn success(state: Option<State>, (run_failed, failed_since): (bool, bool), rules: &Rules) -> Verdict {
     let event = event(Outcome::Succeeded, 0, 100);
     let mut incident = Incident::begin(1, event.subject.clone(), Severity::Critical, at(0));
     incident.state = state.unwrap_or(State::Pending);
     let incident = state.map(|_| &incident);
-    decide(&Situation { event: &event, incident, told: &[], run_failed, rules })
+    decide(&Situation { event: &event, incident, told: &[], run_failed, failed_since, rules })
 }
 
 #[test]
@@ -82,13 +82,14 @@ fn successes() {
     let quiet = Rules { recovery: false, ..rules() };
     let off = Rules { enabled: false, ..rules() };
     let rows = [
-        ("an open incident", success(Some(State::Open), false, &plain), Reason::Recovered, true),
-        ("an acknowledged one", success(Some(State::Acknowledged), false, &plain), Reason::Recovered, true),
-        ("a pending one ends silently", success(Some(State::Pending), false, &plain), Reason::NeverTold, true),
-        ("nobody wants recoveries", success(Some(State::Open), false, &quiet), Reason::RecoveryUnwanted, true),
-        ("no incident", success(None, false, &plain), Reason::NothingWrong, false),
-        ("a false success", success(Some(State::Open), true, &plain), Reason::SameRunFailed, false),
-        ("a unit that is turned off", success(Some(State::Pending), false, &off), Reason::Disabled, true),
+        ("an open incident", success(Some(State::Open), (false, false), &plain), Reason::Recovered, true),
+        ("an acknowledged one", success(Some(State::Acknowledged), (false, false), &plain), Reason::Recovered, true),
+        ("a pending one ends silently", success(Some(State::Pending), (false, false), &plain), Reason::NeverTold, true),
+        ("nobody wants recoveries", success(Some(State::Open), (false, false), &quiet), Reason::RecoveryUnwanted, true),
+        ("no incident", success(None, (false, false), &plain), Reason::NothingWrong, false),
+        ("a false success", success(Some(State::Open), (true, false), &plain), Reason::SameRunFailed, false),
+        ("a success that a failure overtook", success(Some(State::Open), (false, true), &plain), Reason::Overtaken, false),
+        ("a unit that is turned off", success(Some(State::Pending), (false, false), &off), Reason::Disabled, true),
     ];
     for (what, verdict, reason, resolves) in rows {
         assert_eq!((verdict.reason.clone(), verdict.resolves), (reason.clone(), resolves), "{what}");
@@ -112,6 +113,7 @@ fn every_reason_says_whether_it_spoke() {
         Reason::NeverTold,
         Reason::NothingWrong,
         Reason::SameRunFailed,
+        Reason::Overtaken,
         Reason::Disabled,
         Reason::Cleared,
     ] {

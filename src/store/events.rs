@@ -79,6 +79,13 @@ pub fn run_failed(db: &Connection, subject: &Subject, run: &str) -> rusqlite::Re
     db.prepare(sql)?.exists([subject.as_str(), run])
 }
 
+/// Whether a failure of this incident happened and was recorded after this event.
+pub fn failed_since(db: &Connection, incident: i64, id: i64, event: &Event) -> rusqlite::Result<bool> {
+    // both: the clock may have been set in between, and what was in the spool is recorded late
+    let sql = "SELECT 1 FROM events WHERE incident = ?1 AND id > ?2 AND at > ?3 AND outcome = 'failed'";
+    db.prepare(sql)?.exists(params![incident, id, event.at.timestamp_micros()])
+}
+
 /// The problems of an incident that somebody was told, oldest first.
 pub fn told(db: &Connection, incident: i64) -> rusqlite::Result<Vec<Told>> {
     let sql = "SELECT service_result, exit_code, exit_status, at FROM events WHERE incident = ?1 AND spoke AND outcome = 'failed' ORDER BY at, id";
@@ -111,9 +118,11 @@ pub struct Recorded {
 
 /// The newest event of a subject, or this event.
 pub fn last_of(db: &Connection, subject: Option<&Subject>, id: Option<i64>) -> rusqlite::Result<Option<Recorded>> {
+    // two texts, so that each finds its index
+    let which = if id.is_some() { "id = ?2 AND (?1 IS NULL OR subject = ?1)" } else { "subject = ?1 AND ?2 IS NULL" };
     let sql = format!(
         "SELECT id, {COLUMNS}, reason, incident
-         FROM events WHERE (?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR id = ?2) ORDER BY at DESC, id DESC LIMIT 1"
+         FROM events WHERE {which} ORDER BY at DESC, id DESC LIMIT 1"
     );
     db.query_row(&sql, params![subject.map(Subject::as_str), id], |row| {
         let reason: Option<String> = row.get("reason")?;

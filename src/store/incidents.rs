@@ -108,9 +108,26 @@ pub struct Row {
     pub cleared: bool,
 }
 
-/// The incidents that are not over, or all, the newest failure first.
-pub fn list(db: &Connection, all: bool) -> rusqlite::Result<Vec<Row>> {
-    let sql = "SELECT i.*, f.service_result, f.exit_code, f.exit_status, f.invocation_id, f.triggered_by,
+/// Which incidents to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that are not over.
+    Active,
+    /// All.
+    All,
+    /// The one of this number.
+    One(i64),
+}
+
+/// Incidents, the newest failure first.
+pub fn list(db: &Connection, which: Which) -> rusqlite::Result<Vec<Row>> {
+    let (condition, id) = match which {
+        Which::Active => ("i.state <> 'resolved' AND ?1 IS NULL", None),
+        Which::All => ("?1 IS NULL", None),
+        Which::One(id) => ("i.id = ?1", Some(id)),
+    };
+    let sql = format!(
+        "SELECT i.*, f.service_result, f.exit_code, f.exit_status, f.invocation_id, f.triggered_by,
             (SELECT reason FROM events WHERE incident = i.id ORDER BY at DESC, id DESC LIMIT 1) AS reason,
             (SELECT count(DISTINCT a.id) FROM alerts a JOIN deliveries d ON d.alert = a.id
                 WHERE a.incident = i.id AND d.status = 'sent') AS alerts,
@@ -118,9 +135,10 @@ pub fn list(db: &Connection, all: bool) -> rusqlite::Result<Vec<Row>> {
                 WHERE a.incident = i.id AND d.status = 'sent') AS last_alert
          FROM incidents i LEFT JOIN events f
             ON f.id = (SELECT id FROM events WHERE incident = i.id AND outcome = 'failed' ORDER BY at DESC, id DESC LIMIT 1)
-         WHERE ?1 OR i.state <> 'resolved' ORDER BY i.last_failure DESC, i.id DESC";
-    let mut statement = db.prepare(sql)?;
-    let rows = statement.query_map([all], |row| {
+         WHERE {condition} ORDER BY i.last_failure DESC, i.id DESC"
+    );
+    let mut statement = db.prepare(&sql)?;
+    let rows = statement.query_map([id], |row| {
         let reason: Option<String> = row.get("reason")?;
         Ok(Row {
             incident: incident(row)?,

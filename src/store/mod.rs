@@ -12,8 +12,10 @@ mod schema;
 mod spool;
 
 pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
-pub use events::{Recorded, decide, failures_of, insert, last_of, nothing_open, run_failed, subjects, told, undecided};
-pub use incidents::{Row, active, begin, clear, clearable, list, save};
+pub use events::{
+    Recorded, decide, failed_since, failures_of, insert, last_of, nothing_open, run_failed, subjects, told, undecided,
+};
+pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use outbox::{Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, waiting};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};

@@ -31,7 +31,7 @@ pub fn queue(db: &Connection, alert: &Alert<'_>, methods: &[String]) -> rusqlite
     )?;
     let id = db.last_insert_rowid();
     for method in methods {
-        db.execute("INSERT OR IGNORE INTO outbox (alert, method, due) VALUES (?1, ?2, ?3)", params![id, method, at])?;
+        db.execute("INSERT OR IGNORE INTO outbox (alert, method) VALUES (?1, ?2)", params![id, method])?;
     }
     Ok(id)
 }
@@ -79,10 +79,10 @@ fn kind(word: &str) -> Kind {
 }
 
 /// The row of the oldest alert that is due and whose method is none of `busy`. Alerts of one incident keep their order: a
-/// recovery waits for its failure.
+/// recovery waits for its failure. After a clock that was set back, what it made wait is due.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
-         WHERE o.due <= ?1 AND (o.lease IS NULL OR o.lease <= ?1) AND o.method NOT IN (SELECT value FROM json_each(?2))
+         WHERE (max(o.due, coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
                WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
          ORDER BY o.alert LIMIT 1";
@@ -120,8 +120,8 @@ pub fn claim(
     if let (Some(event), Some(incident)) = about {
         claimed.about = events::last_of(db, None, Some(event))?.zip(Some(incidents::get(db, incident)?));
     }
-    let sql = "UPDATE outbox SET lease = ?2, attempts = ?3 WHERE id = ?1";
-    db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt])?;
+    let sql = "UPDATE outbox SET lease = ?2, attempts = ?3, tried = ?4 WHERE id = ?1";
+    db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt, now.timestamp_micros()])?;
     Ok(Some(claimed))
 }
 
@@ -151,15 +151,17 @@ pub struct Waiting {
     pub at: DateTime<Utc>,
     /// How many tries there were.
     pub attempts: u32,
-    /// When the next one is due.
-    pub due: DateTime<Utc>,
+    /// When the next one is due; `None`: at once.
+    pub due: Option<DateTime<Utc>>,
+    /// Somebody is sending it, until then at the most.
+    pub lease: Option<DateTime<Utc>>,
     /// What the last one met.
     pub detail: Option<String>,
 }
 
 /// What waits, oldest first.
 pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let sql = "SELECT o.id, a.kind, i.subject, o.method, a.at, o.attempts, o.due, o.detail
+    let sql = "SELECT o.id, a.kind, i.subject, o.method, a.at, o.attempts, o.due, o.lease, o.detail
          FROM outbox o JOIN alerts a ON a.id = o.alert LEFT JOIN incidents i ON i.id = a.incident ORDER BY o.alert, o.method";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map([], |row| {
@@ -170,7 +172,8 @@ pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
             method: row.get("method")?,
             at: time(row.get("at")?),
             attempts: row.get("attempts")?,
-            due: time(row.get("due")?),
+            due: events::maybe(Some(row.get("due")?).filter(|due| *due != 0)),
+            lease: events::maybe(row.get("lease")?),
             detail: row.get("detail")?,
         })
     })?;

@@ -67,7 +67,7 @@ fn the_oldest_database_is_brought_up_to_date() {
     old.execute_batch(include_str!("version1.sql")).unwrap();
     drop(old);
     let store = Store::open(folder.path(), Older::Migrate, PATIENCE).unwrap();
-    let rows = store.with(|db| list(db, false)).unwrap();
+    let rows = store.with(|db| list(db, Which::Active)).unwrap();
     assert_eq!((rows.len(), rows[0].incident.subject.name(), rows[0].alerts), (1, "backup.service", 1));
     assert_eq!(store.with(waiting).unwrap()[0].method, "mail");
 
@@ -223,7 +223,7 @@ fn a_claim_holds_until_its_lease_is_over() {
     // the first was only slow: what it says of a try that is no longer its own changes nothing
     store.write(|db| give_back(db, &first, at(500), "slow")).unwrap();
     let waits = store.with(waiting).unwrap();
-    assert_eq!((waits[0].due, waits[0].detail.clone()), (at(0), None));
+    assert_eq!((waits[0].due, waits[0].detail.clone()), (None, None));
     assert!(claim_at(&mut store, 20, &[]).is_none(), "the second still holds it");
 }
 
@@ -239,6 +239,20 @@ fn what_is_given_back_waits_until_it_is_due() {
     assert_eq!((again.attempt, again.detail.as_deref()), (2, Some("connection refused")));
     store.write(|db| done(db, again.id)).unwrap();
     assert!(store.with(waiting).unwrap().is_empty());
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let day = 24 * 3600;
+    told(&mut store, &failure("a", "1", day), &["mail"]);
+    let claimed = claim_at(&mut store, 0, &[]).expect("an alert of tomorrow, by the old clock, is due");
+    store.write(|db| give_back(db, &claimed, at(30), "busy")).unwrap();
+    assert!(claim_at(&mut store, 1, &[]).is_none(), "its pause");
+    assert!(claim_at(&mut store, -day, &[]).is_some(), "a pause that began tomorrow is over");
+    assert!(claim_at(&mut store, -day, &[]).is_none(), "its lease");
+    assert!(claim_at(&mut store, -2 * day, &[]).is_some(), "a lease that began tomorrow is over");
 }
 
 #[test]
@@ -270,7 +284,7 @@ fn clear_ends_the_incident_and_keeps_its_history() {
     let units: Vec<Option<String>> = store.with(waiting).unwrap().into_iter().map(|waiting| waiting.subject).collect();
     assert_eq!(units, [Some("unit:b.service".to_owned())], "only what was queued for a is dropped");
     assert!(store.with(undecided).unwrap().is_empty(), "what nobody decided yet does not speak later");
-    let rows = store.with(|db| list(db, true)).unwrap();
+    let rows = store.with(|db| list(db, Which::All)).unwrap();
     let row = rows.iter().find(|row| row.incident.subject == subject("a")).unwrap();
     assert_eq!((row.incident.state, row.incident.failures, row.cleared), (crate::incident::State::Resolved, 1, true));
     assert!(!store.write(|db| insert(db, &failure("a", "1", 0))).unwrap(), "a cleared failure does not come back");

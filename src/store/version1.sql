@@ -43,13 +43,15 @@ CREATE TABLE alerts (
     at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX alerts_incident ON alerts (incident);
+CREATE INDEX alerts_event ON alerts (event);
 
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY,
     alert INTEGER NOT NULL REFERENCES alerts (id),
     method TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
-    due INTEGER NOT NULL,
+    due INTEGER NOT NULL DEFAULT 0,      -- when the next try may be made; 0: at once
+    tried INTEGER NOT NULL DEFAULT 0,    -- when the last try began; later than now: the clock was set back
     lease INTEGER,                       -- somebody is sending it, until then
     detail TEXT,                         -- what the last try met
     UNIQUE (alert, method)

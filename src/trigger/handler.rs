@@ -17,8 +17,12 @@ pub fn event(
     now: DateTime<Utc>,
 ) -> Event {
     // systemd hands the values over when the handler starts; of another unit they are not the ones to record
-    let is_about = environment("MONITOR_UNIT").is_none_or(|about| about == unit.as_str());
-    let word = |name: &str| environment(name).filter(|value| is_about && is_word(value));
+    let is_units = environment("MONITOR_UNIT").is_none_or(|about| about == unit.as_str());
+    // nor of a later run of the unit, that was started before the handler was: no run fails with "success"
+    let is_later_run = outcome == Outcome::Failed
+        && environment("MONITOR_SERVICE_RESULT").is_some_and(|result| result == "success")
+        && environment("MONITOR_INVOCATION_ID").is_some();
+    let word = |name: &str| environment(name).filter(|value| is_units && !is_later_run && is_word(value));
     let invocation_id =
         word("MONITOR_INVOCATION_ID").filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     Event {
@@ -76,13 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_another_unit_or_of_no_systemd_are_passed_over() {
+    fn variables_of_another_unit_or_run_or_of_no_systemd_are_passed_over() {
         let other = observe(
             Outcome::Failed,
             &[("MONITOR_UNIT", "b.service"), ("MONITOR_INVOCATION_ID", ID), ("MONITOR_SERVICE_RESULT", "signal")],
         );
         let odd = observe(Outcome::Failed, &[("MONITOR_INVOCATION_ID", "../../etc"), ("MONITOR_SERVICE_RESULT", "a\nb")]);
-        for event in [other, odd] {
+        let later = observe(Outcome::Failed, &[("MONITOR_INVOCATION_ID", ID), ("MONITOR_SERVICE_RESULT", "success")]);
+        for event in [other, odd, later] {
             assert_eq!((event.run.as_str(), &event.problem, &event.invocation_id), ("boot:7000000", &Problem::default(), &None));
         }
     }

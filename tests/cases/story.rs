@@ -235,14 +235,16 @@ impl Telling {
             let verdict = recorded.reason.map_or_else(|| "not decided yet".to_owned(), |reason| reason.to_string());
             now.insert(format!("1 event {id}"), format!("event {id}: {verdict}"));
         }
-        for row in store.with(|db| store::list(db, true)).unwrap() {
+        for row in store.with(|db| store::list(db, store::Which::All)).unwrap() {
             let incident = &row.incident;
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
             let about = format!("{}, failures: {}, alerts sent: {}", incident.subject.name(), incident.failures, row.alerts);
             now.insert(format!("2 incident {}", incident.id), format!("incident {}: {state}; {about}", incident.id));
         }
         for row in store.with(store::waiting).unwrap() {
-            let due = humantime::format_duration((row.due - start()).to_std().unwrap());
+            let due = row
+                .due
+                .map_or("once".to_owned(), |due| humantime::format_duration((due - start()).to_std().unwrap()).to_string());
             let subject = row.subject.unwrap_or_default();
             let met = row.detail.map_or_else(String::new, |detail| format!(", met: {detail}"));
             let line = format!(

@@ -232,3 +232,49 @@ fn a_wrong_password_and_an_untrusted_server_are_said_and_wait() {
     assert_eq!(mails.len(), 1);
     assert!(mails[0].text.contains(&job.words()), "{}", mails[0].text);
 }
+
+/// A failure whose handler is held up while the next run already succeeds.
+fn fails_and_succeeds_at_once(guest: &Guest, hold_up: impl FnOnce()) {
+    guest.configure(MAIL);
+    let job = Job::new(guest, "backup.service");
+    guest.sysalert(&["dispatch"]).ok();
+    hold_up();
+    job.start(3);
+    job.start(0);
+    let mails = guest.wait_for_mails(2);
+    assert!(mails[0].subject.contains("backup.service failed"), "{}", mails[0].subject);
+    assert!(mails[1].subject.contains("backup.service recovered"), "{}", mails[1].subject);
+    assert_eq!(guest.incidents("backup.service")[0]["state"], "resolved");
+}
+
+#[test]
+fn a_success_never_overtakes_the_failure_before_it() {
+    let guest = Guest::boot("overtake", Options::new().mail_server());
+    fails_and_succeeds_at_once(&guest, || {
+        // both handlers would have to wait here, in whatever order they come
+        guest.run(&["systemd-run", "--quiet", "flock", "/var/lib/sysalert/lock", "sleep", "2"]).ok();
+        guest.wait_until("somebody holds the lock", || !guest.run(&["flock", "-n", "/var/lib/sysalert/lock", "true"]).success());
+    });
+}
+
+#[test]
+fn a_handler_that_comes_late_takes_no_other_run_for_the_one_that_failed() {
+    let guest = Guest::boot("late", Options::new().mail_server());
+    fails_and_succeeds_at_once(&guest, || {
+        // systemd tells a handler of the unit as it is when the handler's process starts
+        guest.write_unit("sysalert-failure@.service.d/late.conf", "[Service]\nExecStartPre=/bin/sleep 1\n");
+    });
+    let event = &guest.rows("SELECT invocation_id, service_result FROM events WHERE outcome = 'failed'")[0];
+    assert!(event["invocation_id"].is_null() && event["service_result"].is_null(), "{event}");
+}
+
+#[test]
+fn a_flag_that_cannot_be_removed_stops_no_delivery() {
+    let guest = Guest::boot("flag", Options::new().mail_server());
+    guest.configure(MAIL);
+    guest.run(&["systemctl", "stop", "sysalert-dispatch.path"]).ok();
+    guest.sh("rm -f /run/sysalert/pending; mkdir /run/sysalert/pending").ok();
+    Job::new(&guest, "backup.service").fails(3);
+    guest.wait_for_mails(1);
+    assert!(guest.journal(&["-t", "sysalert"]).contains("alerts are delivered all the same"));
+}

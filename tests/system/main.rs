@@ -9,6 +9,7 @@ mod bad_input;
 mod configuration;
 mod delivery;
 mod guest;
+mod installation;
 mod jobs;
 mod lifecycle;
 mod mail;
