@@ -31,8 +31,8 @@ pub fn resolve(config: Map<String, Value>) -> Result<Map<String, Value>, String>
 /// # Errors
 /// As [`resolve`].
 pub fn resolve_files(config: Map<String, Value>) -> Result<(), String> {
-    let in_files = config.into_iter().filter(|(_, value)| place(value).is_some_and(|(place, _)| place == "file"));
-    in_files.map(|(key, value)| resolved(&key, value).map(drop)).collect()
+    let mut in_files = config.into_iter().filter(|(_, value)| place(value).is_some_and(|(place, _)| place == "file"));
+    in_files.try_for_each(|(key, value)| resolved(&key, value).map(drop))
 }
 
 fn resolved(key: &str, value: Value) -> Result<Value, String> {
