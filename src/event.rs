@@ -54,6 +54,11 @@ pub fn local_time(at: DateTime<Utc>) -> String {
     at.with_timezone(&Local).format("%a %Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
+/// A time for tables, where width is dear: to the minute.
+pub fn short_time(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%Y-%m-%d %H:%M %:z").to_string()
+}
+
 /// A time for programs: RFC 3339 in UTC.
 pub fn utc_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)

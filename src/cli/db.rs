@@ -10,7 +10,7 @@ use wildmatch::WildMatch;
 use super::context::Context;
 use super::output::{self, Format, Output};
 use crate::error::{Error, Result};
-use crate::event::{Subject, local_time, utc_time};
+use crate::event::{Subject, short_time, utc_time};
 use crate::host::clock;
 use crate::incident::State;
 use crate::pipeline;
@@ -128,13 +128,13 @@ pub(super) fn table_of(rows: &[Row]) -> String {
             row.incident.subject.name().to_owned(),
             state_of(row),
             row.incident.failures.to_string(),
-            local_time(row.incident.first_failure),
-            local_time(row.incident.last_failure),
-            row.problem.to_string(),
             row.alerts.to_string(),
+            short_time(row.incident.first_failure),
+            short_time(row.incident.last_failure),
+            row.problem.to_string(),
         ]
     };
-    output::table(&["UNIT", "STATE", "FAILURES", "FIRST", "LAST", "HOW", "ALERTS"], rows.iter().map(row))
+    output::table(&["UNIT", "STATE", "FAILURES", "ALERTS", "FIRST", "LAST", "HOW"], rows.iter().map(row))
 }
 
 fn state_of(row: &Row) -> String {

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::output::{self, Format, Output};
 use crate::dispatch::plugin;
 use crate::error::Result;
-use crate::event::{local_time, utc_time};
+use crate::event::{short_time, utc_time};
 use crate::host::library;
 use crate::store;
 
@@ -33,6 +33,7 @@ impl Methods {
             rows.push(vec![
                 method.name.clone(),
                 described.as_ref().map_or_else(|_| method.plugin.clone(), |plugin| format!("{} {}", plugin.name, plugin.version)),
+                waits.to_string(),
                 match (&described, &tried) {
                     (Err(why), _) => why.clone(),
                     (Ok(_), None) => "not used yet".to_owned(),
@@ -40,12 +41,11 @@ impl Methods {
                         format!(
                             "{} {}: {}",
                             if tried.was_sent() { "sent" } else { "not sent" },
-                            local_time(tried.at),
+                            short_time(tried.at),
                             tried.detail
                         )
                     }
                 },
-                waits.to_string(),
             ]);
             objects.push(json!({
                 "method": method.name,
@@ -61,7 +61,7 @@ impl Methods {
         }
         match self.output.output {
             Format::Json => output::json(&objects.into())?,
-            Format::Table => output::print(&output::table(&["METHOD", "PLUGIN", "LAST TRY", "WAITING"], rows))?,
+            Format::Table => output::print(&output::table(&["METHOD", "PLUGIN", "WAITING", "LAST TRY"], rows))?,
         }
         Ok(0)
     }

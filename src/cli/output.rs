@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -40,7 +40,8 @@ pub(super) fn json(value: &Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-/// A table without lines; on a terminal it fits the width, elsewhere each row is one line.
+/// A table without lines. On a terminal the last column, the one with sentences, is wrapped to fit the width; elsewhere each
+/// row is one line.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
@@ -48,6 +49,9 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     let last = header.len().saturating_sub(1);
     for (number, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, if number == last { 0 } else { 2 }));
+        if number != last {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     if let Some(width) = width() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::db;
 use super::output::{self, Format, Output};
 use crate::error::Result;
-use crate::event::{local_time, utc_time};
+use crate::event::{short_time, utc_time};
 use crate::host::clock;
 use crate::store::{self, Waiting, Which};
 
@@ -53,7 +53,7 @@ impl Status {
                         .to_owned(),
                     waiting.kind.as_str().to_owned(),
                     waiting.method.clone(),
-                    local_time(waiting.at),
+                    short_time(waiting.at),
                     waiting.attempts.to_string(),
                     next_try(waiting, now),
                     waiting.detail.clone().unwrap_or_else(|| "-".to_owned()),
@@ -79,7 +79,7 @@ impl Status {
 pub(super) fn next_try(waiting: &Waiting, now: DateTime<Utc>) -> String {
     match waiting.lease {
         Some(lease) if lease > now => "being sent".to_owned(),
-        _ => waiting.due.filter(|due| *due > now).map_or_else(|| "soon".to_owned(), local_time),
+        _ => waiting.due.filter(|due| *due > now).map_or_else(|| "soon".to_owned(), short_time),
     }
 }
 
