@@ -25,13 +25,18 @@ pub struct Owner {
 /// Whom this process has to become: somebody only if it is root's and the state folder is not.
 ///
 /// # Errors
-/// `Failure`, when the folder cannot be looked at.
+/// `Failure`, when the folder cannot be looked at; `Permission`, when it is root's and others can change it.
 pub fn owner(site: &Site) -> Result<Option<Owner>> {
     if !geteuid().is_root() {
         return Ok(None);
     }
     match fs::metadata(&site.state) {
         Ok(folder) if folder.uid() != 0 => Ok(Some(Owner { uid: Uid::from_raw(folder.uid()), gid: Gid::from_raw(folder.gid()) })),
+        // somebody else's link in it would lead root elsewhere
+        Ok(folder) if folder.mode() & 0o022 != 0 => {
+            let text = format!("{} belongs to root, but others can change it", site.state.display());
+            Err(Error::new(Kind::Permission, text).hint(format!("chmod go-w {}", site.state.display())))
+        }
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::file("look at", &site.state, &error)),

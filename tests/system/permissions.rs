@@ -173,3 +173,13 @@ fn only_root_changes_what_is_recorded() {
     assert_eq!(job.reason(), "first");
     assert_owned(&guest, "the next failure");
 }
+
+#[test]
+fn root_writes_in_no_folder_that_others_can_change() {
+    let guest = Guest::boot("shared", Options::new());
+    guest.sh("mkdir -m 1777 /srv/shared && ln -s /etc/pwned /srv/shared/sysalert.db").ok();
+    let refused = guest.sysalert(&["--state-dir", "/srv/shared", "failure", "--", "backup.service"]);
+    assert_eq!(refused.status, 77, "{refused}");
+    assert!(refused.stderr.contains("/srv/shared belongs to root, but others can change it\nhint: chmod go-w"), "{refused}");
+    assert!(!guest.exists("/etc/pwned"));
+}
