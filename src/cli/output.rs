@@ -40,6 +40,15 @@ pub(super) fn json(value: &Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
+/// Says on a terminal, in one line that the next call replaces, what is waited for; the empty text takes the line away.
+pub(super) fn progress(text: &str) {
+    let stderr = io::stderr();
+    if stderr.is_terminal() {
+        // who cannot see it misses nothing
+        let _ = write!(stderr.lock(), "\r\x1b[K{text}");
+    }
+}
+
 /// A table without lines. On a terminal the last column, the one with sentences, is wrapped to fit the width; elsewhere each
 /// row is one line.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {

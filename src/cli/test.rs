@@ -13,6 +13,8 @@ use crate::settings::Settings;
 use crate::store::{self, Older, Store};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Whoever waits longer than this is told for what.
+const PROGRESS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A test alert.
@@ -40,10 +42,14 @@ impl Test {
         let mut open = methods;
         let mut failed = false;
         while !open.is_empty() && started.elapsed() < self.timeout {
+            if started.elapsed() >= PROGRESS {
+                output::progress(&format!("waiting for {}: {} s", open.join(", "), started.elapsed().as_secs()));
+            }
             let mut still_open = Vec::new();
             for method in open {
                 match store.with(|db| store::last_delivery(db, &method, Some(alert)))? {
                     Some(tried) => {
+                        output::progress("");
                         output::print(&format!(
                             "{method}: {}: {}\n",
                             if tried.was_sent() { "sent" } else { "not sent" },
@@ -59,6 +65,7 @@ impl Test {
                 clock::wait(LOOK);
             }
         }
+        output::progress("");
         if !open.is_empty() {
             let error = Error::failure(format!(
                 "{} did not report within {} s; the test alert still waits",
