@@ -129,45 +129,58 @@ impl Settings {
         rows
     }
 
-    /// What no key can tell by itself: names that name something else.
+    /// What no key can tell by itself: the names of sections, and names of something else.
     fn check(&self) -> Result<()> {
-        let mut complaints = Vec::new();
+        let complaints = [self.unknown_methods(), self.illegal_units(), self.illegal_methods()].concat();
+        if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
+    }
+
+    fn unknown_methods(&self) -> Vec<String> {
         let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
-        for (section, own) in sections {
-            for setting in self.document.section(section, own).iter().filter(|setting| setting.key == "methods") {
-                for name in setting.value.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    if !self.methods.contains_key(name) && name != JOURNAL {
-                        let meant = nearest(name, self.methods.keys().map(String::as_str));
-                        let hint = meant.map_or_else(
-                            || format!("; write a section [method.{name}]"),
-                            |near| format!("; did you mean `{near}`?"),
-                        );
-                        complaints.push(format!("{}: unknown method `{}`{hint}", setting.origin, name.escape_debug()));
-                    }
-                }
-            }
-        }
-        for (name, origin) in self.document.names("unit") {
-            // `backup` is backup.service on the command line, but here it is the whole name
+        let settings = sections.flat_map(|(section, own)| self.document.section(section, own));
+        let named = settings.filter(|setting| setting.key == "methods").flat_map(|setting| {
+            setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(move |name| (name, &setting.origin))
+        });
+        let unknown = named.filter(|(name, _)| self.method(name).is_none());
+        let complaint = |(name, origin): (&str, &Origin)| {
+            let hint = match nearest(name, self.methods.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write a section [method.{}]", bare_or_quoted(name)),
+            };
+            format!("{origin}: unknown method `{}`; {hint}", name.escape_debug())
+        };
+        unknown.map(complaint).collect()
+    }
+
+    /// `backup` is backup.service on the command line, but here a name is a whole name.
+    fn illegal_units(&self) -> Vec<String> {
+        let complaint = |(name, origin): (&str, &Origin)| {
             let unit = name.rsplit_once('/').map_or(name, |(_, unit)| unit);
-            if !name.contains(['*', '?']) && unit.parse::<UnitName>().is_err() {
-                let meant = UnitName::typed(unit).map_or_else(|_| String::new(), |meant| format!("; did you mean \"{meant}\"?"));
-                complaints.push(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"));
+            if name.contains(['*', '?']) || unit.parse::<UnitName>().is_ok() {
+                return None;
             }
-        }
+            let meant = UnitName::typed(unit).map_or_else(|_| String::new(), |meant| format!("; did you mean \"{meant}\"?"));
+            Some(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"))
+        };
+        self.document.names("unit").filter_map(complaint).collect()
+    }
+
+    fn illegal_methods(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         for (name, origin) in self.document.names("method") {
-            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+            if name.is_empty() || !name.chars().all(is_plain) {
                 complaints.push(format!("{origin}: a method's name has only letters, digits, _ and -: [method.{name:?}]"));
             }
         }
         for method in self.methods.values() {
-            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-            if let (Some(origin), false) = (&method.origin, method.plugin.chars().all(legal)) {
-                complaints
-                    .push(format!("{origin}: a plugin's name has only a-z, 0-9, _ and -: `{}`", method.plugin.escape_debug()));
+            let is_legal = method.plugin.chars().all(|c| is_plain(c) && !c.is_ascii_uppercase());
+            if let (Some(origin), false) = (&method.origin, is_legal) {
+                let plugin = method.plugin.escape_debug();
+                complaints.push(format!("{origin}: a plugin's name has only a-z, 0-9, _ and -: `{plugin}`"));
             }
         }
-        if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
+        complaints
     }
 }
 

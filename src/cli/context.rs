@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::event::{Manager, Subject, UnitName};
 use crate::host::files::{self, Files};
@@ -70,12 +71,14 @@ fn is_user(name: &str) -> bool {
 /// The error for a unit that was never recorded, with the nearest one that was.
 pub(super) fn never_recorded(subject: &Subject, known: &[Subject]) -> Error {
     let error = Error::failure(format!("nothing was ever recorded for {}", subject.name()));
-    // the type, ".service", would make all names alike
-    let stem = |name: &'_ str| name.rsplit_once('.').map_or(name.len(), |(stem, _)| stem.len());
-    let known: Vec<(&str, &str)> = known.iter().map(|one| (&one.name()[..stem(one.name())], one.name())).collect();
-    let near = crate::config::nearest(&subject.name()[..stem(subject.name())], known.iter().map(|(stem, _)| *stem));
-    match near.and_then(|near| known.iter().find(|(stem, _)| *stem == near)) {
-        Some((_, near)) => error.hint(format!("did you mean {near}?")),
+    let near = nearest(stem(subject), known.iter().map(stem));
+    match near.and_then(|near| known.iter().find(|one| stem(one) == near)) {
+        Some(near) => error.hint(format!("did you mean {}?", near.name())),
         None => error.hint("`sysalert db list --all` shows what was recorded"),
     }
+}
+
+/// The name without its type, since ".service" would make all names alike.
+fn stem(subject: &Subject) -> &str {
+    subject.name().rsplit_once('.').map_or(subject.name(), |(stem, _)| stem)
 }
