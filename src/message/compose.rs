@@ -74,6 +74,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         (true, None) => format!("{name} on {} is well again.", report.host),
         (false, _) => format!("{name} on {} failed{what}.", report.host),
     };
+    let (excerpt, secrets) = shown(report.lines);
     Letter {
         subject: if recovered {
             format!("{name} recovered on {}", report.host)
@@ -83,7 +84,8 @@ pub fn compose(report: &Report<'_>) -> Letter {
         lead,
         facts,
         failures: if report.failures.len() > 1 { listed(report.failures) } else { Vec::new() },
-        excerpt: shown(report.lines),
+        excerpt,
+        secrets,
         no_excerpt: if recovered { String::new() } else { report.no_lines.to_owned() },
         commands: commands(subject, report.event.invocation_id.as_deref(), recovered),
         tone: if recovered { Tone::Well } else { Tone::Trouble },

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Local, Utc};
 
+use super::redact::redact;
+
 /// A line of the journal as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Raw<'a> {
@@ -18,13 +20,16 @@ const LONGEST: usize = 1000;
 /// All lines together, in characters; of more, the last are kept.
 const MOST: usize = 48_000;
 
-/// The lines as they are shown, oldest first.
-pub(super) fn shown(lines: &[Raw<'_>]) -> Vec<String> {
+/// The lines as they are shown, oldest first, and how many secrets were taken out of them.
+pub(super) fn shown(lines: &[Raw<'_>]) -> (Vec<String>, usize) {
+    // whole lines: of half a secret nobody can tell that it is one
+    let mut texts: Vec<String> = lines.iter().map(|line| visible(line.text)).collect();
+    let secrets = redact(&mut texts);
     let mut rows = Vec::new();
     let mut room = MOST;
-    for line in lines.iter().rev() {
+    for (line, text) in lines.iter().zip(&texts).rev() {
         let time = line.at.with_timezone(&Local).format("%H:%M:%S");
-        let row = format!("{time} {}: {}", visible(line.identifier.as_bytes()), cut(&visible(line.text)));
+        let row = format!("{time} {}: {}", visible(line.identifier.as_bytes()), cut(text));
         match room.checked_sub(row.chars().count()) {
             Some(rest) => room = rest,
             None => break,
@@ -32,7 +37,7 @@ pub(super) fn shown(lines: &[Raw<'_>]) -> Vec<String> {
         rows.push(row);
     }
     rows.reverse();
-    rows
+    (rows, secrets)
 }
 
 /// Bytes as one line of text: control characters and what is not UTF-8 are shown as escapes.
@@ -89,15 +94,25 @@ mod tests {
     }
 
     #[test]
+    fn secrets_go_and_are_counted() {
+        let at = DateTime::from_timestamp(0, 0).unwrap();
+        let line = |text| Raw { at, identifier: "backup", text };
+        let (rows, secrets) = shown(&[line(b"PGPASSWORD=hunter2 pg_dump"), line(b"to https://me:hunter2@backup.example.org/")]);
+        assert_eq!(secrets, 2);
+        assert!(rows[0].contains("PGPASSWORD=[password removed] pg_dump") && rows[1].contains("https://me:["), "{rows:?}");
+        assert!(!rows.concat().contains("hunter2"), "{rows:?}");
+    }
+
+    #[test]
     fn long_lines_keep_their_end_and_long_excerpts_their_last_lines() {
         let at = DateTime::from_timestamp(0, 0).unwrap();
         let long = format!("{}END", "x".repeat(1_000_000));
-        let rows = shown(&[Raw { at, identifier: "a", text: long.as_bytes() }]);
+        let (rows, _) = shown(&[Raw { at, identifier: "a", text: long.as_bytes() }]);
         assert!(rows[0].ends_with("xEND") && rows[0].len() < LONGEST + 100, "{}", rows[0].len());
 
         let texts: Vec<String> = (0..1000).map(|n| format!("{n} {}", "y".repeat(500))).collect();
         let lines: Vec<Raw<'_>> = texts.iter().map(|text| Raw { at, identifier: "a", text: text.as_bytes() }).collect();
-        let rows = shown(&lines);
+        let (rows, _) = shown(&lines);
         assert!(rows.iter().map(|row| row.chars().count()).sum::<usize>() <= MOST);
         assert!(rows.last().is_some_and(|row| row.contains(": 999 ")) && rows.len() > 50, "{}", rows.len());
     }

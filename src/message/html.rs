@@ -25,16 +25,15 @@ pub(super) fn render(letter: &Letter) -> String {
         .iter()
         .map(|(label, value)| format!("<tr><td>{}</td><td>{}</td></tr>\n", escaped(label), escaped(value)))
         .collect();
-    let mut blocks = String::new();
-    for (title, lines) in
-        [("Its failures", &letter.failures), ("The run's last lines", &letter.excerpt), ("To look further", &letter.commands)]
-    {
-        if !lines.is_empty() {
-            blocks += &format!("<h2>{title}</h2>\n<pre>{}</pre>\n", escaped(&lines.join("\n")));
-        } else if title.starts_with("The run") && !letter.no_excerpt.is_empty() {
-            blocks += &format!("<p>{}</p>\n", escaped(&letter.no_excerpt));
-        }
+    let block = |title: &str, lines: &[String]| match lines {
+        [] => String::new(),
+        lines => format!("<h2>{}</h2>\n<pre>{}</pre>\n", escaped(title), escaped(&lines.join("\n"))),
+    };
+    let mut blocks = block("Its failures", &letter.failures) + &block(&letter.excerpt_title(), &letter.excerpt);
+    if letter.excerpt.is_empty() && !letter.no_excerpt.is_empty() {
+        blocks += &format!("<p>{}</p>\n", escaped(&letter.no_excerpt));
     }
+    blocks += &block("To look further", &letter.commands);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\

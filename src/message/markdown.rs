@@ -6,9 +6,9 @@ use super::Letter;
 pub(super) fn render(letter: &Letter) -> String {
     let mut parts = vec![format!("**{}**", escaped(&letter.lead))];
     parts.push(letter.facts.iter().map(|(label, value)| format!("- {label}: {}", escaped(value))).collect::<Vec<_>>().join("\n"));
-    for (title, lines) in [("Its failures:", &letter.failures), ("The run's last lines:", &letter.excerpt)] {
+    for (title, lines) in [("Its failures".to_owned(), &letter.failures), (letter.excerpt_title(), &letter.excerpt)] {
         if !lines.is_empty() {
-            parts.push(format!("{title}\n{}", fenced(lines)));
+            parts.push(format!("{title}:\n{}", fenced(lines)));
         }
     }
     if letter.excerpt.is_empty() && !letter.no_excerpt.is_empty() {

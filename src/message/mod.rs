@@ -5,6 +5,7 @@ mod compose;
 mod excerpt;
 mod html;
 mod markdown;
+mod redact;
 mod text;
 
 pub use compose::{Late, Report, compose, test_letter};
@@ -25,6 +26,8 @@ pub struct Letter {
     pub failures: Vec<String>,
     /// The run's last lines.
     pub excerpt: Vec<String>,
+    /// How many secrets were taken out of them.
+    pub secrets: usize,
     /// Why there is no excerpt.
     pub no_excerpt: String,
     /// Commands to look further.
@@ -46,6 +49,15 @@ pub enum Tone {
 }
 
 impl Letter {
+    /// What stands above the run's lines.
+    fn excerpt_title(&self) -> String {
+        match self.secrets {
+            0 => "The run's last lines".to_owned(),
+            1 => "The run's last lines (a secret was removed)".to_owned(),
+            many => format!("The run's last lines ({many} secrets were removed)"),
+        }
+    }
+
     /// Every form of it.
     pub fn render(&self) -> Message {
         Message {

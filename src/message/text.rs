@@ -11,7 +11,7 @@ pub(super) fn render(letter: &Letter) -> String {
         parts.push(block("Its failures:", &letter.failures));
     }
     if !letter.excerpt.is_empty() {
-        parts.push(block("The run's last lines:", &letter.excerpt));
+        parts.push(block(&format!("{}:", letter.excerpt_title()), &letter.excerpt));
     } else if !letter.no_excerpt.is_empty() {
         parts.push(letter.no_excerpt.clone());
     }
