@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::{Answer, Status};
 
 use crate::error::Result;
-use crate::host::clock::{self, Clock};
+use crate::host::clock::Clock;
 use crate::host::{Site, log};
 use crate::message::visible;
 use crate::settings::{Method, Settings};
@@ -32,7 +32,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(500);
 /// A run begins no try after this time: with the longest `timeout` it ends before its unit's `TimeoutStartSec=5min`, which would
 /// cut it off in mid-send. The timer goes on with what is left.
-const RUN: Duration = Duration::from_secs(150);
+const RUN: TimeDelta = TimeDelta::seconds(150);
 /// What a method says is kept up to this many characters.
 const LONGEST_DETAIL: usize = 500;
 
@@ -50,7 +50,7 @@ pub struct Tally {
 /// # Errors
 /// `Failure`, when the database does not answer.
 pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock<'_>, send: Send<'_>) -> Result<Tally> {
-    let started = clock::started();
+    let started = clock();
     let mut tally = Tally::default();
     // a method that just failed is left in peace until the next run
     let mut resting: Vec<String> = Vec::new();
@@ -61,7 +61,7 @@ pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock
             let busy: Vec<String> = resting.iter().chain(&sending).cloned().collect();
             let now = clock();
             let lease = |method: &str| now + settings.method(method).map_or(MARGIN, |method| method.timeout + MARGIN);
-            if started.elapsed() < RUN
+            if now - started < RUN
                 && let Some(claimed) = claim(store, now, &busy, lease)?
             {
                 sending.push(claimed.method.clone());
@@ -136,4 +136,42 @@ fn settle(store: &mut Store, claimed: &Claimed, answer: &Answer, now: DateTime<U
         );
     }
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::event::Manager;
+    use crate::host::site::ConfigPlace;
+    use crate::store::Older;
+
+    #[test]
+    fn a_run_ends_before_systemd_would_cut_it_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site {
+            manager: Manager::System,
+            config: ConfigPlace::File("/dev/null".into()),
+            state: folder.path().to_owned(),
+            is_systems: false,
+            flag: folder.path().join("pending"),
+            plugins: Vec::new(),
+        };
+        let settings = Settings::read(&[("x.toml".into(), "[method.mail]".to_owned())]).unwrap();
+        let mut store = Store::open(&site.state, Older::Migrate, MARGIN).unwrap();
+        for key in ["1", "2", "3", "4"] {
+            store.write(|db| store::queue_test(db, key, DateTime::UNIX_EPOCH, &["mail".to_owned()])).unwrap();
+        }
+        // a slow server: each mail takes 100 seconds
+        let second = AtomicI64::new(1_000_000);
+        let clock = || DateTime::from_timestamp(second.load(Ordering::SeqCst), 0).unwrap();
+        let send = |_: &Site, _: &Method, _: plugin::Envelope| {
+            second.fetch_add(100, Ordering::SeqCst);
+            Answer::Sent(String::new())
+        };
+        let mut run = || deliver(&site, &mut store, &settings, &clock, &send).unwrap();
+        assert_eq!(run(), Tally { sent: 2, waiting: 0 }, "the third would begin after 200 s");
+        assert_eq!(run(), Tally { sent: 2, waiting: 0 }, "the next run goes on");
+    }
 }
