@@ -122,8 +122,13 @@ fn decide(db: &Database, settings: &Settings, id: i64, event: &Event) -> store::
     let rules = settings.rules(event.subject.name());
     let incident = store::active(db, &event.subject)?;
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
-    let run_failed = event.outcome == Outcome::Succeeded && store::run_failed(db, &event.subject, &event.run)?;
-    let failed_since = incident.as_ref().map_or(Ok(false), |incident| store::failed_since(db, incident.id, id, event))?;
+    let (run_failed, failed_since) = match (event.outcome, &incident) {
+        (Outcome::Failed, _) => (false, false),
+        (Outcome::Succeeded, incident) => (
+            store::run_failed(db, &event.subject, &event.run)?,
+            incident.as_ref().map_or(Ok(false), |incident| store::failed_since(db, incident.id, id, event))?,
+        ),
+    };
     let verdict =
         policy::decide(&Situation { event, incident: incident.as_ref(), told: &told, run_failed, failed_since, rules: &rules });
 

@@ -24,7 +24,7 @@ impl Explain {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let subject = context.subject(&self.unit)?;
         let Some(store) = context.read()? else { return Err(never_recorded(&subject, &[])) };
-        let Some(last) = store.with(|db| store::last_of(db, Some(&subject), None))? else {
+        let Some(last) = store.with(|db| store::last_of(db, &subject))? else {
             return Err(never_recorded(&subject, &store.with(store::subjects)?));
         };
         let deliveries = store.with(|db| store::deliveries_of(db, last.id))?;

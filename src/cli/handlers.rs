@@ -20,7 +20,7 @@ impl Handler {
     pub(super) fn run(&self, context: &Context, outcome: Outcome) -> Result<u8> {
         let unit = UnitName::typed(&self.unit)?;
         let site = &context.site;
-        let event = handler::event(&site.manager, &unit, outcome, &env::var, &names::boot(), clock::system());
+        let event = handler::event(&site.manager, &unit, outcome, &env::var, names::boot, clock::system());
         if outcome == Outcome::Succeeded {
             if !handler::is_true_success(&event) {
                 log::info(

@@ -116,24 +116,25 @@ pub struct Recorded {
     pub incident: Option<i64>,
 }
 
-/// The newest event of a subject, or this event.
-pub fn last_of(db: &Connection, subject: Option<&Subject>, id: Option<i64>) -> rusqlite::Result<Option<Recorded>> {
-    // two texts, so that each finds its index
-    let which = if id.is_some() { "id = ?2 AND (?1 IS NULL OR subject = ?1)" } else { "subject = ?1 AND ?2 IS NULL" };
-    let sql = format!(
-        "SELECT id, {COLUMNS}, reason, incident
-         FROM events WHERE {which} ORDER BY at DESC, id DESC LIMIT 1"
-    );
-    db.query_row(&sql, params![subject.map(Subject::as_str), id], |row| {
-        let reason: Option<String> = row.get("reason")?;
-        Ok(Recorded {
-            id: row.get("id")?,
-            event: event(row)?,
-            reason: reason.and_then(|json| serde_json::from_str(&json).ok()),
-            incident: row.get("incident")?,
-        })
+/// The newest event of a subject.
+pub fn last_of(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<Recorded>> {
+    let sql = format!("SELECT id, {COLUMNS}, reason, incident FROM events WHERE subject = ?1 ORDER BY at DESC, id DESC LIMIT 1");
+    db.query_row(&sql, [subject.as_str()], recorded).optional()
+}
+
+/// The event of this number.
+pub fn get(db: &Connection, id: i64) -> rusqlite::Result<Option<Recorded>> {
+    db.query_row(&format!("SELECT id, {COLUMNS}, reason, incident FROM events WHERE id = ?1"), [id], recorded).optional()
+}
+
+fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+    let reason: Option<String> = row.get("reason")?;
+    Ok(Recorded {
+        id: row.get("id")?,
+        event: event(row)?,
+        reason: reason.and_then(|json| serde_json::from_str(&json).ok()),
+        incident: row.get("incident")?,
     })
-    .optional()
 }
 
 /// Every subject that was ever recorded, for "did you mean".

@@ -1,7 +1,7 @@
 //! Incidents: one at a time for each subject.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::events::{self, maybe};
 use super::time;
@@ -122,8 +122,8 @@ pub enum Which {
 /// Incidents, the newest failure first.
 pub fn list(db: &Connection, which: Which) -> rusqlite::Result<Vec<Row>> {
     let (condition, id) = match which {
-        Which::Active => ("i.state <> 'resolved' AND ?1 IS NULL", None),
-        Which::All => ("?1 IS NULL", None),
+        Which::Active => ("i.state <> 'resolved'", None),
+        Which::All => ("true", None),
         Which::One(id) => ("i.id = ?1", Some(id)),
     };
     let sql = format!(
@@ -138,7 +138,7 @@ pub fn list(db: &Connection, which: Which) -> rusqlite::Result<Vec<Row>> {
          WHERE {condition} ORDER BY i.last_failure DESC, i.id DESC"
     );
     let mut statement = db.prepare(&sql)?;
-    let rows = statement.query_map([id], |row| {
+    let rows = statement.query_map(params_from_iter(id), |row| {
         let reason: Option<String> = row.get("reason")?;
         Ok(Row {
             incident: incident(row)?,

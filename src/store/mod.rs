@@ -13,7 +13,8 @@ mod spool;
 
 pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
 pub use events::{
-    Recorded, decide, failed_since, failures_of, insert, last_of, nothing_open, run_failed, subjects, told, undecided,
+    Recorded, decide, failed_since, failures_of, get as event, insert, last_of, nothing_open, run_failed, subjects, told,
+    undecided,
 };
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use outbox::{Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, waiting};

@@ -118,7 +118,7 @@ pub fn claim(
         Ok((claimed, about))
     })?;
     if let (Some(event), Some(incident)) = about {
-        claimed.about = events::last_of(db, None, Some(event))?.zip(Some(incidents::get(db, incident)?));
+        claimed.about = events::get(db, event)?.zip(Some(incidents::get(db, incident)?));
     }
     let sql = "UPDATE outbox SET lease = ?2, attempts = ?3, tried = ?4 WHERE id = ?1";
     db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt, now.timestamp_micros()])?;

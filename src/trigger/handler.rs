@@ -13,7 +13,7 @@ pub fn event(
     unit: &UnitName,
     outcome: Outcome,
     environment: Environment<'_>,
-    boot: &str,
+    boot: fn() -> String,
     now: DateTime<Utc>,
 ) -> Event {
     // systemd hands the values over when the handler starts; of another unit they are not the ones to record
@@ -29,7 +29,7 @@ pub fn event(
         subject: Subject::unit(manager, unit),
         outcome,
         // without an invocation (a failed dependency, a mount) each call is an observation of its own
-        run: invocation_id.clone().unwrap_or_else(|| format!("{boot}:{}", now.timestamp_micros())),
+        run: invocation_id.clone().unwrap_or_else(|| format!("{}:{}", boot(), now.timestamp_micros())),
         invocation_id,
         problem: Problem {
             service_result: word("MONITOR_SERVICE_RESULT"),
@@ -61,7 +61,7 @@ mod tests {
     fn observe(outcome: Outcome, variables: &[(&str, &str)]) -> Event {
         let environment = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let now = DateTime::from_timestamp(7, 0).unwrap();
-        event(&Manager::System, &UnitName::typed("a").unwrap(), outcome, &environment, "boot", now)
+        event(&Manager::System, &UnitName::typed("a").unwrap(), outcome, &environment, || "boot".to_owned(), now)
     }
 
     #[test]

@@ -231,7 +231,7 @@ impl Telling {
         let Some(store) = Store::read(&self.site.state).unwrap() else { return };
         let mut now = BTreeMap::new();
         for id in 1.. {
-            let Some(recorded) = store.with(|db| store::last_of(db, None, Some(id))).unwrap() else { break };
+            let Some(recorded) = store.with(|db| store::event(db, id)).unwrap() else { break };
             let verdict = recorded.reason.map_or_else(|| "not decided yet".to_owned(), |reason| reason.to_string());
             now.insert(format!("1 event {id}"), format!("event {id}: {verdict}"));
         }
@@ -330,7 +330,7 @@ fn observed(number: usize, at: DateTime<Utc>, run: &Run, outcome: Outcome) -> Ev
         };
         value.filter(|text| !text.is_empty())
     };
-    handler::event(&manager, &unit, outcome, &environment, "this-boot", at)
+    handler::event(&manager, &unit, outcome, &environment, || "this-boot".to_owned(), at)
 }
 
 fn answer(script: &str) -> Answer {
