@@ -29,6 +29,34 @@ impl Outcome {
     }
 }
 
+/// What started a run. systemd tells no more: a person, a socket and another unit look alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// A timer.
+    Timer,
+    /// A path unit.
+    Path,
+    /// Neither.
+    Other,
+}
+
+impl Start {
+    /// Its word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Start::Timer => "timer",
+            Start::Path => "path",
+            Start::Other => "other",
+        }
+    }
+
+    /// The kind of start of this word.
+    pub fn parse(word: &str) -> Option<Start> {
+        [Start::Timer, Start::Path, Start::Other].into_iter().find(|start| start.as_str() == word)
+    }
+}
+
 /// One observation. The same subject, run, outcome and result is one event, however often it arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -43,8 +71,14 @@ pub struct Event {
     /// What kind of end it was.
     #[serde(flatten)]
     pub problem: Problem,
-    /// The unit that started the run.
+    /// The unit that started the run: a timer or a path.
     pub triggered_by: Option<String>,
+    /// What kind of start it was; `None`: not known.
+    #[serde(default)]
+    pub start: Option<Start>,
+    /// True when systemd itself starts the unit again, as its `Restart=` says: the failure is not final.
+    #[serde(default)]
+    pub restarts: bool,
     /// When it was observed.
     pub at: DateTime<Utc>,
 }

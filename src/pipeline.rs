@@ -58,7 +58,7 @@ pub fn take_in(site: &Site, event: &Event, settings: ReadSettings<'_>) -> Result
 /// The first commit: the event alone.
 fn record(site: &Site, event: &Event) -> Result<Store> {
     let mut store = Store::open(&site.state, Older::Refuse, PATIENCE)?;
-    store.write(|db| store::insert(db, event))?;
+    store.write(|db| store::insert(db, event, true))?;
     Ok(store)
 }
 
@@ -107,7 +107,7 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<()> {
     if spooled.is_empty() {
         return Ok(());
     }
-    store.write(|db| spooled.iter().try_for_each(|(_, event)| store::insert(db, event).map(drop)))?;
+    store.write(|db| spooled.iter().try_for_each(|(_, event)| store::insert(db, event, true).map(drop)))?;
     for (path, _) in &spooled {
         // the event's key makes a second import harmless
         if let Err(error) = std::fs::remove_file(path) {

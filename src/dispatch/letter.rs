@@ -7,7 +7,7 @@ use super::plugin::Envelope;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::{journal, names, secret};
-use crate::message::{self, Late, Raw, Report};
+use crate::message::{self, Context, Late, Raw, Report};
 use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
@@ -80,10 +80,7 @@ fn about(
     now: DateTime<Utc>,
 ) -> Message {
     let event = &recorded.event;
-    let (lines, no_lines) =
-        if claimed.kind == Kind::Recovery || most_lines == 0 { (Vec::new(), String::new()) } else { excerpt(event, most_lines) };
-    let raw: Vec<Raw<'_>> =
-        lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
+    let context = if claimed.kind == Kind::Recovery || most_lines == 0 { Context::default() } else { excerpt(event, most_lines) };
     let by = now - event.at;
     let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     // a first failure and a recovery need no explanation
@@ -95,22 +92,27 @@ fn about(
         incident,
         why: why.as_deref(),
         failures: &failures,
-        lines: &raw,
-        no_lines: &no_lines,
+        context: &context,
         late: (claimed.attempt > 1 || by >= LATE).then_some(Late { by, because: claimed.detail.as_deref() }),
     };
     message::compose(&report).render()
 }
 
 /// The run's last lines, or why there are none.
-fn excerpt(event: &Event, most: usize) -> (Vec<journal::Line>, String) {
+fn excerpt(event: &Event, most: usize) -> Context {
+    let note = |note: &str| Context { note: Some(note.to_owned()), ..Context::default() };
     let Some(invocation) = &event.invocation_id else {
-        return (Vec::new(), "There are no journal lines: nothing of this unit was started.".to_owned());
+        return note("There are no journal lines: nothing of this unit was started.");
     };
     match journal::run(&event.subject, invocation, most) {
-        Ok(lines) if lines.is_empty() => (lines, "The journal has no lines of this run.".to_owned()),
-        Ok(lines) => (lines, String::new()),
-        Err(why) => (Vec::new(), format!("There are no journal lines: {why}.")),
+        Ok(lines) if lines.is_empty() => note("The journal has no lines of this run."),
+        Ok(lines) => {
+            let raw: Vec<Raw<'_>> =
+                lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
+            let (excerpt, secrets) = message::shown(&raw);
+            Context { excerpt, secrets, ..Context::default() }
+        }
+        Err(why) => note(&format!("There are no journal lines: {why}.")),
     }
 }
 

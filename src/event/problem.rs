@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a run ended, in systemd's words. Two failures of a subject are the same problem when all three are the same.
+/// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Problem {
     /// `Result=`: "exit-code", "signal", "timeout", ... (`systemd.exec(5)`, `$SERVICE_RESULT`).
@@ -13,12 +13,25 @@ pub struct Problem {
     pub exit_code: Option<String>,
     /// The exit status as a number, or the signal's name without SIG.
     pub exit_status: Option<String>,
+    /// What it failed at, where that is not the main process: a command of the unit ("ExecStartPre"), what took too long
+    /// ("start", "stop", "runtime", "job"), or the unit that it depends on.
+    #[serde(default)]
+    pub cause: Option<String>,
 }
 
 impl Problem {
     /// True when systemd told nothing: it tells something of services alone.
     pub fn is_unknown(&self) -> bool {
         *self == Problem::default()
+    }
+
+    /// Whether two failures are the same problem: the same result for the same cause, and where it is the exit that tells,
+    /// the same exit. (How a process ended that systemd itself had to end says nothing: by SIGTERM once, by SIGKILL next.)
+    pub fn is_same(&self, other: &Problem) -> bool {
+        let exit_tells = matches!(self.service_result.as_deref(), Some("exit-code" | "signal" | "core-dump") | None);
+        self.service_result == other.service_result
+            && self.cause == other.cause
+            && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
     }
 
     /// How the main process ended, if that is known: "exited with status 3".
@@ -97,7 +110,7 @@ mod tests {
         ];
         for ([result, code, status], words) in rows {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            let problem = Problem { service_result: some(result), exit_code: some(code), exit_status: some(status) };
+            let problem = Problem { service_result: some(result), exit_code: some(code), exit_status: some(status), cause: None };
             assert_eq!(problem.to_string(), words);
         }
     }

@@ -3,8 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
-use super::excerpt::{Raw, shown};
-use super::{Letter, Tone};
+use super::{Context, Letter, Tone};
 use crate::event::{Event, Problem, Subject, local_time};
 use crate::incident::Incident;
 
@@ -23,10 +22,8 @@ pub struct Report<'a> {
     pub why: Option<&'a str>,
     /// The incident's failures up to this event, oldest first: when, and how.
     pub failures: &'a [(DateTime<Utc>, Problem)],
-    /// The run's last lines.
-    pub lines: &'a [Raw<'a>],
-    /// Why there are none.
-    pub no_lines: &'a str,
+    /// What was gathered about the run while it was fresh.
+    pub context: &'a Context,
     /// Set when the message is late.
     pub late: Option<Late<'a>>,
 }
@@ -74,7 +71,6 @@ pub fn compose(report: &Report<'_>) -> Letter {
         (true, None) => format!("{name} on {} is well again.", report.host),
         (false, _) => format!("{name} on {} failed{what}.", report.host),
     };
-    let (excerpt, secrets) = shown(report.lines);
     Letter {
         subject: if recovered {
             format!("{name} recovered on {}", report.host)
@@ -84,9 +80,9 @@ pub fn compose(report: &Report<'_>) -> Letter {
         lead,
         facts,
         failures: if report.failures.len() > 1 { listed(report.failures) } else { Vec::new() },
-        excerpt,
-        secrets,
-        no_excerpt: if recovered { String::new() } else { report.no_lines.to_owned() },
+        excerpt: report.context.excerpt.clone(),
+        secrets: report.context.secrets,
+        no_excerpt: report.context.note.clone().unwrap_or_default(),
         commands: commands(subject, report.event.invocation_id.as_deref(), recovered),
         tone: if recovered { Tone::Well } else { Tone::Trouble },
     }

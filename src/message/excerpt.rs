@@ -21,7 +21,7 @@ const LONGEST: usize = 1000;
 const MOST: usize = 48_000;
 
 /// The lines as they are shown, oldest first, and how many secrets were taken out of them.
-pub(super) fn shown(lines: &[Raw<'_>]) -> (Vec<String>, usize) {
+pub fn shown(lines: &[Raw<'_>]) -> (Vec<String>, usize) {
     // whole lines: of half a secret nobody can tell that it is one
     let mut texts: Vec<String> = lines.iter().map(|line| visible(line.text)).collect();
     let secrets = redact(&mut texts);

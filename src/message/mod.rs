@@ -2,6 +2,7 @@
 //! want. Pure: no clock, no store, no journal.
 
 mod compose;
+mod context;
 mod excerpt;
 mod html;
 mod markdown;
@@ -9,7 +10,8 @@ mod redact;
 mod text;
 
 pub use compose::{Late, Report, compose, test_letter};
-pub use excerpt::{Raw, visible};
+pub use context::Context;
+pub use excerpt::{Raw, shown, visible};
 
 use sysalert_abi::Message;
 

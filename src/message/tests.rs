@@ -16,7 +16,7 @@ fn at(second: i64) -> DateTime<Utc> {
 
 fn problem(words: [&str; 3]) -> Problem {
     let [service_result, exit_code, exit_status] = words.map(|word| Some(word.to_owned()));
-    Problem { service_result, exit_code, exit_status }
+    Problem { service_result, exit_code, exit_status, cause: None }
 }
 
 fn event(subject: Subject, outcome: Outcome, words: [&str; 3], second: i64) -> Event {
@@ -27,6 +27,8 @@ fn event(subject: Subject, outcome: Outcome, words: [&str; 3], second: i64) -> E
         invocation_id: Some("0123456789abcdef0123456789abcdef".into()),
         problem: problem(words),
         triggered_by: None,
+        start: None,
+        restarts: false,
         at: at(second),
     }
 }
@@ -40,10 +42,18 @@ fn unit(name: &str) -> Subject {
     Subject::unit(&Manager::System, &UnitName::typed(name).unwrap())
 }
 
+static NOTHING: std::sync::LazyLock<Context> = std::sync::LazyLock::new(Context::default);
+
+/// What is told of a run with these lines.
+fn with_lines(lines: &[Raw<'_>]) -> Context {
+    let (excerpt, secrets) = shown(lines);
+    Context { excerpt, secrets, ..Context::default() }
+}
+
 /// A report of this event and of failures with these statuses, a minute apart.
 fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime<Utc>, Problem)]) -> Report<'a> {
     let kind = if event.outcome == Outcome::Failed { Kind::Failure } else { Kind::Recovery };
-    Report { kind, host: "web1", event, incident, why: None, failures, lines: &[], no_lines: "", late: None }
+    Report { kind, host: "web1", event, incident, why: None, failures, context: &NOTHING, late: None }
 }
 
 fn minutes_apart(statuses: &[&str]) -> Vec<(DateTime<Utc>, Problem)> {
@@ -100,7 +110,7 @@ fn a_failure_with_several_failures() {
     ];
     let failures = minutes_apart(&["3", "4", "3"]);
     let why = Some("2 failures before this one were ignored, as `ignore` says");
-    check("failure", &compose(&Report { why, lines: &lines, ..report(&event, &incident, &failures) }));
+    check("failure", &compose(&Report { why, context: &with_lines(&lines), ..report(&event, &incident, &failures) }));
 }
 
 #[test]
@@ -109,8 +119,8 @@ fn a_failure_after_many_shows_the_first_and_the_newest() {
     let incident = incident(&event.subject, 15, 840, State::Open);
     let mut failures = minutes_apart(&["3"; 15]);
     failures[14].1 = event.problem.clone();
-    let no_lines = "The journal has no lines of this run.";
-    check("many", &compose(&Report { no_lines, ..report(&event, &incident, &failures) }));
+    let context = &Context { note: Some("The journal has no lines of this run.".into()), ..Context::default() };
+    check("many", &compose(&Report { context, ..report(&event, &incident, &failures) }));
 }
 
 #[test]
@@ -156,5 +166,8 @@ fn hostile_texts_are_shown_and_do_nothing() {
     ];
     let lines = texts.map(|text| Raw { at: at(0), identifier: "<b>`evil`\n", text });
     let late = Some(Late { by: TimeDelta::minutes(6), because: Some("550 <no> **such** `user`") });
-    check("hostile", &compose(&Report { late, lines: &lines, host: "web1<b>", ..report(&event, &incident, &failures) }));
+    check(
+        "hostile",
+        &compose(&Report { late, context: &with_lines(&lines), host: "web1<b>", ..report(&event, &incident, &failures) }),
+    );
 }

@@ -18,14 +18,14 @@ pub(super) fn first(situation: &Situation<'_>) -> Option<Reason> {
 /// A problem that nobody was told in this incident.
 pub(super) fn new(situation: &Situation<'_>) -> Option<Reason> {
     let last = situation.told.last()?;
-    let known = situation.told.iter().any(|told| told.problem == situation.event.problem);
+    let known = situation.told.iter().any(|told| told.problem.is_same(&situation.event.problem));
     (!known).then(|| Reason::NewProblem { was: last.problem.to_string() })
 }
 
 /// The problem that was told last.
 pub(super) fn same(situation: &Situation<'_>) -> Option<Reason> {
     let Told { problem, at } = situation.told.last()?;
-    (*problem == situation.event.problem).then_some(Reason::SameProblem { told: *at })
+    problem.is_same(&situation.event.problem).then_some(Reason::SameProblem { told: *at })
 }
 
 /// An earlier problem, too soon after the last alert.

@@ -11,7 +11,12 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn status(number: u8) -> Problem {
-    Problem { service_result: Some("exit-code".into()), exit_code: Some("exited".into()), exit_status: Some(number.to_string()) }
+    Problem {
+        service_result: Some("exit-code".into()),
+        exit_code: Some("exited".into()),
+        exit_status: Some(number.to_string()),
+        cause: None,
+    }
 }
 
 fn event(outcome: Outcome, number: u8, second: i64) -> Event {
@@ -22,6 +27,8 @@ fn event(outcome: Outcome, number: u8, second: i64) -> Event {
         invocation_id: None,
         problem: status(number),
         triggered_by: None,
+        start: None,
+        restarts: false,
         at: at(second),
     }
 }

@@ -4,15 +4,18 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::time;
-use crate::event::{Event, Outcome, Problem, Subject};
+use crate::event::{Event, Outcome, Problem, Start, Subject};
 use crate::policy::{Reason, Told};
 
-const COLUMNS: &str = "subject, outcome, run, invocation_id, service_result, exit_code, exit_status, triggered_by, at";
+const COLUMNS: &str =
+    "subject, outcome, run, invocation_id, service_result, exit_code, exit_status, cause, triggered_by, start, restarts, at";
 
-/// Records an event; false when it is on record already.
-pub fn insert(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
-    let sql = format!("INSERT OR IGNORE INTO events ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-    let Problem { service_result, exit_code, exit_status } = &event.problem;
+/// Records an event; false when it is on record already. `confirmed`: it is as the journal tells it, not as a trigger does.
+pub fn insert(db: &Connection, event: &Event, confirmed: bool) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "INSERT OR IGNORE INTO events ({COLUMNS}, confirmed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    );
+    let Problem { service_result, exit_code, exit_status, cause } = &event.problem;
     let rows = db.execute(
         &sql,
         params![
@@ -23,8 +26,12 @@ pub fn insert(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
             service_result,
             exit_code,
             exit_status,
+            cause,
             event.triggered_by,
-            event.at.timestamp_micros()
+            event.start.map(Start::as_str),
+            event.restarts,
+            event.at.timestamp_micros(),
+            confirmed
         ],
     )?;
     Ok(rows > 0)
@@ -38,6 +45,8 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         invocation_id: row.get("invocation_id")?,
         problem: problem(row)?,
         triggered_by: row.get("triggered_by")?,
+        start: row.get::<_, Option<String>>("start")?.and_then(|word| Start::parse(&word)),
+        restarts: row.get("restarts")?,
         at: time(row.get("at")?),
     })
 }
@@ -47,6 +56,7 @@ pub(super) fn problem(row: &Row<'_>) -> rusqlite::Result<Problem> {
         service_result: row.get("service_result")?,
         exit_code: row.get("exit_code")?,
         exit_status: row.get("exit_status")?,
+        cause: row.get("cause")?,
     })
 }
 
@@ -88,7 +98,7 @@ pub fn failed_since(db: &Connection, incident: i64, id: i64, event: &Event) -> r
 
 /// The problems of an incident that somebody was told, oldest first.
 pub fn told(db: &Connection, incident: i64) -> rusqlite::Result<Vec<Told>> {
-    let sql = "SELECT service_result, exit_code, exit_status, at FROM events WHERE incident = ?1 AND spoke AND outcome = 'failed' ORDER BY at, id";
+    let sql = "SELECT service_result, exit_code, exit_status, cause, at FROM events WHERE incident = ?1 AND spoke AND outcome = 'failed' ORDER BY at, id";
     db.prepare(sql)?.query_map([incident], |row| Ok(Told { problem: problem(row)?, at: time(row.get("at")?) }))?.collect()
 }
 

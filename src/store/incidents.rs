@@ -127,7 +127,7 @@ pub fn list(db: &Connection, which: Which) -> rusqlite::Result<Vec<Row>> {
         Which::One(id) => ("i.id = ?1", Some(id)),
     };
     let sql = format!(
-        "SELECT i.*, f.service_result, f.exit_code, f.exit_status, f.invocation_id, f.triggered_by,
+        "SELECT i.*, f.service_result, f.exit_code, f.exit_status, f.cause, f.invocation_id, f.triggered_by,
             (SELECT reason FROM events WHERE incident = i.id ORDER BY at DESC, id DESC LIMIT 1) AS reason,
             (SELECT count(DISTINCT a.id) FROM alerts a JOIN deliveries d ON d.alert = a.id
                 WHERE a.incident = i.id AND d.status = 'sent') AS alerts,

@@ -8,7 +8,8 @@ use super::{Older, broken};
 use crate::error::Error;
 
 /// `PRAGMA user_version` is the number of entries that a database has seen. Times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE incidents (
         id INTEGER PRIMARY KEY,
         subject TEXT NOT NULL,
@@ -78,7 +79,22 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX deliveries_alert ON deliveries (alert);
 
     CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT;
-"];
+",
+    "
+    ALTER TABLE events ADD COLUMN cause TEXT;
+    ALTER TABLE events ADD COLUMN start TEXT;                              -- 'timer', 'path', 'other'; null: not known
+    ALTER TABLE events ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;     -- 1: systemd starts the unit again by itself
+    ALTER TABLE events ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 1;    -- 0: as the trigger told it; the journal was not asked
+    DROP INDEX events_undecided;
+    CREATE INDEX events_undecided ON events (id) WHERE reason IS NULL OR NOT confirmed;
+    CREATE INDEX events_subject ON events (subject, at);
+
+    ALTER TABLE alerts ADD COLUMN context TEXT;                            -- JSON: what is told beside the event
+
+    -- up to when the journal was asked for a unit's failures; older ones never come back
+    CREATE TABLE marks (subject TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Why a database cannot be used.
 pub(super) enum Trouble {

@@ -25,8 +25,10 @@ fn failure(unit: &str, run: &str, second: i64) -> Event {
         outcome: Outcome::Failed,
         run: run.to_owned(),
         invocation_id: Some(run.to_owned()),
-        problem: Problem { service_result, exit_code, exit_status },
+        problem: Problem { service_result, exit_code, exit_status, cause: None },
         triggered_by: None,
+        start: None,
+        restarts: false,
         at: at(second),
     }
 }
@@ -39,7 +41,7 @@ fn open(folder: &Path) -> Store {
 fn told(store: &mut Store, event: &Event, methods: &[&str]) {
     let methods: Vec<String> = methods.iter().map(|&name| name.to_owned()).collect();
     let queued = store.write(|db| {
-        insert(db, event)?;
+        insert(db, event, true)?;
         let id = db.last_insert_rowid();
         let incident = match active(db, &event.subject)? {
             Some(incident) => incident,
@@ -138,7 +140,7 @@ fn twenty_writers_at_once_lose_nothing() {
                 for number in 0..EACH {
                     // as a handler does: one connection an event, the first ones on a folder without a database
                     let event = failure("a", &format!("{writer}-{number}"), number);
-                    assert!(open(folder).write(|db| insert(db, &event)).unwrap());
+                    assert!(open(folder).write(|db| insert(db, &event, true)).unwrap());
                 }
             });
         }
@@ -153,11 +155,11 @@ fn readers_see_what_is_committed_and_disturb_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path());
     let count = |reader: &Store| reader.with(undecided).unwrap().len();
-    store.write(|db| insert(db, &failure("a", "1", 0))).unwrap();
+    store.write(|db| insert(db, &failure("a", "1", 0), true)).unwrap();
     let readers = [(); 2].map(|()| Store::read(folder.path()).unwrap().unwrap());
     store
         .write(|db| {
-            insert(db, &failure("a", "2", 1))?;
+            insert(db, &failure("a", "2", 1), true)?;
             assert_eq!(readers.each_ref().map(count), [1, 1], "before the commit");
             Ok(())
         })
@@ -173,7 +175,7 @@ fn a_write_that_fails_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path());
     let written: Result<()> = store.write(|db| {
-        insert(db, &failure("a", "1", 0))?;
+        insert(db, &failure("a", "1", 0), true)?;
         Err(rusqlite::Error::InvalidQuery)
     });
     assert!(written.is_err());
@@ -205,7 +207,7 @@ fn the_same_observation_is_one_event() {
         ("without a result again", without_result, false),
     ];
     for (what, event, is_new) in rows {
-        assert_eq!(store.write(|db| insert(db, &event)).unwrap(), is_new, "{what}");
+        assert_eq!(store.write(|db| insert(db, &event, true)).unwrap(), is_new, "{what}");
     }
 }
 
@@ -278,7 +280,7 @@ fn clear_ends_the_incident_and_keeps_its_history() {
     let mut store = open(folder.path());
     told(&mut store, &failure("a", "1", 0), &["mail"]);
     told(&mut store, &failure("b", "2", 0), &["mail"]);
-    store.write(|db| insert(db, &failure("a", "3", 1))).unwrap();
+    store.write(|db| insert(db, &failure("a", "3", 1), true)).unwrap();
     assert!(store.write(|db| clear(db, &subject("a"), at(9))).unwrap());
 
     let units: Vec<Option<String>> = store.with(waiting).unwrap().into_iter().map(|waiting| waiting.subject).collect();
@@ -287,7 +289,7 @@ fn clear_ends_the_incident_and_keeps_its_history() {
     let rows = store.with(|db| list(db, Which::All)).unwrap();
     let row = rows.iter().find(|row| row.incident.subject == subject("a")).unwrap();
     assert_eq!((row.incident.state, row.incident.failures, row.cleared), (crate::incident::State::Resolved, 1, true));
-    assert!(!store.write(|db| insert(db, &failure("a", "1", 0))).unwrap(), "a cleared failure does not come back");
+    assert!(!store.write(|db| insert(db, &failure("a", "1", 0), true)).unwrap(), "a cleared failure does not come back");
     assert!(!store.write(|db| clear(db, &subject("a"), at(9))).unwrap(), "there is nothing left to clear");
 }
 

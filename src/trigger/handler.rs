@@ -35,8 +35,11 @@ pub fn event(
             service_result: word("MONITOR_SERVICE_RESULT"),
             exit_code: word("MONITOR_EXIT_CODE"),
             exit_status: word("MONITOR_EXIT_STATUS"),
+            cause: None,
         },
         triggered_by: None,
+        start: None,
+        restarts: false,
         at: now,
     }
 }
