@@ -30,17 +30,18 @@ const WRAP: &str = "overflow-wrap:anywhere;word-break:break-word";
 
 /// The document.
 pub(super) fn render(letter: &Letter) -> String {
-    let mut blocks = block("Its failures", &letter.failures) + &block(&letter.excerpt_title(), &letter.excerpt);
+    let mut blocks = block(&letter.excerpt_title(), &letter.excerpt);
     if !letter.note.is_empty() {
-        blocks += &format!("<p class=\"note\" style=\"margin:8px 0 0;{WRAP}\">{}</p>\n", escaped(&letter.note));
+        blocks += &format!("<p class=\"note\" style=\"margin:12px 0 0\">{}</p>\n", escaped(&letter.note));
     }
+    blocks += &block("Its failures", &letter.failures);
     blocks += &block("To look further", &letter.commands);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"supported-color-schemes\" content=\"light dark\">\
          <title>{title}</title><style>{STYLE}</style></head>\n\
-         <body style=\"margin:0;padding:12px;{FONT}\">\n<div style=\"max-width:640px;margin:0 auto\">\n{banner}{facts}{blocks}</div>\n\
+         <body style=\"margin:0;padding:12px;{FONT}\">\n<div style=\"max-width:640px;margin:0 auto;{WRAP}\">\n{banner}{facts}{blocks}</div>\n\
          </body></html>\n",
         title = escaped(&letter.subject),
         banner = banner(letter),
@@ -60,7 +61,7 @@ fn banner(letter: &Letter) -> String {
         what => format!("<div style=\"margin:4px 0 0\">{what}</div>\n"),
     };
     format!(
-        "<div style=\"background:{colour};color:#ffffff;border-radius:8px;padding:14px 16px;{WRAP}\">\n\
+        "<div style=\"background:{colour};color:#ffffff;border-radius:8px;padding:14px 16px\">\n\
          <div style=\"font-size:13px;font-weight:600\">{}</div>\n\
          <h1 style=\"margin:2px 0 0;font-size:20px;line-height:1.3;color:#ffffff\">{}</h1>\n{what}</div>\n",
         escaped(&letter.banner.status),
@@ -72,18 +73,20 @@ fn banner(letter: &Letter) -> String {
 fn facts(letter: &Letter) -> String {
     let row = |label: &str, value: &str| {
         format!(
-            "<tr><td class=\"label\" style=\"padding:5px 12px 5px 0;vertical-align:top\">{}</td>\
-             <td style=\"padding:5px 0;vertical-align:top;{WRAP}\">{value}</td></tr>\n",
+            "<tr><td class=\"label\" style=\"padding:4px 8px 4px 0;vertical-align:top\">{}</td>\
+             <td style=\"padding:4px 0;vertical-align:top\">{value}</td></tr>\n",
             escaped(label)
         )
     };
-    let mut rows: String = letter.facts.iter().map(|(label, value)| row(label, &escaped(value))).collect();
+    // the banner has them, and a phone shows little at a time
+    let new = letter.facts.iter().filter(|(label, _)| !matches!(*label, "Host" | "Unit"));
+    let mut rows: String = new.map(|(label, value)| row(label, &escaped(value))).collect();
     if !letter.see.is_empty() {
         rows += &row("See", &letter.see.iter().map(|link| linked(link)).collect::<Vec<_>>().join("<br>"));
     }
     format!(
         "<table class=\"facts\" role=\"presentation\" style=\"width:100%;table-layout:fixed;border-collapse:collapse;\
-         margin:10px 0 0;{FONT}\">\n<colgroup><col style=\"width:104px\"><col></colgroup>\n{rows}</table>\n"
+         margin:10px 0 0;{FONT};font-size:14px\">\n<colgroup><col style=\"width:104px\"><col></colgroup>\n{rows}</table>\n"
     )
 }
 
@@ -97,7 +100,7 @@ fn block(title: &str, lines: &[String]) -> String {
     let lines: String = lines.iter().map(|line| format!("<div>{}</div>", escaped(line))).collect();
     format!(
         "<h2 style=\"font-size:15px;line-height:1.3;margin:22px 0 8px\">{}</h2>\n\
-         <div class=\"lines\" style=\"padding:10px 12px;{MONO};white-space:pre-wrap;{WRAP}\">{lines}</div>\n",
+         <div class=\"lines\" style=\"padding:10px 12px;{MONO};white-space:pre-wrap\">{lines}</div>\n",
         escaped(title),
     )
 }

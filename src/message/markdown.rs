@@ -8,17 +8,11 @@ pub(super) fn render(letter: &Letter) -> String {
     let see = letter.see.iter().map(|link| ("See", link));
     let rows = letter.facts.iter().map(|(label, value)| (*label, value)).chain(see);
     parts.push(rows.map(|(label, value)| format!("- {label}: {}", escaped(value))).collect::<Vec<_>>().join("\n"));
-    for (title, lines) in [("Its failures".to_owned(), &letter.failures), (letter.excerpt_title(), &letter.excerpt)] {
-        if !lines.is_empty() {
-            parts.push(format!("{title}:\n{}", fenced(lines)));
-        }
-    }
-    if !letter.note.is_empty() {
-        parts.push(escaped(&letter.note));
-    }
-    if !letter.commands.is_empty() {
-        parts.push(format!("To look further:\n{}", fenced(&letter.commands)));
-    }
+    let block = |title: &str, lines: &[String]| (!lines.is_empty()).then(|| format!("{title}:\n{}", fenced(lines)));
+    parts.extend(block(&letter.excerpt_title(), &letter.excerpt));
+    parts.extend((!letter.note.is_empty()).then(|| escaped(&letter.note)));
+    parts.extend(block("Its failures", &letter.failures));
+    parts.extend(block("To look further", &letter.commands));
     parts.join("\n\n") + "\n"
 }
 

@@ -9,14 +9,14 @@ pub(super) fn render(letter: &Letter) -> String {
     let rows: Vec<_> = letter.facts.iter().map(|(label, value)| (*label, value)).chain(see).collect();
     let widest = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     parts.push(rows.iter().map(|(label, value)| format!("{label:widest$}  {value}")).collect::<Vec<_>>().join("\n"));
-    if !letter.failures.is_empty() {
-        parts.push(block("Its failures:", &letter.failures));
-    }
     if !letter.excerpt.is_empty() {
         parts.push(block(&format!("{}:", letter.excerpt_title()), &letter.excerpt));
     }
     if !letter.note.is_empty() {
         parts.push(letter.note.clone());
+    }
+    if !letter.failures.is_empty() {
+        parts.push(block("Its failures:", &letter.failures));
     }
     if !letter.commands.is_empty() {
         parts.push(block("To look further:", &letter.commands));
