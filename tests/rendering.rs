@@ -97,7 +97,7 @@ onload = () => {
     for (const frame of document.querySelectorAll("iframe")) {
         const page = frame.contentDocument, view = frame.contentWindow, root = page.documentElement;
         const tell = (what, ...rest) => lines.push([what, frame.name, ...rest].join(" ").replace(/[<>&\n]/g, "?"));
-        tell("height", root.getBoundingClientRect().height);
+        tell("height", Math.ceil(root.getBoundingClientRect().height));
         if (root.scrollWidth > root.clientWidth) tell("outside", "the page", root.scrollWidth);
         for (const element of page.body.querySelectorAll("*")) {
             const box = element.getBoundingClientRect();

@@ -111,11 +111,10 @@ fn facts(report: &Report<'_>) -> Vec<(&'static str, String)> {
         facts.push((if several { "First failure" } else { "Failed" }, first));
         facts.extend(report.failures.last().filter(|_| several).map(|(at, _)| ("Last failure", local_time(*at))));
         facts.push(("Lasted", span(event.at - incident.first_failure)));
-        facts.push(("Failures", counted(report)));
+        facts.push(("Failures", counted(report, "")));
     } else {
         facts.push(("Failed", local_time(event.at)));
-        facts.extend(several.then_some(("First failure", first)));
-        facts.push(("Failures", counted(report)));
+        facts.push(("Failures", counted(report, &if several { format!(" since {first}") } else { String::new() })));
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
@@ -162,12 +161,12 @@ fn capitalized(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn counted(report: &Report<'_>) -> String {
+fn counted(report: &Report<'_>, since: &str) -> String {
     // the message lists the failures up to its own; the incident may have had more while it waited
     let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX).max(1);
     match report.incident.failures {
-        more if more > listed => format!("{listed}; {more} by now"),
-        _ => listed.to_string(),
+        more if more > listed => format!("{listed}{since}; {more} by now"),
+        _ => format!("{listed}{since}"),
     }
 }
 
@@ -198,7 +197,7 @@ fn span(length: TimeDelta) -> String {
     short(Duration::from_secs(u64::try_from(length.num_seconds()).unwrap_or(0)))
 }
 
-/// A length of time, as exactly as it matters: "350ms", "2.4s", "3m 10s".
+/// A length of time, as exactly as it matters: "350ms", "2.4s", "3m 10s", "1d 2h".
 fn short(length: Duration) -> String {
     match length.as_millis() {
         0 => "0s".to_owned(),
@@ -206,7 +205,7 @@ fn short(length: Duration) -> String {
         millis @ 1000..10_000 if millis % 1000 >= 50 => format!("{:.1}s", length.as_secs_f64()),
         _ => {
             let text = humantime::format_duration(Duration::from_secs(length.as_secs())).to_string();
-            text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+            text.split(' ').take(2).collect::<Vec<_>>().join(" ").replace("days", "d").replace("day", "d")
         }
     }
 }
@@ -225,7 +224,8 @@ mod tests {
             (9_999, "10.0s"),
             (12_700, "12s"),
             (190_400, "3m 10s"),
-            (93_784_000, "1day 2h"),
+            (93_784_000, "1d 2h"),
+            (180_000_000, "2d 2h"),
         ] {
             assert_eq!(short(Duration::from_millis(millis)), text);
         }

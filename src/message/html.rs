@@ -96,11 +96,11 @@ fn block(title: &str, lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    // a line break between them would be shown
-    let lines: String = lines.iter().map(|line| format!("<div>{}</div>", escaped(line))).collect();
+    let line = |line: &String| format!("<div style=\"white-space:pre-wrap\">{}</div>\n", escaped(line));
+    let lines: String = lines.iter().map(line).collect();
     format!(
         "<h2 style=\"font-size:15px;line-height:1.3;margin:22px 0 8px\">{}</h2>\n\
-         <div class=\"lines\" style=\"padding:10px 12px;{MONO};white-space:pre-wrap\">{lines}</div>\n",
+         <div class=\"lines\" style=\"padding:10px 12px;{MONO}\">\n{lines}</div>\n",
         escaped(title),
     )
 }

@@ -80,14 +80,17 @@ fn check(name: &str, letter: &Letter) {
     assert!(expected == actual, "{}\nthe first line that differs: {differs:?}\n{actual}", path.display());
 }
 
+/// The last success before the failures.
+const A_DAY_BEFORE: i64 = -93_480;
+
 /// Messages show local times; the snapshots are those of a machine that keeps UTC.
 fn in_utc(text: &str) -> String {
     let mut text = text.to_owned();
-    for time in (0..=1200).map(at) {
+    for time in (0..=1200).chain([A_DAY_BEFORE]).map(at) {
         text = text.replace(&local_time(time), &time.format("%a %Y-%m-%d %H:%M:%S +00:00").to_string());
         let (local, utc) = (time.with_timezone(&Local).format("%H:%M:%S "), time.format("%H:%M:%S "));
         // of an excerpt: at the begin of its line
-        for begin in ["\n    ", "\n", "<div>"] {
+        for begin in ["\n    ", "\n", "pre-wrap\">"] {
             text = text.replace(&format!("{begin}{local}"), &format!("{begin}{utc}"));
         }
     }
@@ -113,7 +116,7 @@ fn a_failure_with_all_that_is_known() {
         note: Some("Some lines may be missing: the journal was read 6m after the failure.".into()),
         ran: Some(Duration::from_millis(2_400)),
         usual: Some(Duration::from_secs(190)),
-        last_success: Some(at(120 - 93_600)),
+        last_success: Some(at(A_DAY_BEFORE)),
         documentation: vec!["man:backup(8)".into(), "https://wiki.example.org/backup?page=restore&lang=en".into()],
         ..with_lines(&lines)
     };
