@@ -28,7 +28,7 @@ pub(super) fn commands(event: &Event, recovered: bool) -> Vec<String> {
         (Some("timeout" | "watchdog" | "protocol" | "resources" | "assert"), _) => commands.push(settings()),
         (Some("exit-code"), Some(status)) if ("200"..="245").contains(&status) && status.len() == 3 => commands.push(settings()),
         (Some("start-limit-hit"), _) if event.invocation_id.is_none() => {
-            commands.push(format!("journalctl{user} -n 50 -u {unit}"));
+            commands.push(format!("journalctl{user} -n 50 --unit={}", plain(event.subject.unit_name())));
         }
         _ => {}
     }
@@ -36,8 +36,13 @@ pub(super) fn commands(event: &Event, recovered: bool) -> Vec<String> {
     commands
 }
 
-/// A unit's name for a shell: a backslash or a leading dash must not surprise who copies the line.
+/// A unit's name as an argument: a leading dash must not surprise who copies the line.
 fn quoted(unit: &str) -> String {
-    let plain = if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() };
+    let plain = plain(unit);
     if unit.starts_with('-') { format!("-- {plain}") } else { plain }
+}
+
+/// A unit's name as a shell takes it: of all that a name may hold, only a backslash means something there.
+fn plain(unit: &str) -> String {
+    if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
 }
