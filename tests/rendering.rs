@@ -1,6 +1,6 @@
 //! How a mail looks: its HTML in a real browser, on a narrow phone and on a desk, in light and in dark, with and without the
 //! styles that some mail readers drop. Nothing may run out of the page, everything must be legible. `make check` runs it;
-//! the pictures are in CARGO_TARGET_TMPDIR. `SYSALERT_BLESS=1` writes the README's picture.
+//! the pictures are in CARGO_TARGET_TMPDIR. `SYSALERT_BLESS=1 TZ=Europe/Berlin` writes the README's picture.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::disallowed_methods)]
 
 use std::fs;
