@@ -18,7 +18,7 @@ pub use events::{
     nothing_open, run_failed, subjects, told, undecided,
 };
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
-pub use looks::{correct, drop_unconfirmed, file, last_failure, mark, set_mark, to_look_at, unconfirmed};
+pub use looks::{correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, to_look_at, unconfirmed};
 pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
 };
