@@ -81,6 +81,7 @@ impl Retry {
             (0, 0) => "Nothing waits to be sent.\n".to_owned(),
             (0, _) => String::new(),
             (1, _) => "1 alert is tried again now.\n".to_owned(),
+            (many, _) if self.id.is_some() => format!("{many} alerts are tried again now: the older ones go first.\n"),
             (many, _) => format!("{many} alerts are tried again now.\n"),
         };
         if leased > 0 {
@@ -113,7 +114,7 @@ impl Drop {
             Dropped::Gone => output::print(&format!("Gave up {what}.\n"))?,
             Dropped::Missing => return Err(missing(self.id)),
             Dropped::Leased => {
-                let error = Error::failure(format!("the method {} is sending {what} right now", waiting.method));
+                let error = Error::failure(format!("{what} is being sent right now"));
                 return Err(error.hint("a try lasts two minutes at the most: `sysalert outbox list` shows what became of it"));
             }
         }

@@ -36,8 +36,8 @@ impl Preview {
         };
         match &preview.reason {
             _ if preview.is_alert => {}
-            Some(reason) => log::warn(None, &format!("this is not sent; {reason}")),
-            None => log::warn(None, "nobody has decided yet whether this is sent"),
+            Some(reason) => log::warn(None, &format!("this was not sent: {}", reason.why())),
+            None => log::warn(None, "it is not decided yet whether this is sent"),
         }
         let message = &preview.message;
         match self.output.output {

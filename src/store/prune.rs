@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::{Store, time};
 use crate::error::Result;
@@ -22,50 +22,54 @@ const NEEDED: &str = "SELECT id FROM incidents WHERE state <> 'resolved' OR coal
 /// What is pruned, in this order: nothing goes before what refers to it.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    /// With the alerts about them. What nobody has decided yet stays.
-    Events,
     /// That are about no event: tests, for example.
     Alerts,
-    /// That have neither events nor alerts any more.
-    Incidents,
+    /// With the alerts about them, and with their incidents as soon as these have no more. What nobody has decided yet stays.
+    Events,
 }
 
-const PARTS: [Part; 3] = [Part::Events, Part::Alerts, Part::Incidents];
+const PARTS: [Part; 2] = [Part::Alerts, Part::Events];
 
 impl Part {
     /// Which rows may go: at most ?2 of those older than ?1 that fit this condition.
     fn old(self, among: &str) -> String {
         match self {
-            Part::Events => format!(
-                "SELECT id FROM events WHERE at < ?1 AND reason IS NOT NULL
-                    AND (incident IS NULL OR incident NOT IN ({NEEDED}))
-                    AND id NOT IN (SELECT a.event FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.event IS NOT NULL) AND {among} ORDER BY id LIMIT ?2"
-            ),
             Part::Alerts => format!(
                 "SELECT id FROM alerts WHERE at < ?1 AND event IS NULL AND (incident IS NULL OR incident NOT IN ({NEEDED}))
                     AND id NOT IN (SELECT alert FROM outbox) AND {among} ORDER BY id LIMIT ?2"
             ),
-            Part::Incidents => format!(
-                "SELECT id FROM incidents i WHERE id NOT IN ({NEEDED})
-                    AND NOT EXISTS (SELECT 1 FROM events WHERE incident = i.id)
-                    AND NOT EXISTS (SELECT 1 FROM alerts WHERE incident = i.id) AND {among} ORDER BY id LIMIT ?2"
+            // by incidents: one that is half gone would be listed with what it never was
+            Part::Events => format!(
+                "SELECT id FROM events WHERE at < ?1 AND reason IS NOT NULL
+                    AND (incident IS NULL OR incident NOT IN ({NEEDED}))
+                    AND id NOT IN (SELECT a.event FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.event IS NOT NULL)
+                    AND {among} ORDER BY incident, id LIMIT ?2"
             ),
         }
     }
 
-    /// What removes the rows in the JSON list ?1.
-    fn removal(self) -> &'static [&'static str] {
+    /// Removes these rows.
+    fn remove(self, db: &Connection, ids: &[i64]) -> rusqlite::Result<Pruned> {
+        let list = json(ids);
+        let delete = |what: &str| db.execute(&format!("DELETE FROM {what}"), [&list]);
         match self {
-            Part::Events => &[
-                "DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE event IN (SELECT value FROM json_each(?1)))",
-                "DELETE FROM alerts WHERE event IN (SELECT value FROM json_each(?1))",
-                "DELETE FROM events WHERE id IN (SELECT value FROM json_each(?1))",
-            ],
-            Part::Alerts => &[
-                "DELETE FROM deliveries WHERE alert IN (SELECT value FROM json_each(?1))",
-                "DELETE FROM alerts WHERE id IN (SELECT value FROM json_each(?1))",
-            ],
-            Part::Incidents => &["DELETE FROM incidents WHERE id IN (SELECT value FROM json_each(?1))"],
+            Part::Alerts => {
+                delete("deliveries WHERE alert IN (SELECT value FROM json_each(?1))")?;
+                delete("alerts WHERE id IN (SELECT value FROM json_each(?1))")?;
+                Ok(Pruned::default())
+            }
+            Part::Events => {
+                let sql = "SELECT DISTINCT incident FROM events
+                    WHERE id IN (SELECT value FROM json_each(?1)) AND incident IS NOT NULL";
+                let incidents = numbers(db, sql, [&list])?;
+                delete("deliveries WHERE alert IN (SELECT id FROM alerts WHERE event IN (SELECT value FROM json_each(?1)))")?;
+                delete("alerts WHERE event IN (SELECT value FROM json_each(?1))")?;
+                let events = delete("events WHERE id IN (SELECT value FROM json_each(?1))")?;
+                let sql = "DELETE FROM incidents WHERE id IN (SELECT value FROM json_each(?1))
+                    AND NOT EXISTS (SELECT 1 FROM events WHERE incident = incidents.id)
+                    AND NOT EXISTS (SELECT 1 FROM alerts WHERE incident = incidents.id)";
+                Ok(Pruned { events, incidents: db.execute(sql, [json(&incidents)])? })
+            }
         }
     }
 }
@@ -130,25 +134,20 @@ fn step(store: &mut Store, part: Part, before: DateTime<Utc>, pruned: &mut Prune
     if found.is_empty() {
         return Ok(false);
     }
-    let gone = store.write(|db| {
-        // what happened in between counts
-        let still = old(db, part, before, Some(&found))?;
-        let list = json(&still);
-        part.removal().iter().try_for_each(|sql| db.execute(sql, [&list]).map(drop))?;
-        Ok(still.len())
-    })?;
-    match part {
-        Part::Events => pruned.events += gone,
-        Part::Incidents => pruned.incidents += gone,
-        Part::Alerts => {}
-    }
+    // what happened in between counts
+    let gone = store.write(|db| part.remove(db, &old(db, part, before, Some(&found))?))?;
+    pruned.events += gone.events;
+    pruned.incidents += gone.incidents;
     Ok(true)
 }
 
 fn old(db: &Connection, part: Part, before: DateTime<Utc>, among: Option<&[i64]>) -> rusqlite::Result<Vec<i64>> {
     let condition = if among.is_some() { "id IN (SELECT value FROM json_each(?3))" } else { "?3 IS NULL" };
-    let rows = params![before.timestamp_micros(), STEP, among.map(json)];
-    db.prepare(&part.old(condition))?.query_map(rows, |row| row.get(0))?.collect()
+    numbers(db, &part.old(condition), params![before.timestamp_micros(), STEP, among.map(json)])
+}
+
+fn numbers(db: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<Vec<i64>> {
+    db.prepare(sql)?.query_map(values, |row| row.get(0))?.collect()
 }
 
 fn json(ids: &[i64]) -> String {
@@ -283,12 +282,13 @@ mod tests {
         over(&mut store, "1");
         assert_eq!(run(&mut store, 30), Pruned::default(), "young");
         assert_eq!(run(&mut store, 60), Pruned::default(), "old, but looked for a moment ago");
-        assert_eq!(run(&mut store, 30 + DAY), Pruned { events: 1, incidents: 0 });
-        assert_eq!(run(&mut store, 31 + DAY), Pruned { events: 0, incidents: 1 }, "the next step");
-        assert_eq!(run(&mut store, 32 + DAY), Pruned::default());
+        assert_eq!(run(&mut store, 30 + DAY), Pruned { events: 1, incidents: 1 });
         over(&mut store, "2");
+        assert_eq!(run(&mut store, 31 + DAY), Pruned { events: 1, incidents: 1 }, "the next step");
+        assert_eq!(run(&mut store, 32 + DAY), Pruned::default());
+        over(&mut store, "3");
         assert_eq!(run(&mut store, 33 + DAY), Pruned::default(), "it rests");
-        assert_eq!(run(&mut store, DAY / 2), Pruned { events: 1, incidents: 0 }, "not after the clock was set back");
+        assert_eq!(run(&mut store, DAY / 2), Pruned { events: 1, incidents: 1 }, "not after the clock was set back");
     }
 
     #[test]

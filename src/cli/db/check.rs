@@ -35,4 +35,4 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     })
 }
 
-const HARMLESS: &str = "failures are recorded and told all the same; `sysalert db clear` ends the incident of a unit named above";
+const HARMLESS: &str = "failures are recorded and told all the same";
