@@ -50,7 +50,11 @@ fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
             Outcome::Failed => format!("failed: {}", event.problem),
             Outcome::Succeeded => event.outcome.as_str().to_owned(),
         },
-        if delivered.is_empty() { "-".to_owned() } else { delivered.join(", ") },
+        match &recorded.reason {
+            _ if !delivered.is_empty() => delivered.join(", "),
+            Some(reason) if reason.alert().is_some() => "not delivered".to_owned(),
+            _ => "-".to_owned(),
+        },
         recorded.reason.as_ref().map_or_else(|| "not decided yet".to_owned(), ToString::to_string),
     ]
 }
