@@ -91,3 +91,107 @@ fn late(alert: &Newest, by: TimeDelta) -> Option<Late<'_>> {
     let tries = alert.tries?;
     (tries > 0 || by >= LATE).then_some(Late { by, because: alert.detail.as_deref() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::{Event, Manager, Problem, UnitName};
+    use crate::incident::Severity;
+    use crate::store::{Alert, Older};
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
+    }
+
+    fn event(outcome: Outcome) -> Event {
+        Event {
+            subject: Subject::unit(&Manager::System, &UnitName::typed("a").unwrap()),
+            outcome,
+            run: "1".to_owned(),
+            invocation_id: Some("1".to_owned()),
+            problem: Problem::default(),
+            triggered_by: None,
+            start: None,
+            restarts: false,
+            at: at(0),
+        }
+    }
+
+    /// A folder with this event in its database, and with an alert about it.
+    fn recorded(outcome: Outcome, kind: Option<Kind>, reason: &Reason) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
+        let event = event(outcome);
+        let written = store.write(|db| {
+            store::insert(db, &event, true)?;
+            let id = store::last_of(db, &event.subject)?.unwrap().id;
+            let incident = match kind {
+                Some(_) => Some(store::begin(db, &event.subject, Severity::Warning, at(0))?.id),
+                None => None,
+            };
+            store::decide(db, id, incident, reason)?;
+            if let (Some(kind), Some(incident)) = (kind, incident) {
+                let alert = Alert { kind, key: "key", about: Some((incident, id)), at: at(0) };
+                store::queue(db, &alert, &["mail".to_owned(), "phone".to_owned()])?;
+            }
+            Ok(())
+        });
+        written.unwrap();
+        (folder, store)
+    }
+
+    /// The message at this second, with the host's name and without commands.
+    fn text(store: &Store, method: Option<&str>, second: i64) -> String {
+        let config = "[policy]\nhost = \"web1\"\n[method.mail]\n[method.phone]".to_owned();
+        let settings = Settings::read(&[("x.toml".into(), config)]).unwrap();
+        let subject = event(Outcome::Failed).subject;
+        preview(store, &settings, &subject, method, at(second)).unwrap().unwrap().message.text
+    }
+
+    const LATER: &str = "are taken from the journal when the message is sent";
+
+    #[test]
+    fn the_run_is_shown_as_it_was_kept() {
+        let (_folder, mut store) = recorded(Outcome::Failed, Some(Kind::Failure), &Reason::First);
+        assert!(text(&store, None, 0).contains(LATER));
+        let kept = Context { excerpt: vec!["no space left".to_owned()], ..Context::default() };
+        let kept = serde_json::to_string(&kept).unwrap();
+        store.write(|db| db.execute("UPDATE alerts SET context = ?1", [kept])).unwrap();
+        let shown = text(&store, None, 0);
+        assert!(shown.contains("no space left") && !shown.contains(LATER), "{shown}");
+    }
+
+    #[test]
+    fn a_recovery_promises_no_lines() {
+        let (_folder, store) = recorded(Outcome::Succeeded, Some(Kind::Recovery), &Reason::Recovered);
+        let shown = text(&store, None, 0);
+        assert!(shown.contains("is well again") && !shown.contains(LATER), "{shown}");
+    }
+
+    #[test]
+    fn what_waits_is_late_for_the_method_that_has_not_sent_it() {
+        let (_folder, mut store) = recorded(Outcome::Failed, Some(Kind::Failure), &Reason::First);
+        let claimed = store.write(|db| store::claim(db, at(1), &[], |_| at(9))).unwrap().unwrap();
+        assert_eq!(claimed.method, "mail");
+        store.write(|db| store::give_back(db, &claimed, at(30), "busy")).unwrap();
+        let because = "it happened 2s ago; earlier tries to send this failed: busy";
+        assert!(text(&store, Some("mail"), 2).contains(because));
+        assert!(text(&store, None, 2).contains(because), "the one that had the most tries");
+        assert!(!text(&store, Some("phone"), 2).contains("it happened"), "its first try, soon enough");
+        assert!(text(&store, Some("phone"), 3600).contains("it happened 1h ago"), "its first try, late");
+        store.write(|db| store::done(db, claimed.id)).unwrap();
+        assert!(!text(&store, Some("mail"), 3600).contains("it happened"), "sent");
+    }
+
+    #[test]
+    fn what_kept_silent_and_began_no_incident_has_a_message() {
+        let (_folder, store) = recorded(Outcome::Failed, None, &Reason::Cleared);
+        let shown = text(&store, None, 3600);
+        for line in ["a.service on web1 failed.", "Failures  1\n", "Severity  critical"] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
+        assert!(!shown.contains("Why now") && !shown.contains("it happened"), "{shown}");
+    }
+}
