@@ -223,13 +223,17 @@ mod tests {
         let mut store = open(folder.path());
         told(&mut store, &failure("open", "1", 0), &["mail"]);
         deliver(&mut store);
-        told(&mut store, &failure("waits", "2", 0), &["mail"]);
+        told(&mut store, &failure("waits", "2", 0), &[]);
+        told(&mut store, &failure("waits", "3", 0), &["mail"]);
         resolve(&mut store, "waits", 1);
-        store.write(|db| insert(db, &failure("undecided", "3", 0), true)).unwrap();
+        told(&mut store, &failure("alone", "4", 0), &["mail"]);
+        resolve(&mut store, "alone", 1);
+        store.write(|db| db.execute("UPDATE alerts SET incident = NULL WHERE key = '4'", [])).unwrap();
+        store.write(|db| insert(db, &failure("undecided", "5", 0), true)).unwrap();
         let whole = rows(&store);
         assert_eq!(prune_at(&mut store, 9 * DAY), Pruned::default());
         assert_eq!(rows(&store), whole);
-        assert_eq!(store.with(waiting).unwrap().len(), 1);
+        assert_eq!(store.with(waiting).unwrap().len(), 2);
     }
 
     #[test]
