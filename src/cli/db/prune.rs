@@ -16,7 +16,7 @@ const SHORTEST: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Prune {
-    /// How old; by default what [retention] says
+    /// How old; by default, what the configuration says in `[retention]`
     #[arg(long, value_name = "TIME", value_parser = age)]
     older_than: Option<Duration>,
 }
