@@ -79,11 +79,11 @@ pub fn preview(
     Ok(Some(Preview { message, is_alert: alert.is_some(), reason: recorded.reason }))
 }
 
-/// What was kept with the alert; before its first try, that is yet to come.
+/// What was gathered for the alert; before it is, that is yet to come.
 fn context(alert: Option<&Newest>, gathered_later: bool) -> Context {
-    let kept = alert.and_then(|alert| alert.context.as_deref()).and_then(|json| serde_json::from_str(json).ok());
     let note = || "The run's last lines are taken from the journal when the message is sent.".to_owned();
-    kept.unwrap_or_else(|| Context { note: gathered_later.then(note), ..Context::default() })
+    let yet_to_come = || Context { note: gathered_later.then(note), ..Context::default() };
+    alert.and_then(|alert| alert.context.clone()).unwrap_or_else(yet_to_come)
 }
 
 /// Only what still waits can be late.
@@ -157,8 +157,7 @@ mod tests {
         let (_folder, mut store) = recorded(Outcome::Failed, Some(Kind::Failure), &Reason::First);
         assert!(text(&store, None, 0).contains(LATER));
         let kept = Context { excerpt: vec!["no space left".to_owned()], ..Context::default() };
-        let kept = serde_json::to_string(&kept).unwrap();
-        store.write(|db| db.execute("UPDATE alerts SET context = ?1", [kept])).unwrap();
+        store.write(|db| store::set_context(db, 1, &kept)).unwrap();
         let shown = text(&store, None, 0);
         assert!(shown.contains("no space left") && !shown.contains(LATER), "{shown}");
     }
@@ -173,6 +172,7 @@ mod tests {
     #[test]
     fn what_waits_is_late_for_the_method_that_has_not_sent_it() {
         let (_folder, mut store) = recorded(Outcome::Failed, Some(Kind::Failure), &Reason::First);
+        store.write(|db| store::set_context(db, 1, &Context::default())).unwrap();
         let claimed = store.write(|db| store::claim(db, at(1), &[], |_| at(9))).unwrap().unwrap();
         assert_eq!(claimed.method, "mail");
         store.write(|db| store::give_back(db, &claimed, at(30), "busy")).unwrap();

@@ -9,6 +9,7 @@ use super::deliveries::{self, Delivery};
 use super::events::{self, Recorded};
 use super::outbox;
 use crate::event::Subject;
+use crate::message::Context;
 
 /// What became of one alert by one method: its last try.
 #[derive(Debug)]
@@ -49,8 +50,8 @@ pub struct Newest {
     pub kind: Kind,
     /// The number of the event that it is about.
     pub event: i64,
-    /// What was gathered to be told with it, as JSON; `None`: not yet.
-    pub context: Option<String>,
+    /// What is told beside the event; `None`: not gathered yet.
+    pub context: Option<Context>,
     /// How many tries there were, while it waits in the outbox.
     pub tries: Option<u32>,
     /// What the last of them met.
@@ -67,7 +68,7 @@ pub fn newest_alert(db: &Connection, subject: &Subject, method: Option<&str>) ->
         Ok(Newest {
             kind: outbox::kind(&row.get::<_, String>("kind")?),
             event: row.get("event")?,
-            context: row.get("context")?,
+            context: row.get::<_, Option<String>>("context")?.and_then(|json| serde_json::from_str(&json).ok()),
             tries: row.get("attempts")?,
             detail: row.get("detail")?,
         })

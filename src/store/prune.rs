@@ -62,6 +62,11 @@ impl Part {
                 let sql = "SELECT DISTINCT incident FROM events
                     WHERE id IN (SELECT value FROM json_each(?1)) AND incident IS NOT NULL";
                 let incidents = numbers(db, sql, [&list])?;
+                // the next look at the unit begins after them: what it filed again would be news
+                let sql = "UPDATE marks SET at = max(at, newest) FROM
+                    (SELECT subject AS pruned, max(at) AS newest FROM events WHERE id IN (SELECT value FROM json_each(?1)) GROUP BY subject)
+                    WHERE subject = pruned";
+                db.execute(sql, [&list])?;
                 delete("deliveries WHERE alert IN (SELECT id FROM alerts WHERE event IN (SELECT value FROM json_each(?1)))")?;
                 delete("alerts WHERE event IN (SELECT value FROM json_each(?1))")?;
                 let events = delete("events WHERE id IN (SELECT value FROM json_each(?1))")?;
@@ -84,8 +89,8 @@ pub struct Pruned {
 }
 
 /// Removes what is over and happened before this time, and what was sent about it, in steps; each is told how far it has
-/// come. Incidents that are not over stay whole, and so does what an alert that waits is about. What the journal was asked
-/// about is not forgotten, so that nothing comes back from there.
+/// come. Incidents that are not over stay whole, and so does what an alert that waits is about. Up to when the journal was
+/// asked is not forgotten, so that nothing comes back from there.
 ///
 /// # Errors
 /// `Failure`, when the lock or the database is not to be had; the steps before are done.
@@ -166,7 +171,7 @@ mod tests {
     use sysalert_abi::Kind;
 
     use super::super::tests::{at, claim_at, failure, open, subject, told};
-    use super::super::{Alert, Which, active, decide, done, insert, last_of, list, queue, save, waiting};
+    use super::super::{Alert, active, decide, done, insert, last_of, mark, queue, save, set_mark, waiting};
     use super::*;
     use crate::policy::Reason;
 
@@ -296,14 +301,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pruned_leaves_the_marks() {
+    fn what_is_pruned_does_not_come_back_from_the_journal() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path());
-        told(&mut store, &failure("a", "1", 0), &[]);
-        resolve(&mut store, "a", 1);
-        store.write(|db| db.execute("INSERT INTO marks (subject, at) VALUES ('unit:a.service', 7)", [])).unwrap();
-        prune_at(&mut store, DAY);
-        assert!(store.with(|db| list(db, Which::All)).unwrap().is_empty());
-        assert_eq!(store.with(|db| db.query_row("SELECT at FROM marks", [], |row| row.get::<_, i64>(0))).unwrap(), 7);
+        for unit in ["a", "b", "c"] {
+            for (run, second) in [("1", 0), ("2", 7)] {
+                told(&mut store, &failure(unit, &format!("{unit}{run}"), second), &[]);
+            }
+            resolve(&mut store, unit, 8);
+        }
+        let marks = [("a", 3), ("b", 9)];
+        store.write(|db| marks.iter().try_for_each(|(unit, second)| set_mark(db, &subject(unit), at(*second)))).unwrap();
+        assert_eq!(prune_at(&mut store, DAY).events, 6);
+        let marks = ["a", "b", "c"].map(|unit| store.with(|db| mark(db, &subject(unit))).unwrap());
+        assert_eq!(marks, [Some(at(7)), Some(at(9)), None]);
     }
 }
