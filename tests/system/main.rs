@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 mod bad_input;
+mod budget;
 mod configuration;
 mod delivery;
 mod guest;
