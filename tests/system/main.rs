@@ -9,6 +9,7 @@ mod bad_input;
 mod budget;
 mod configuration;
 mod delivery;
+mod excerpt;
 mod guest;
 mod installation;
 mod jobs;
