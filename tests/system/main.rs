@@ -22,4 +22,5 @@ mod plugins;
 mod readme;
 mod send_test;
 mod smoke;
+mod sweep;
 mod system_wide;
