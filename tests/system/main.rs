@@ -22,5 +22,6 @@ mod plugins;
 mod readme;
 mod send_test;
 mod smoke;
+mod storm;
 mod sweep;
 mod system_wide;
