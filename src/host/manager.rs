@@ -28,6 +28,8 @@ pub struct Unit {
     pub invocation: Option<String>,
     /// Since when it is active.
     pub active_since: Option<DateTime<Utc>>,
+    /// Since when it is as it is now; its run was not begun later.
+    pub changed: Option<DateTime<Utc>>,
     /// What started it last; `None`: the manager does not tell (before systemd 250).
     pub start: Option<Start>,
     /// The timer or path unit that did.
@@ -63,6 +65,7 @@ impl ServiceManager {
             sub: self.text(&path, UNIT, "SubState")?,
             invocation: self.invocation(&path),
             active_since: self.time(&path, UNIT, "ActiveEnterTimestamp"),
+            changed: self.time(&path, UNIT, "StateChangeTimestamp"),
             ..Unit::default()
         };
         (unit.start, unit.triggered_by) = self.started_by(&path).unzip();

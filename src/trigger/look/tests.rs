@@ -200,6 +200,22 @@ fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
 }
 
 #[test]
+fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
+    let one = known(&[(1, told("a", 1))]);
+    let unit = state("active", "running", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
+    let world = Fake { messages: failing(1, "a"), unit, ..Fake::default() };
+    let look_at = |complete, now| {
+        let look = look(&world, &subject(), &one, When { complete: Some(at(complete)), ..handler(now) });
+        (changes(&look), look.waits)
+    };
+    let sure = (vec!["correct 1 failed a exit-code 3".to_owned()], false);
+    assert_eq!(look_at(2, 4), (vec![], true), "complete beyond the failure, but not beyond the start of the new run");
+    assert_eq!(look_at(3, 4), sure);
+    // nobody waits an hour for a time that the clock had before it was set back
+    assert_eq!(look_at(-3600, -3600), sure);
+}
+
+#[test]
 fn a_restart_that_is_refused_turns_the_failure_final() {
     let mut messages = failing(1, "a");
     messages.extend([message(2, Kind::Restarts, "a"), message(3, Kind::Failed, "a")]);
@@ -278,6 +294,14 @@ fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
     assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
     assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), [""; 0]);
     assert_eq!(run(&[Kind::Starting]), [""; 0]);
+    // it ended well, and waits for its restart: systemd says so in the journal only when that comes
+    let look_at = |unit| {
+        let world = Fake { messages: vec![message(2, Kind::Succeeded, "b")], unit, ..Fake::default() };
+        let look = look(&world, &subject(), &incident(), handler(3));
+        (changes(&look), look.waits)
+    };
+    assert_eq!(look_at(state("activating", "auto-restart", "b")), (vec![], false));
+    assert_eq!(look_at(state("active", "running", "c")), (vec![], true));
     // with nothing wrong a success leaves no trace
     let messages = vec![message(2, Kind::Succeeded, "b")];
     let world = Fake { messages, ..Fake::default() };
@@ -331,4 +355,11 @@ fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
     assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), sure("correct 1 succeeded b success 0 again"));
     assert_eq!(look_at(&[Kind::Starting], handler(2)), (vec![], true));
     assert_eq!(look_at(&[], dispatch(2)), sure("correct 1 succeeded b success 0"));
+    let waiting = Fake {
+        messages: vec![message(2, Kind::Succeeded, "b")],
+        unit: state("activating", "auto-restart", "b"),
+        ..Fake::default()
+    };
+    let known = Known { unconfirmed: vec![(1, success)], ..incident() };
+    assert_eq!(changes(&look(&waiting, &subject(), &known, handler(2))), ["correct 1 succeeded b success 0 again"]);
 }
