@@ -5,7 +5,9 @@
 // the harness's items are for all modules of this program; nobody links to it
 #![allow(unreachable_pub)]
 
+mod alerts;
 mod bad_input;
+mod bursts;
 mod configuration;
 mod delivery;
 mod guest;
@@ -18,6 +20,11 @@ mod names;
 mod permissions;
 mod plugins;
 mod readme;
+mod recovery;
+mod restarts;
 mod send_test;
+mod situations;
 mod smoke;
+mod started_by;
 mod system_wide;
+mod without_monitor;

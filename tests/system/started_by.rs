@@ -1,0 +1,100 @@
+//! Who started a run: a timer, a path, or something that systemd does not tell.
+
+use crate::alerts::LOG;
+use crate::guest::{Guest, Options};
+
+/// What the newest event of this unit has: what kind of start, and which unit; and what the newest message says.
+#[track_caller]
+fn started(guest: &Guest, unit: &str) -> (String, Option<String>) {
+    guest.quiet();
+    let rows = guest.rows(&format!("SELECT start, triggered_by FROM events WHERE subject = 'unit:{unit}' ORDER BY at, id"));
+    let row = rows.last().unwrap_or_else(|| panic!("nothing was recorded for {unit}"));
+    (row["start"].as_str().unwrap_or("-").to_owned(), row["triggered_by"].as_str().map(str::to_owned))
+}
+
+/// The "Started by" of the newest message about this unit.
+#[track_caller]
+fn told(guest: &Guest, unit: &str) -> String {
+    let alerts = guest.alerts();
+    let last = alerts.iter().rfind(|alert| alert.unit == unit).unwrap_or_else(|| panic!("nobody was told about {unit}"));
+    last.fact("Started by").to_owned()
+}
+
+/// Waits for this many runs of a unit that something else starts.
+#[track_caller]
+fn wait_for_runs(guest: &Guest, unit: &str, count: usize) {
+    guest.wait_until(&format!("{unit} has failed {count} times"), || guest.failed_runs(unit).len() >= count);
+}
+
+fn each_way(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "started", Options::new().watched());
+    guest.configure(LOG);
+    // each run has a status of its own, so that each is told
+    for name in ["timed", "flagged", "called", "by-hand", "needed"] {
+        let unit = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\n\
+             ExecStart=/bin/sh -c 'rm -f /run/flag-%p; echo run >>/run/runs-%p; exit $(wc -l </run/runs-%p)'\n";
+        guest.write_file(&format!("/etc/systemd/system/{name}.service"), unit);
+    }
+    let others = [
+        ("timed.timer", "[Timer]\nOnActiveSec=50ms\nAccuracySec=1ms\nRemainAfterElapse=yes\n"),
+        ("flagged.path", "[Path]\nPathExists=/run/flag-flagged\n"),
+        ("called.socket", "[Socket]\nListenStream=127.0.0.1:7002\nTriggerLimitBurst=1\n"),
+        ("needs.service", "[Unit]\nWants=needed.service\n[Service]\nType=oneshot\nExecStart=/bin/true\n"),
+    ];
+    for (name, content) in others {
+        guest.write_file(&format!("/etc/systemd/system/{name}"), content);
+    }
+    guest.run(&["systemctl", "daemon-reload"]).ok();
+    let nobody_known = ("other".to_owned(), None);
+
+    guest.run(&["systemctl", "start", "timed.timer"]).ok();
+    wait_for_runs(&guest, "timed.service", 1);
+    assert_eq!(started(&guest, "timed.service"), ("timer".to_owned(), Some("timed.timer".to_owned())));
+    assert_eq!(told(&guest, "timed.service"), "timed.timer");
+
+    guest.run(&["systemctl", "start", "flagged.path"]).ok();
+    guest.write_file("/run/flag-flagged", "");
+    wait_for_runs(&guest, "flagged.service", 1);
+    assert_eq!(started(&guest, "flagged.service"), ("path".to_owned(), Some("flagged.path".to_owned())));
+    assert_eq!(told(&guest, "flagged.service"), "flagged.path");
+
+    guest.run(&["systemctl", "start", "called.socket"]).ok();
+    guest.run(&["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/7002"]).ok();
+    wait_for_runs(&guest, "called.service", 1);
+    assert_eq!(started(&guest, "called.service"), nobody_known);
+    assert!(told(&guest, "called.service").contains("called.socket"), "{}", told(&guest, "called.service"));
+
+    guest.run(&["systemctl", "start", "by-hand.service"]);
+    assert_eq!(started(&guest, "by-hand.service"), nobody_known);
+    assert!(told(&guest, "by-hand.service").contains("a person"), "{}", told(&guest, "by-hand.service"));
+
+    guest.run(&["systemctl", "start", "needs.service"]).ok();
+    wait_for_runs(&guest, "needed.service", 1);
+    assert_eq!(started(&guest, "needed.service"), nobody_known);
+
+    // after a failure the unit stays loaded, and systemd still shows what started the run before
+    for unit in ["timed.service", "flagged.service"] {
+        let before = guest.failed_runs(unit).len();
+        guest.run(&["systemctl", "start", unit]);
+        wait_for_runs(&guest, unit, before + 1);
+        assert_eq!(started(&guest, unit), nobody_known, "{unit} by hand");
+        assert!(told(&guest, unit).contains("a person"), "{}", told(&guest, unit));
+    }
+    // and again by what started it first
+    guest.run(&["systemctl", "restart", "timed.timer"]).ok();
+    wait_for_runs(&guest, "timed.service", 3);
+    assert_eq!(started(&guest, "timed.service"), ("timer".to_owned(), Some("timed.timer".to_owned())));
+    guest.write_file("/run/flag-flagged", "");
+    wait_for_runs(&guest, "flagged.service", 3);
+    assert_eq!(started(&guest, "flagged.service"), ("path".to_owned(), Some("flagged.path".to_owned())));
+}
+
+#[test]
+fn it_is_right_for_timers_paths_sockets_and_people_on_252() {
+    each_way(252);
+}
+
+#[test]
+fn it_is_right_for_timers_paths_sockets_and_people_on_257() {
+    each_way(257);
+}
