@@ -1,20 +1,30 @@
 //! THE page: what becomes of an event.
 //!
 //! ```text
-//! event -> first commit: the event alone -> decide -> second commit: incident, verdict, outbox -> wake dispatch
+//! event -> first commit: the event alone
+//!       -> gather: what the journal and the service manager say, beside the trigger
+//!       -> decide
+//!       -> second commit: what was gathered, incident, verdict, outbox -> wake dispatch
 //! ```
 //!
-//! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, decides what is undecided.
+//! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, gathers what is missing and
+//! decides what is undecided.
+
+mod gather;
+
+pub use gather::Gathering;
 
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, Subject};
+use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
-use crate::policy::{self, Situation};
+use crate::policy::{self, AlertOn, Situation};
 use crate::settings::Settings;
-use crate::store::{self, Alert, Database, Older, Store};
+use crate::store::{self, Alert, Database, Older, Store, Undecided};
+use gather::gather;
 
 /// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
 /// time left for the spool.
@@ -27,14 +37,14 @@ pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
 ///
 /// # Errors
 /// Only when the event could be kept neither in the database nor in the spool.
-pub fn take_in(site: &Site, event: &Event, settings: ReadSettings<'_>) -> Result<()> {
+pub fn take_in(site: &Site, event: &Event, world: &dyn World, settings: ReadSettings<'_>) -> Result<()> {
     let subject = Some(event.subject.as_str());
     if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
         return Ok(());
     }
     // what goes wrong after the first commit delays a message and loses nothing
-    let must_wake = match record(site, event).map(|mut store| settle(site, &mut store, settings)) {
-        Ok(Ok(queued)) => queued,
+    let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, settings)) {
+        Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
             let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
             log::error(subject, &format!("{what}; this is recorded, but nobody is told yet, because:\n{error}"));
@@ -55,10 +65,28 @@ pub fn take_in(site: &Site, event: &Event, settings: ReadSettings<'_>) -> Result
     Ok(())
 }
 
+/// So often a handler looks at its unit, at most: what fails without a pause is dispatch's to follow.
+const LOOKS: usize = 3;
+
+/// What a handler does after its first commit. systemd merges a trigger into one whose handler still runs, so it looks once
+/// more before it goes.
+fn settle_one(site: &Site, store: &mut Store, event: &Event, world: &dyn World, settings: ReadSettings<'_>) -> Result<bool> {
+    let gathering = Gathering { world, now: event.at, complete: None };
+    let mut must_wake = false;
+    for _ in 0..LOOKS {
+        let settled = settle(site, store, Some(&event.subject), gathering, settings)?;
+        must_wake |= settled.queued || settled.waits;
+        if !settled.changed {
+            break;
+        }
+    }
+    Ok(must_wake)
+}
+
 /// The first commit: the event alone.
 fn record(site: &Site, event: &Event) -> Result<Store> {
     let mut store = Store::open(&site.state, Older::Refuse, PATIENCE)?;
-    store.write(|db| store::insert(db, event, true))?;
+    store.write(|db| store::insert(db, event, false))?;
     Ok(store)
 }
 
@@ -73,20 +101,43 @@ fn ends_nothing(site: &Site, event: &Event) -> bool {
     looked.unwrap_or(false)
 }
 
-/// Imports the spool and decides what is undecided; true when an alert was queued.
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// An alert was queued.
+    pub queued: bool,
+    /// Something can be said only after the journal has caught up.
+    pub waits: bool,
+    /// Something was written.
+    pub changed: bool,
+}
+
+/// Imports the spool, looks at this subject (or at all that are worth it), and decides what is undecided.
 ///
 /// # Errors
 /// `Config`, when the settings are broken; `Failure`, when the database does not answer.
-pub fn settle(site: &Site, store: &mut Store, settings: ReadSettings<'_>) -> Result<bool> {
-    import_spool(site, store)?;
-    if store.with(store::undecided)?.is_empty() {
-        return Ok(false);
+pub fn settle(
+    site: &Site,
+    store: &mut Store,
+    subject: Option<&Subject>,
+    gathering: Gathering<'_>,
+    settings: ReadSettings<'_>,
+) -> Result<Settled> {
+    let imported = import_spool(site, store)?;
+    let settings = settings();
+    let gathered = gather(site, store, subject, gathering, settings.as_ref().ok())?;
+    // what was imported may be about other subjects
+    let waits = gathered.waits() || imported;
+    if !gathered.has_changes() && store.with(store::undecided)?.is_empty() {
+        return Ok(Settled { waits, ..Settled::default() });
     }
-    let settings = settings()?;
-    store.write(|db| {
+    let queued = store.write(|db| {
+        gathered.write(db)?;
+        let Ok(settings) = &settings else { return Ok(false) };
         let undecided = store::undecided(db)?;
-        undecided.into_iter().try_fold(false, |queued, (id, event)| Ok(decide(db, &settings, id, &event)? || queued))
-    })
+        undecided.into_iter().try_fold(false, |queued, undecided| Ok(decide(db, settings, &undecided)? || queued))
+    })?;
+    settings.map(|_| Settled { queued, waits, changed: true })
 }
 
 /// What waits in the spool, and in the one that stands in for it.
@@ -98,39 +149,51 @@ fn spooled(site: &Site) -> Result<Vec<(std::path::PathBuf, Event)>> {
     Ok(events)
 }
 
-/// Takes over the events that waited in the spool because the database could not take them.
+/// Takes over the events that waited in the spool because the database could not take them; true when there were any.
 ///
 /// # Errors
 /// `Failure`, when the spool cannot be read or the database does not answer.
-pub fn import_spool(site: &Site, store: &mut Store) -> Result<()> {
+pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
     let spooled = spooled(site)?;
     if spooled.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    store.write(|db| spooled.iter().try_for_each(|(_, event)| store::insert(db, event, true).map(drop)))?;
+    store.write(|db| spooled.iter().try_for_each(|(_, event)| store::insert(db, event, false).map(drop)))?;
     for (path, _) in &spooled {
         // the event's key makes a second import harmless
         if let Err(error) = std::fs::remove_file(path) {
             log::warn(None, &format!("cannot remove {}: {error}", path.display()));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
-fn decide(db: &Database, settings: &Settings, id: i64, event: &Event) -> store::Answer<bool> {
+fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
+    let Undecided { id, event, counted } = undecided;
     let rules = settings.rules(event.subject.name());
-    let incident = store::active(db, &event.subject)?;
+    let mut incident = store::active(db, &event.subject)?;
+    if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
+        // it was counted when systemd was still to try again
+        incident.failures = incident.failures.saturating_sub(1);
+    }
+    let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
-    let (run_failed, failed_since) = match (event.outcome, &incident) {
-        (Outcome::Failed, _) => (false, false),
-        (Outcome::Succeeded, incident) => (
+    let finals = match &incident {
+        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident.id, *id)?,
+        Some(incident) => incident.failures,
+        None => 0,
+    };
+    let (run_failed, failed_since) = match event.outcome {
+        Outcome::Failed => (false, false),
+        Outcome::Succeeded => (
             store::run_failed(db, &event.subject, &event.run)?,
-            incident.as_ref().map_or(Ok(false), |incident| store::failed_since(db, incident.id, id, event))?,
+            about(&|incident| store::failed_since(db, incident, *id, event))?,
         ),
     };
-    let verdict =
-        policy::decide(&Situation { event, incident: incident.as_ref(), told: &told, run_failed, failed_since, rules: &rules });
+    let situation =
+        Situation { event, incident: incident.as_ref(), told: &told, finals, run_failed, failed_since, rules: &rules };
+    let verdict = policy::decide(&situation);
 
     let after: Option<Incident> = match (event.outcome, incident) {
         (Outcome::Failed, incident) => {
@@ -142,9 +205,9 @@ fn decide(db: &Database, settings: &Settings, id: i64, event: &Event) -> store::
     if let Some(incident) = &after {
         store::save(db, incident, event.at)?;
     }
-    store::decide(db, id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
+    store::decide(db, *id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
     if let (Some(kind), Some(incident)) = (verdict.alert, &after) {
-        let alert = Alert { kind, key: &names::nonce(), about: Some((incident.id, id)), at: event.at };
+        let alert = Alert { kind, key: &names::nonce(), about: Some((incident.id, *id)), at: event.at };
         store::queue(db, &alert, &rules.methods)?;
     }
     Ok(verdict.alert.is_some())

@@ -7,6 +7,8 @@
 
 #[path = "cases/story.rs"]
 mod story;
+#[path = "cases/world.rs"]
+mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,10 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // the two halves of the flow do not know each other: what one queues, the other finds in the store
-    ("pipeline", &["store", "settings", "policy", "incident", "event", "error", "host"]),
-    ("dispatch", &["store", "settings", "message", "policy", "config", "incident", "event", "error", "host"]),
-    // stores what policy says: its reasons, and what was told
-    ("store", &["policy", "incident", "event", "error", "host"]),
+    ("pipeline", &["store", "settings", "trigger", "policy", "incident", "event", "error", "host"]),
+    ("dispatch", &["store", "settings", "trigger", "message", "policy", "config", "incident", "event", "error", "host"]),
+    // stores what policy says (its reasons, and what was told), and what messages tell
+    ("store", &["policy", "message", "incident", "event", "error", "host"]),
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules
     ("settings", &["policy", "config", "incident", "event", "error"]),
     // three that do not know each other; policy and message are pure: no host, no store

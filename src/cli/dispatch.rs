@@ -1,27 +1,46 @@
-//! `sysalert dispatch`: decides what is undecided, delivers what is due.
+//! `sysalert dispatch`: looks for recoveries, decides what is undecided, delivers what is due.
 
 use std::time::Duration;
 
 use super::context::Context;
+use crate::dispatch::{self, Complete};
 use crate::error::Result;
+use crate::host::world::Machine;
 use crate::host::{clock, log, wake};
+use crate::pipeline::{self, Gathering};
 use crate::store::{Older, Store};
-use crate::{dispatch, pipeline};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So long each answer of the journal or the service manager may take.
+const BUDGET: Duration = Duration::from_secs(1);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    let site = &context.site;
     // before the outbox is read: what comes from now on raises the flag again
-    if let Err(error) = wake::lower(&context.site) {
+    let synced = wake::lower(site).unwrap_or_else(|error| {
         // the flag only wakes; what waits is in the database
         log::warn(None, &format!("{error}; alerts are delivered all the same"));
-    }
-    let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
-    pipeline::settle(&context.site, &mut store, &|| context.settings())?;
+        None
+    });
+    let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
+    let world = Machine::new(&site.manager, BUDGET);
+    let mut waits = false;
+    let mut make_ready = |store: &mut Store, now| {
+        let complete = Complete { now, synced };
+        let gathering = Gathering { world: &world, now, complete: Some(complete.until()) };
+        let settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
+        waits = !dispatch::gather(store, &context.settings()?, &world, complete)? || settled.waits;
+        Ok(())
+    };
+    make_ready(&mut store, clock::system())?;
     let settings = context.settings()?;
-    let tally = dispatch::deliver(&context.site, &mut store, &settings, &clock::system, &dispatch::plugin::send)?;
+    let tally = dispatch::deliver(site, &mut store, &settings, &clock::system, &dispatch::plugin::send, &mut make_ready)?;
     store.checkpoint(clock::system())?;
+    if waits && synced.is_some() {
+        // the next run's journal is complete a little further
+        wake::raise(site)?;
+    }
     log::info(None, &format!("{} sent, {} wait for the next try", tally.sent, tally.waiting));
     Ok(0)
 }

@@ -1,13 +1,19 @@
 //! `sysalert failure -- UNIT` and `sysalert success -- UNIT`: what systemd starts.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::context::Context;
 use crate::error::Result;
 use crate::event::{Outcome, UnitName};
+use crate::host::world::Machine;
 use crate::host::{clock, env, names};
 use crate::trigger::handler;
 use crate::{host::log, pipeline};
+
+/// So long a handler waits for each answer of the journal or the service manager: it must be gone before the next event.
+const BUDGET: Duration = Duration::from_millis(100);
 
 /// The unit that systemd starts the handler for.
 #[derive(Debug, Args)]
@@ -34,7 +40,8 @@ impl Handler {
         } else {
             context.enter_or_make()?;
         }
-        pipeline::take_in(site, &event, &|| context.settings())?;
+        let world = Machine::new(&site.manager, BUDGET);
+        pipeline::take_in(site, &event, &world, &|| context.settings())?;
         Ok(0)
     }
 }

@@ -25,7 +25,7 @@ impl Status {
         let recorded = store.is_some();
         let (incidents, waiting, undecided) = match store {
             Some(store) => {
-                store.with(|db| Ok((store::list(db, Which::Active)?, store::waiting(db)?, store::undecided(db)?.len())))?
+                store.with(|db| Ok((store::list(db, Which::Active)?, store::waiting(db)?, store::count_undecided(db)?)))?
             }
             None => Default::default(),
         };

@@ -1,13 +1,13 @@
-//! From a claimed alert to the request that its plugin gets: reads the journal, composes, puts in the secrets.
+//! From a claimed alert to the request that its plugin gets: composes, puts in the secrets.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
+use sysalert_abi::{Failure, Incident, Message, Request, SCHEMA};
 
 use super::plugin::Envelope;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
-use crate::host::{journal, names, secret};
-use crate::message::{self, Context, Late, Raw, Report};
+use crate::host::{names, secret};
+use crate::message::{self, Late, Report};
 use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
@@ -43,11 +43,7 @@ pub(super) fn prepare(
         Some((recorded, incident)) => {
             let failures = store.with(|db| store::failures_of(db, incident.id, recorded.id))?;
             let rules = settings.rules(recorded.event.subject.name());
-            (
-                about(claimed, recorded, incident, &failures, &host, rules.journal_lines, now),
-                listed(failures, &method.name),
-                rules.to,
-            )
+            (about(claimed, recorded, incident, &failures, &host, now), listed(failures, &method.name), rules.to)
         }
         None => (message::test_letter(&host, &method.name, claimed.at).render(), Vec::new(), Vec::new()),
     };
@@ -76,11 +72,9 @@ fn about(
     incident: &crate::incident::Incident,
     failures: &[(Event, Vec<String>)],
     host: &str,
-    most_lines: usize,
     now: DateTime<Utc>,
 ) -> Message {
     let event = &recorded.event;
-    let context = if claimed.kind == Kind::Recovery || most_lines == 0 { Context::default() } else { excerpt(event, most_lines) };
     let by = now - event.at;
     let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     // a first failure and a recovery need no explanation
@@ -92,28 +86,10 @@ fn about(
         incident,
         why: why.as_deref(),
         failures: &failures,
-        context: &context,
+        context: &claimed.context,
         late: (claimed.attempt > 1 || by >= LATE).then_some(Late { by, because: claimed.detail.as_deref() }),
     };
     message::compose(&report).render()
-}
-
-/// The run's last lines, or why there are none.
-fn excerpt(event: &Event, most: usize) -> Context {
-    let note = |note: &str| Context { note: Some(note.to_owned()), ..Context::default() };
-    let Some(invocation) = &event.invocation_id else {
-        return note("There are no journal lines: nothing of this unit was started.");
-    };
-    match journal::run(&event.subject, invocation, most) {
-        Ok(lines) if lines.is_empty() => note("The journal has no lines of this run."),
-        Ok(lines) => {
-            let raw: Vec<Raw<'_>> =
-                lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
-            let (excerpt, secrets) = message::shown(&raw);
-            Context { excerpt, secrets, ..Context::default() }
-        }
-        Err(why) => note(&format!("There are no journal lines: {why}.")),
-    }
 }
 
 fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {

@@ -3,11 +3,13 @@
 
 mod backoff;
 mod check;
+mod context;
 mod letter;
 pub mod plugin;
 pub mod plugin_host;
 
 pub use check::{check, secret_keys};
+pub use context::{Complete, gather};
 
 use std::sync::mpsc;
 use std::thread;
@@ -25,6 +27,9 @@ use crate::store::{self, Claimed, Store};
 
 /// Sends one request by one method; [`plugin::send`] does it in a child process.
 pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sync);
+
+/// What is done from time to time while methods take theirs: what was recorded meanwhile is made ready.
+pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut Store, DateTime<Utc>) -> Result<()>;
 
 /// A claim outlives its try by this much, so that nobody takes over what is still being settled.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -49,7 +54,14 @@ pub struct Tally {
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock<'_>, send: Send<'_>) -> Result<Tally> {
+pub fn deliver(
+    site: &Site,
+    store: &mut Store,
+    settings: &Settings,
+    clock: Clock<'_>,
+    send: Send<'_>,
+    meanwhile: Meanwhile<'_>,
+) -> Result<Tally> {
     let started = clock();
     let mut tally = Tally::default();
     // a method that just failed is left in peace until the next run
@@ -83,7 +95,10 @@ pub fn deliver(site: &Site, store: &mut Store, settings: &Settings, clock: Clock
             let (claimed, answer) = match results.recv_timeout(LOOK) {
                 Ok(result) => result,
                 // what was queued meanwhile must not wait for a method that hangs
-                Err(mpsc::RecvTimeoutError::Timeout) => continue,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    meanwhile(store, clock())?;
+                    continue;
+                }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(tally),
             };
             sending.retain(|method| *method != claimed.method);
@@ -170,7 +185,7 @@ mod tests {
             second.fetch_add(100, Ordering::SeqCst);
             Answer::Sent(String::new())
         };
-        let mut run = || deliver(&site, &mut store, &settings, &clock, &send).unwrap();
+        let mut run = || deliver(&site, &mut store, &settings, &clock, &send, &mut |_, _| Ok(())).unwrap();
         assert_eq!(run(), Tally { sent: 2, waiting: 0 }, "the third would begin after 200 s");
         assert_eq!(run(), Tally { sent: 2, waiting: 0 }, "the next run goes on");
     }

@@ -29,8 +29,11 @@ impl Problem {
     /// the same exit. (How a process ended that systemd itself had to end says nothing: by SIGTERM once, by SIGKILL next.)
     pub fn is_same(&self, other: &Problem) -> bool {
         let exit_tells = matches!(self.service_result.as_deref(), Some("exit-code" | "signal" | "core-dump") | None);
-        self.service_result == other.service_result
-            && self.cause == other.cause
+        let result = self.service_result.as_deref();
+        // which dependency it was can be seen only for a while
+        let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
+        result == other.service_result.as_deref()
+            && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
     }
 

@@ -7,9 +7,11 @@ pub mod identity;
 pub mod journal;
 pub mod library;
 pub mod log;
+pub mod manager;
 pub mod names;
 pub mod secret;
 pub mod site;
 pub mod wake;
+pub mod world;
 
 pub use site::{Options, Site};

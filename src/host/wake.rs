@@ -1,10 +1,17 @@
 //! The flag that wakes `sysalert-dispatch.service`: its path unit starts it while the flag is there.
+//!
+//! The unit's first command, which runs as root, moves the flag to `syncing`, lets the journal write what it has received, and
+//! moves that to `synced`. A flag bears the time at which it was last raised: so dispatch knows up to when the journal is
+//! complete, and a flag that is raised meanwhile starts another run.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
-use super::Site;
+use chrono::{DateTime, Utc};
+
+use super::{Site, clock};
 use crate::error::{Error, Kind, Result};
 
 /// Raises the flag.
@@ -18,20 +25,40 @@ pub fn raise(site: &Site) -> Result<()> {
         (io::ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| open()),
         _ => Err(error),
     });
-    raised.map(drop).map_err(|error| Error::file("raise the flag", &site.flag, &error))
+    // the kernel's own stamp is some milliseconds old
+    let stamped = raised.and_then(|file| file.set_modified(clock::system().into()));
+    stamped.map_err(|error| Error::file("raise the flag", &site.flag, &error))
 }
 
-/// Takes the flag down, before the work that it asks for is read: a flag that is raised meanwhile starts another run.
+/// Takes the flag down, before the work that it asks for is read: a flag that is raised meanwhile starts another run. Tells up
+/// to when the journal is complete, if the unit has seen to that.
 ///
 /// # Errors
 /// When it is there and stays.
-pub fn lower(site: &Site) -> Result<()> {
-    match fs::remove_file(&site.flag) {
+pub fn lower(site: &Site) -> Result<Option<DateTime<Utc>>> {
+    let synced = beside(site, "synced");
+    let at = fs::metadata(&synced).and_then(|about| about.modified()).ok().map(DateTime::from);
+    if at.is_some() {
+        // what was raised since then is the next run's
+        remove(synced)?;
+        return Ok(at);
+    }
+    remove(beside(site, "syncing"))?;
+    remove(site.flag.clone())?;
+    Ok(None)
+}
+
+fn beside(site: &Site, name: &str) -> PathBuf {
+    site.flag.with_file_name(name)
+}
+
+fn remove(path: PathBuf) -> Result<()> {
+    match fs::remove_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let text = format!("{} may be changed only by its owner and by root", site.flag.display());
+            let text = format!("{} may be changed only by its owner and by root", path.display());
             Err(Error::new(Kind::Permission, text))
         }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("take down the flag", &site.flag, &error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("take down the flag", &path, &error)),
         _ => Ok(()),
     }
 }

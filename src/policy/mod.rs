@@ -4,10 +4,11 @@ mod ignore;
 mod problem;
 mod reason;
 mod recovery;
+mod restart;
 mod rules;
 
 pub use reason::Reason;
-pub use rules::{KEYS, Rules, UNIT_KEYS};
+pub use rules::{AlertOn, KEYS, Rules, UNIT_KEYS};
 
 use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
@@ -24,6 +25,8 @@ pub struct Situation<'a> {
     pub incident: Option<&'a Incident>,
     /// The problems of this incident that somebody was told, oldest first.
     pub told: &'a [Told],
+    /// How many failures of this incident came before that systemd did not try again.
+    pub finals: u64,
     /// True when a failure of the same run is on record.
     pub run_failed: bool,
     /// True when a failure of the incident happened and was recorded after this event.
@@ -57,10 +60,20 @@ pub struct Verdict {
 type Rule = fn(&Situation<'_>) -> Option<Reason>;
 
 /// The first rule that has something to say decides.
-const FAILED: &[Rule] =
-    &[rules::disabled, ignore::ignored, problem::first, problem::new, problem::same, problem::too_soon, problem::returned];
+const FAILED: &[Rule] = &[
+    rules::disabled,
+    restart::not_final,
+    ignore::ignored,
+    problem::first,
+    problem::new,
+    problem::same,
+    problem::too_soon,
+    problem::returned,
+];
 const SUCCEEDED: &[Rule] = &[
     recovery::same_run,
+    recovery::stopped,
+    restart::not_over,
     recovery::overtaken,
     recovery::nothing_wrong,
     rules::disabled,
@@ -77,7 +90,7 @@ pub fn decide(situation: &Situation<'_>) -> Verdict {
     };
     // the last rule of each chain always answers; were it otherwise, silence would be the wrong way to fail
     let reason = chain.iter().find_map(|rule| rule(situation)).unwrap_or(Reason::First);
-    let is_false = matches!(reason, Reason::SameRunFailed | Reason::Overtaken);
+    let is_false = matches!(reason, Reason::SameRunFailed | Reason::Overtaken | Reason::Stopped | Reason::Restarts);
     let resolves = situation.event.outcome == Outcome::Succeeded && !is_false && situation.incident.is_some();
     Verdict { alert: reason.alert(), resolves, reason }
 }

@@ -9,9 +9,11 @@ pub(super) fn first(situation: &Situation<'_>) -> Option<Reason> {
     if !situation.told.is_empty() {
         return None;
     }
-    Some(match situation.incident.map_or(0, |incident| incident.failures) {
-        0 => Reason::First,
-        ignored => Reason::IgnoredEnough { ignored },
+    let restarted = situation.incident.map_or(0, |incident| incident.failures).saturating_sub(situation.finals);
+    Some(match (situation.finals, restarted) {
+        (0, 0) => Reason::First,
+        (0, restarts) => Reason::StaysFailed { restarts },
+        (ignored, _) => Reason::IgnoredEnough { ignored },
     })
 }
 

@@ -19,6 +19,11 @@ pub enum Reason {
         /// How many kept quiet.
         ignored: u64,
     },
+    /// Spoke: systemd has tried it again, and now gives up.
+    StaysFailed {
+        /// How often it was tried again.
+        restarts: u64,
+    },
     /// Spoke: it fails in a way that nobody was told yet.
     NewProblem {
         /// What was told last.
@@ -38,6 +43,10 @@ pub enum Reason {
         /// How many to ignore.
         of: u64,
     },
+    /// Silent: systemd starts it again by itself.
+    Restarts,
+    /// Silent: somebody stopped it, which is no recovery.
+    Stopped,
     /// Silent: told already.
     SameProblem {
         /// When it happened that somebody was told.
@@ -68,11 +77,15 @@ impl Reason {
     /// The kind of alert that follows.
     pub fn alert(&self) -> Option<Kind> {
         match self {
-            Reason::First | Reason::IgnoredEnough { .. } | Reason::NewProblem { .. } | Reason::Returned { .. } => {
-                Some(Kind::Failure)
-            }
+            Reason::First
+            | Reason::IgnoredEnough { .. }
+            | Reason::StaysFailed { .. }
+            | Reason::NewProblem { .. }
+            | Reason::Returned { .. } => Some(Kind::Failure),
             Reason::Recovered => Some(Kind::Recovery),
             Reason::Ignored { .. }
+            | Reason::Restarts
+            | Reason::Stopped
             | Reason::SameProblem { .. }
             | Reason::TooSoon { .. }
             | Reason::RecoveryUnwanted
@@ -87,16 +100,26 @@ impl Reason {
 }
 
 impl Reason {
+    /// Its word in the database.
+    pub fn word(&self) -> String {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        json["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Why, without saying whether it spoke.
     pub fn why(&self) -> String {
         match self {
             Reason::First => "the first failure of a new incident".to_owned(),
             Reason::IgnoredEnough { ignored: 1 } => "the failure before this one kept silent".to_owned(),
             Reason::IgnoredEnough { ignored } => format!("{ignored} failures before this one kept silent"),
+            Reason::StaysFailed { restarts: 1 } => "systemd tried it once more, and gives up".to_owned(),
+            Reason::StaysFailed { restarts } => format!("systemd tried it {restarts} times more, and gives up"),
             Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
             Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),
             Reason::Recovered => "it recovered".to_owned(),
             Reason::Ignored { seen, of } => format!("failure {seen} of the {of} to ignore, as `ignore` says"),
+            Reason::Restarts => "systemd starts it again by itself (Restart=), and `alert_on` is \"final\"".to_owned(),
+            Reason::Stopped => "it was stopped, which is no recovery".to_owned(),
             Reason::SameProblem { told } => format!("the same problem as reported for {}", local_time(*told)),
             Reason::TooSoon { until } => format!("reported before, and `min_interval` lasts until {}", local_time(*until)),
             Reason::RecoveryUnwanted => "it recovered, and `recovery` is false".to_owned(),

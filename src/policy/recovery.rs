@@ -8,6 +8,11 @@ pub(super) fn same_run(situation: &Situation<'_>) -> Option<Reason> {
     situation.run_failed.then_some(Reason::SameRunFailed)
 }
 
+/// Somebody stopped it: that says nothing about whether it works.
+pub(super) fn stopped(situation: &Situation<'_>) -> Option<Reason> {
+    (situation.event.problem.cause.as_deref() == Some("stop")).then_some(Reason::Stopped)
+}
+
 /// A success that is decided late must not end what failed after it.
 pub(super) fn overtaken(situation: &Situation<'_>) -> Option<Reason> {
     situation.failed_since.then_some(Reason::Overtaken)

@@ -7,6 +7,7 @@ use super::{Reason, Situation};
 use crate::config::{Key, Kind, Values};
 use crate::incident::Severity;
 
+const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
 const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
 
 /// The keys of `[policy]`; `[unit."GLOB"]` has them too.
@@ -19,8 +20,15 @@ pub const KEYS: &[Key] = &[
         "0",
         "failures of one incident to keep quiet about before the first alert",
     ),
+    Key::new(
+        "alert_on",
+        Kind::Choice(Cow::Borrowed(ALERT_ON)),
+        "\"final\"",
+        "\"each\": also failures after which systemd starts the unit again by itself",
+    ),
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
+    Key::new("recovery_hold", Kind::ANY_TIME, "\"10s\"", "a daemon counts as recovered when it was active this long"),
     Key::new("journal_lines", Kind::Integer { min: 0, max: 1000 }, "50", "how many of the run's last lines an alert shows"),
 ];
 
@@ -29,6 +37,15 @@ pub const UNIT_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
+
+/// `alert_on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertOn {
+    /// Only failures after which the unit stays failed.
+    Final,
+    /// Every failure.
+    Each,
+}
 
 /// The settings for one subject; nothing is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +58,14 @@ pub struct Rules {
     pub severity: Severity,
     /// How many failures to keep quiet about.
     pub ignore: u64,
+    /// Which failures count.
+    pub alert_on: AlertOn,
     /// Between repetitions.
     pub min_interval: Duration,
     /// Tell when it is well again.
     pub recovery: bool,
+    /// So long a daemon must be active to count as recovered.
+    pub recovery_hold: Duration,
     /// How many lines of the journal an alert shows.
     pub journal_lines: usize,
     /// Recipients of this unit; empty: the method's own.
@@ -59,8 +80,10 @@ impl Rules {
             methods: values.list("methods"),
             severity: values.text("severity").and_then(|word| Severity::parse(&word)).unwrap_or(Severity::Critical),
             ignore: values.count("ignore"),
+            alert_on: if values.text("alert_on").as_deref() == Some("each") { AlertOn::Each } else { AlertOn::Final },
             min_interval: values.duration("min_interval"),
             recovery: values.boolean("recovery"),
+            recovery_hold: values.duration("recovery_hold"),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             to: values.list("to"),
         }

@@ -46,7 +46,7 @@ fn failure(number: u8, second: i64, failures: u64, told: &[(u8, i64)], rules: &R
     incident.failures = failures;
     incident.state = state;
     let incident = (failures > 0).then_some(&incident);
-    decide(&Situation { event: &event, incident, told: &told, run_failed: false, failed_since: false, rules })
+    decide(&Situation { event: &event, incident, told: &told, finals: failures, run_failed: false, failed_since: false, rules })
 }
 
 fn success(state: Option<State>, (run_failed, failed_since): (bool, bool), rules: &Rules) -> Verdict {
@@ -54,7 +54,7 @@ fn success(state: Option<State>, (run_failed, failed_since): (bool, bool), rules
     let mut incident = Incident::begin(1, event.subject.clone(), Severity::Critical, at(0));
     incident.state = state.unwrap_or(State::Pending);
     let incident = state.map(|_| &incident);
-    decide(&Situation { event: &event, incident, told: &[], run_failed, failed_since, rules })
+    decide(&Situation { event: &event, incident, told: &[], finals: 0, run_failed, failed_since, rules })
 }
 
 #[test]

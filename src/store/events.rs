@@ -7,7 +7,7 @@ use super::time;
 use crate::event::{Event, Outcome, Problem, Start, Subject};
 use crate::policy::{Reason, Told};
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "subject, outcome, run, invocation_id, service_result, exit_code, exit_status, cause, triggered_by, start, restarts, at";
 
 /// Records an event; false when it is on record already. `confirmed`: it is as the journal tells it, not as a trigger does.
@@ -37,7 +37,7 @@ pub fn insert(db: &Connection, event: &Event, confirmed: bool) -> rusqlite::Resu
     Ok(rows > 0)
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         subject: Subject::stored(row.get("subject")?),
         outcome: if row.get::<_, String>("outcome")? == Outcome::Failed.as_str() { Outcome::Failed } else { Outcome::Succeeded },
@@ -60,10 +60,27 @@ pub(super) fn problem(row: &Row<'_>) -> rusqlite::Result<Problem> {
     })
 }
 
-/// The events without a verdict, in the order in which they happened.
-pub fn undecided(db: &Connection) -> rusqlite::Result<Vec<(i64, Event)>> {
-    let sql = format!("SELECT id, {COLUMNS} FROM events WHERE reason IS NULL ORDER BY at, id");
-    db.prepare(&sql)?.query_map([], |row| Ok((row.get("id")?, event(row)?)))?.collect()
+/// An event without a verdict.
+#[derive(Debug)]
+pub struct Undecided {
+    /// Its number.
+    pub id: i64,
+    /// What was observed.
+    pub event: Event,
+    /// The incident that it was counted in already: it was decided before, and has turned final since.
+    pub counted: Option<i64>,
+}
+
+/// The confirmed events without a verdict, in the order in which they happened.
+pub fn undecided(db: &Connection) -> rusqlite::Result<Vec<Undecided>> {
+    let sql = format!("SELECT id, {COLUMNS}, incident FROM events WHERE reason IS NULL AND confirmed ORDER BY at, id");
+    let row = |row: &Row<'_>| Ok(Undecided { id: row.get("id")?, event: event(row)?, counted: row.get("incident")? });
+    db.prepare(&sql)?.query_map([], row)?.collect()
+}
+
+/// How many events have no verdict yet.
+pub fn count_undecided(db: &Connection) -> rusqlite::Result<u64> {
+    db.query_row("SELECT count(*) FROM events WHERE reason IS NULL", [], |row| row.get(0))
 }
 
 /// Whether this subject has neither an incident that is not over nor an event without a verdict.
@@ -94,6 +111,12 @@ pub fn failed_since(db: &Connection, incident: i64, id: i64, event: &Event) -> r
     // both: the clock may have been set in between, and what was in the spool is recorded late
     let sql = "SELECT 1 FROM events WHERE incident = ?1 AND id > ?2 AND at > ?3 AND outcome = 'failed'";
     db.prepare(sql)?.exists(params![incident, id, event.at.timestamp_micros()])
+}
+
+/// How many final failures of an incident were decided before this event.
+pub fn final_failures(db: &Connection, incident: i64, id: i64) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM events WHERE incident = ?1 AND id <> ?2 AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL";
+    db.query_row(sql, [incident, id], |row| row.get(0))
 }
 
 /// The problems of an incident that somebody was told, oldest first.

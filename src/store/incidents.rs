@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::events::{self, maybe};
+use super::looks;
 use super::time;
 use crate::event::{Problem, Subject};
 use crate::incident::{Incident, Severity, State};
@@ -65,17 +66,18 @@ pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite
 /// Forgets a subject's failures: ends its incident without a recovery, drops what was not yet delivered, and silences what
 /// nobody has decided yet; the history stays. False when there was nothing to forget.
 pub fn clear(db: &Connection, subject: &Subject, now: DateTime<Utc>) -> rusqlite::Result<bool> {
-    let undecided: Vec<_> = events::undecided(db)?.into_iter().filter(|(_, event)| event.subject == *subject).collect();
-    for (id, _) in &undecided {
-        events::decide(db, *id, None, &Reason::Cleared)?;
-    }
+    let sql = "UPDATE events SET reason = ?2, confirmed = 1 WHERE subject = ?1 AND (reason IS NULL OR NOT confirmed)";
+    let reason = serde_json::to_string(&Reason::Cleared).unwrap_or_default();
+    let undecided = db.execute(sql, params![subject.as_str(), reason])?;
+    // the journal still has them
+    looks::set_mark(db, subject, now)?;
     // also those of an incident that is over: its recovery may wait behind a server that is down
     let sql = "DELETE FROM outbox WHERE alert IN
         (SELECT a.id FROM alerts a JOIN incidents i ON i.id = a.incident WHERE i.subject = ?1)";
     let dropped = db.execute(sql, [subject.as_str()])?;
     let sql = "UPDATE incidents SET state = 'resolved', cleared = 1, ended = ?2 WHERE subject = ?1 AND state <> 'resolved'";
     let ended = db.execute(sql, params![subject.as_str(), now.timestamp_micros()])?;
-    Ok(undecided.len() + dropped + ended > 0)
+    Ok(undecided + dropped + ended > 0)
 }
 
 /// The subjects that have something to [`clear`].

@@ -7,17 +7,21 @@ mod deliveries;
 mod events;
 mod incidents;
 mod lock;
+mod looks;
 mod outbox;
 mod schema;
 mod spool;
 
 pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
 pub use events::{
-    Recorded, decide, failed_since, failures_of, get as event, insert, last_of, nothing_open, run_failed, subjects, told,
-    undecided,
+    Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
+    nothing_open, run_failed, subjects, told, undecided,
 };
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
-pub use outbox::{Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, waiting};
+pub use looks::{correct, drop_unconfirmed, file, last_failure, mark, set_mark, to_look_at, unconfirmed};
+pub use outbox::{
+    Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
+};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 

@@ -6,7 +6,9 @@ use sysalert_abi::Kind;
 
 use super::events::{self, Recorded};
 use super::{incidents, time};
+use crate::event::Event;
 use crate::incident::Incident;
+use crate::message::Context;
 
 /// A new alert.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct Claimed {
     pub at: DateTime<Utc>,
     /// The event and its incident; none for a test.
     pub about: Option<(Recorded, Incident)>,
+    /// What is told beside the event.
+    pub context: Context,
     /// Until when the claim holds: it is the claim's name, too.
     pub lease: DateTime<Utc>,
 }
@@ -78,11 +82,30 @@ fn kind(word: &str) -> Kind {
         .unwrap_or(Kind::Failure)
 }
 
+/// The alerts that wait for what is told beside their events.
+pub fn without_context(db: &Connection) -> rusqlite::Result<Vec<(i64, Kind, Event)>> {
+    let sql = format!(
+        "SELECT a.id AS alert, a.kind, {} FROM alerts a JOIN events ON events.id = a.event
+         WHERE a.context IS NULL AND a.id IN (SELECT alert FROM outbox) ORDER BY a.id",
+        events::COLUMNS.replace(", at", ", events.at")
+    );
+    db.prepare(&sql)?
+        .query_map([], |row| Ok((row.get("alert")?, kind(&row.get::<_, String>("kind")?), events::event(row)?)))?
+        .collect()
+}
+
+/// Keeps what is told beside an alert's event.
+pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::Result<()> {
+    let json = serde_json::to_string(context).unwrap_or_else(|_| "{}".to_owned());
+    db.execute("UPDATE alerts SET context = ?2 WHERE id = ?1", params![alert, json]).map(drop)
+}
+
 /// The row of the oldest alert that is due and whose method is none of `busy`. Alerts of one incident keep their order: a
-/// recovery waits for its failure. After a clock that was set back, what it made wait is due.
+/// recovery waits for its failure; and each for what is told beside its event. After a clock that was set back, what it made wait is due.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
          WHERE (max(o.due, coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
+           AND (a.event IS NULL OR a.context IS NOT NULL)
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
                WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
          ORDER BY o.alert LIMIT 1";
@@ -98,7 +121,7 @@ pub fn claim(
     lease: impl Fn(&str) -> DateTime<Utc>,
 ) -> rusqlite::Result<Option<Claimed>> {
     let Some(id) = due(db, now, busy)? else { return Ok(None) };
-    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, a.kind, a.key, a.at, a.incident, a.event
+    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, a.kind, a.key, a.at, a.incident, a.event, a.context
          FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.id = ?1";
     let (mut claimed, about) = db.query_row(sql, [id], |row| {
         let method: String = row.get("method")?;
@@ -112,6 +135,10 @@ pub fn claim(
             detail: row.get("detail")?,
             at: time(row.get("at")?),
             about: None,
+            context: row
+                .get::<_, Option<String>>("context")?
+                .and_then(|json| serde_json::from_str(&json).ok())
+                .unwrap_or_default(),
             lease: lease(&method),
             method,
         };

@@ -51,7 +51,8 @@ fn told(store: &mut Store, event: &Event, methods: &[&str]) {
         save(db, &incident, event.at)?;
         decide(db, id, Some(incident.id), &Reason::First)?;
         let alert = Alert { kind: sysalert_abi::Kind::Failure, key: &event.run, about: Some((incident.id, id)), at: event.at };
-        queue(db, &alert, &methods)
+        let alert = queue(db, &alert, &methods)?;
+        set_context(db, alert, &crate::message::Context::default())
     });
     queued.unwrap();
 }

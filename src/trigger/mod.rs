@@ -1,3 +1,5 @@
 //! What happens in the world becomes an event. Nothing here decides.
 
 pub mod handler;
+pub mod look;
+pub mod runs;

@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use sysalert::dispatch::{self, plugin::Envelope};
+use sysalert::dispatch::{self, Complete, plugin::Envelope};
 use sysalert::event::{Event, Manager, Outcome, UnitName};
+use sysalert::host::journal::{Kind, Message};
+use sysalert::host::manager::Unit;
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
+use sysalert::pipeline::{self, Gathering};
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
-use sysalert::{pipeline, trigger::handler};
+use sysalert::trigger::handler;
 use sysalert_abi::Answer;
+
+use crate::world::{LASTED, StoryWorld, message};
 
 /// The host's name is the story's, and no journal is read: the tests of `message` show excerpts.
 const HERE: &str = "[policy]\nhost = \"web1\"\njournal_lines = 0\n";
@@ -59,6 +64,26 @@ enum What {
     Sysalert(String),
     /// The configuration is now this one.
     Config(String),
+    /// A run fails, and no handler is started: systemd has merged the trigger into another's, or tries it again first.
+    Missed(Run),
+    /// A run succeeds, and no handler is started.
+    Unseen(Run),
+    /// Somebody stops the unit's run; it ends well.
+    Stopped(Run),
+    /// The unit is like this now.
+    Unit(State),
+}
+
+/// How the manager shows a unit.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    unit: String,
+    active: String,
+    #[serde(default)]
+    sub: String,
+    /// Its current run.
+    run: usize,
 }
 
 /// What systemd tells about a run; by default it exited with status 3.
@@ -75,6 +100,12 @@ struct Run {
     /// True: a dependency failed, so that systemd has no invocation to tell and calls the result "success".
     #[serde(default)]
     not_started: bool,
+    /// True: systemd starts it again by itself.
+    #[serde(default)]
+    restarts: bool,
+    /// True: the journal has not caught up; it never tells of this run.
+    #[serde(default)]
+    unwritten: bool,
     /// True: the database cannot be opened meanwhile.
     #[serde(default)]
     database_blocked: bool,
@@ -90,6 +121,7 @@ pub struct Telling {
     last: BTreeMap<String, String>,
     keys: Vec<String>,
     sent: Vec<(String, String)>,
+    world: StoryWorld,
 }
 
 /// When every story begins.
@@ -115,8 +147,15 @@ impl Story {
             plugins: Vec::new(),
         };
         let config = self.config;
-        let mut telling =
-            Telling { site, said: String::new(), config, last: BTreeMap::new(), keys: Vec::new(), sent: Vec::new() };
+        let mut telling = Telling {
+            site,
+            said: String::new(),
+            config,
+            last: BTreeMap::new(),
+            keys: Vec::new(),
+            sent: Vec::new(),
+            world: StoryWorld::default(),
+        };
         for (number, step) in self.steps.iter().enumerate() {
             telling.step(number + 1, step);
         }
@@ -151,6 +190,9 @@ impl Telling {
             What::Dispatch(answers) => self.dispatch(&step.at, at, answers),
             What::Killed(method) => {
                 let lease = at + TimeDelta::seconds(35);
+                let settings = Settings::read(&self.files()).unwrap();
+                let complete = Complete { now: at, synced: Some(at) };
+                dispatch::gather(&mut self.open(), &settings, &self.world, complete).unwrap();
                 let claimed = self.open().write(|db| store::claim(db, at, &[], |_| lease)).unwrap().unwrap();
                 assert_eq!(claimed.method, *method);
                 let key = self.key(&format!("{}.{method}", claimed.key));
@@ -161,12 +203,75 @@ impl Telling {
                 self.say(&step.at, &format!("sysalert {words}"));
                 output.lines().for_each(|line| self.say("", line));
             }
+            What::Missed(run) => {
+                self.journal(number, at, run, Outcome::Failed);
+                self.say(&step.at, &format!("{} fails, and no handler is started", run.unit));
+            }
+            What::Unseen(run) => {
+                self.journal(number, at, run, Outcome::Succeeded);
+                self.say(&step.at, &format!("{} succeeds, and no handler is started", run.unit));
+            }
+            What::Stopped(run) => {
+                let id = format!("{:032x}", run.run.unwrap_or(number));
+                self.world.say(&run.unit, message(Kind::Stopping, &id, at));
+                self.world.say(&run.unit, message(Kind::Succeeded, &id, at));
+                self.say(&step.at, &format!("{} is stopped", run.unit));
+            }
+            What::Unit(state) => {
+                let unit = Unit {
+                    active: state.active.clone(),
+                    sub: state.sub.clone(),
+                    invocation: Some(format!("{:032x}", state.run)),
+                    active_since: (state.active == "active").then_some(at),
+                    ..Unit::default()
+                };
+                self.world.set(&state.unit, unit);
+                self.say(&step.at, &format!("{} is {}", state.unit, state.active));
+            }
             What::Config(text) => {
                 self.config.clone_from(text);
                 self.say(&step.at, "the configuration is changed");
             }
         }
         self.look();
+    }
+
+    /// What the manager says of a run in the journal.
+    fn journal(&self, number: usize, at: DateTime<Utc>, run: &Run, outcome: Outcome) {
+        let event = observed(number, at, run, outcome);
+        let unit = event.subject.name();
+        if run.unwritten {
+            return;
+        }
+        let id = format!("{:032x}", run.run.unwrap_or(number));
+        if run.not_started {
+            let job = Some(format!("this-boot:{number}"));
+            let refused =
+                Message { invocation: None, result: Some("dependency".into()), job, ..message(Kind::JobFailed, "", at) };
+            return self.world.say(unit, refused);
+        }
+        let is_repeated = self.world.has_failed(&id);
+        if !is_repeated {
+            self.world.say(unit, message(Kind::Starting, &id, at - LASTED));
+        }
+        if outcome == Outcome::Succeeded && !is_repeated {
+            self.world.say(unit, message(Kind::Succeeded, &id, at));
+        } else if outcome == Outcome::Failed {
+            let told = |said: &Option<String>, usual: &str| said.clone().unwrap_or_else(|| usual.to_owned());
+            let exit = (told(&run.code, "exited"), told(&run.status, "3"));
+            if !exit.0.is_empty() {
+                self.world.say(unit, Message { exit: Some(exit), ..message(Kind::Exited, &id, at) });
+            }
+            let result = Some(told(&run.result, "exit-code"));
+            self.world.say(unit, Message { result, ..message(Kind::Failed, &id, at) });
+        }
+        let (active, sub) = match (outcome, run.restarts) {
+            (_, true) => ("activating", "auto-restart"),
+            (Outcome::Failed, _) => ("failed", "failed"),
+            (Outcome::Succeeded, _) => ("inactive", "dead"),
+        };
+        let invocation = Some(id);
+        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, ..Unit::default() });
     }
 
     /// What the verbs `failure` and `success` do.
@@ -182,7 +287,8 @@ impl Telling {
         let before = self.bytes();
         let block = run.database_blocked.then(|| Block::put(&self.site.state));
         let files = self.files();
-        pipeline::take_in(&self.site, &event, &|| Settings::read(&files)).unwrap();
+        self.journal(number, at, run, outcome);
+        pipeline::take_in(&self.site, &event, &self.world, &|| Settings::read(&files)).unwrap();
         drop(block);
         if self.bytes() == before {
             self.say("", "nothing is written");
@@ -195,20 +301,24 @@ impl Telling {
     /// What the verb `dispatch` does.
     fn dispatch(&mut self, when: &str, at: DateTime<Utc>, answers: &BTreeMap<String, String>) {
         wake::lower(&self.site).unwrap();
+        // the journal is complete whenever a story's dispatch runs
+        let complete = Complete { now: at, synced: Some(at) };
+        let gathering = Gathering { world: &self.world, now: at, complete: Some(at) };
         let mut store = self.open();
         let files = self.files();
         let settings = match Settings::read(&files) {
             Ok(settings) => settings,
             Err(error) => return self.say(when, &format!("dispatch: {error} (exit status {})", error.kind.exit_status())),
         };
-        pipeline::settle(&self.site, &mut store, &|| Settings::read(&files)).unwrap();
+        pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files)).unwrap();
+        dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
         let got = Mutex::new(Vec::new());
         let send = |_: &Site, method: &Method, envelope: Envelope| {
             let script = answers.get(&method.name).map_or("refused: the story has no answer for it", String::as_str);
             got.lock().unwrap().push((method.name.clone(), envelope, script.to_owned()));
             answer(script)
         };
-        let tally = dispatch::deliver(&self.site, &mut store, &settings, &|| at, &send).unwrap();
+        let tally = dispatch::deliver(&self.site, &mut store, &settings, &|| at, &send, &mut |_, _| Ok(())).unwrap();
         self.say(when, &format!("dispatch: {} sent, {} wait", tally.sent, tally.waiting));
         let mut got = got.into_inner().unwrap();
         // the methods send side by side; each keeps its order

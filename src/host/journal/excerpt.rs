@@ -1,12 +1,16 @@
-//! The journal: the lines of exactly one run.
+//! The lines of exactly one run.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use nix::unistd::geteuid;
-use systemd::journal::{Journal, JournalRef, OpenOptions};
+use systemd::journal::{Journal as Handle, JournalRef};
 
+use super::messages::{self, Kind};
+use super::{Fields, field, text, time};
 use crate::event::Subject;
+use crate::host::clock;
 
 /// One line of the journal. The text is what a process wrote: hostile until `message` has made it safe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,53 +23,34 @@ pub struct Line {
     pub text: Vec<u8>,
 }
 
-/// So much of a field is enough; the library may give more of one that is not compressed.
-const LONGEST_FIELD: usize = 16 * 1024;
-
-/// The fields by which systemd's manager and the journal mark what belongs to a unit's run.
-struct Fields {
-    /// Set by the journal on what the unit's processes write.
-    unit: &'static str,
-    /// Matches that hold for the manager's own messages and can be forged by nobody else.
-    manager: Vec<(&'static str, String)>,
-    /// Set by the manager on its own messages.
-    manager_unit: &'static str,
-    manager_invocation: &'static str,
+/// The last lines of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Oldest first.
+    pub lines: Vec<Line>,
+    /// True when the run's beginning is not in the files that were searched: lines may be missing.
+    pub begins_before: bool,
+    /// True when the time was over before all was found.
+    pub cut_short: bool,
 }
 
-impl Fields {
-    fn of(subject: &Subject) -> Fields {
-        if subject.is_users() {
-            let uid = geteuid().to_string();
-            let manager = vec![("_UID", uid.clone()), ("_SYSTEMD_UNIT", format!("user@{uid}.service"))];
-            Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit: "USER_UNIT", manager_invocation: "USER_INVOCATION_ID" }
-        } else {
-            let manager = vec![("_PID", "1".to_owned())];
-            Fields { unit: "_SYSTEMD_UNIT", manager, manager_unit: "UNIT", manager_invocation: "INVOCATION_ID" }
-        }
-    }
-}
-
-/// The last lines of a run, oldest first: what bears its invocation ID, what the manager wrote about it, and the unit's
-/// lines without an ID that lie between the manager's first word on this run and on the next one. (Of a process that ends
-/// at once, the journal often learns the unit, but not the invocation.)
-///
-/// # Errors
-/// A sentence, when the journal cannot be read.
-pub fn run(subject: &Subject, invocation: &str, most: usize) -> Result<Vec<Line>, String> {
-    read(subject, invocation, most).map_err(|error| format!("the journal cannot be read: {error}"))
-}
-
-fn read(subject: &Subject, invocation: &str, most: usize) -> systemd::Result<Vec<Line>> {
+/// The last lines of a run: what bears its invocation ID, what the manager wrote about it, and the unit's lines without an ID
+/// that lie between the manager's first word on this run and on the next one. (Of a process that ends at once, the journal
+/// often learns the unit, but not the invocation.)
+pub(super) fn read(
+    journal: &mut Handle,
+    subject: &Subject,
+    invocation: &str,
+    most: usize,
+    until: Instant,
+) -> systemd::Result<Excerpt> {
     let fields = Fields::of(subject);
     let unit = subject.unit_name();
-    let mut journal = OpenOptions::default().local_only(true).open()?;
-    journal.set_data_threshold(LONGEST_FIELD)?;
-    let bounds = bounds(&mut journal, &fields, unit, invocation)?;
+    let bounds = bounds(journal, &fields, unit, invocation)?;
 
     journal.match_flush()?;
     journal.match_add("_SYSTEMD_INVOCATION_ID", invocation)?.match_or()?;
-    by_manager(&mut journal, &fields)?.match_add(fields.manager_invocation, invocation)?;
+    fields.by_manager(journal)?.match_add(fields.manager_invocation, invocation)?;
     if bounds.is_some() {
         journal.match_or()?.match_add(fields.unit, unit)?;
         if subject.is_users() {
@@ -74,50 +59,65 @@ fn read(subject: &Subject, invocation: &str, most: usize) -> systemd::Result<Vec
     }
     match &bounds {
         // what the unit has logged since, perhaps for weeks, is not gone through
-        Some(bounds) if bounds.end < u64::MAX => journal.seek_realtime_usec(bounds.end + SLACK)?,
+        Some(bounds) if bounds.range.end < u64::MAX => journal.seek_realtime_usec(bounds.range.end + SLACK)?,
         _ => journal.seek_tail()?,
     }
-    let mut lines = Vec::new();
-    while lines.len() < most && journal.previous()? > 0 {
+    let begins = bounds.as_ref().is_some_and(|bounds| bounds.begins);
+    let bounds = bounds.map(|bounds| bounds.range);
+    let mut excerpt = Excerpt { begins_before: !begins, ..Excerpt::default() };
+    while excerpt.lines.len() < most && journal.previous()? > 0 {
         let at = journal.timestamp_usec()?;
         if bounds.as_ref().is_some_and(|bounds| at + SLACK < bounds.start) {
             break;
         }
+        if clock::started() >= until {
+            excerpt.cut_short = true;
+            break;
+        }
         let between = bounds.as_ref().is_some_and(|bounds| bounds.contains(&at));
-        let belongs = match field(&mut journal, "_SYSTEMD_INVOCATION_ID")? {
+        let belongs = match field(journal, "_SYSTEMD_INVOCATION_ID")? {
             Some(id) if id == invocation.as_bytes() => true,
             // the manager's own messages bear the ID of its own run
-            _ if field(&mut journal, fields.manager_invocation)?.is_some_and(|id| id == invocation.as_bytes()) => true,
+            _ if field(journal, fields.manager_invocation)?.is_some_and(|id| id == invocation.as_bytes()) => true,
             Some(_) => false,
             None => between,
         };
         if belongs {
-            lines.push(line(&mut journal, at)?);
+            excerpt.lines.push(line(journal, at)?);
         }
     }
-    lines.reverse();
-    Ok(lines)
+    excerpt.lines.reverse();
+    Ok(excerpt)
 }
 
 /// The manager first starts the process and then says so, and the journal reads the two from different sockets: what a
 /// process says may be there before "Starting ...". By a millisecond on an idle machine; on a busy one by more.
 const SLACK: u64 = 50_000;
 
+/// Where a run begins and ends.
+struct Bounds {
+    range: Range<u64>,
+    /// True when the manager's first word on it was found.
+    begins: bool,
+}
+
 /// From when to when a line without an invocation ID belongs to this run; `None` when the manager never spoke of it.
 /// Between two runs it belongs to the earlier one up to shortly before the manager speaks of the later one.
-fn bounds(journal: &mut Journal, fields: &Fields, unit: &str, invocation: &str) -> systemd::Result<Option<Range<u64>>> {
-    by_manager(journal, fields)?.match_add(fields.manager_invocation, invocation)?;
+fn bounds(journal: &mut Handle, fields: &Fields, unit: &str, invocation: &str) -> systemd::Result<Option<Bounds>> {
+    fields.by_manager(journal)?.match_add(fields.manager_invocation, invocation)?;
     journal.seek_head()?;
     if journal.next()? == 0 {
         return Ok(None);
     }
     let (first, received) = (spoken(journal)?, journal.timestamp_usec()?);
-    let is_other = |journal: &mut Journal| -> systemd::Result<bool> {
+    let id = text(journal, "MESSAGE_ID")?;
+    let begins = matches!(messages::kind(id.as_deref()), Kind::Starting | Kind::Started);
+    let is_other = |journal: &mut Handle| -> systemd::Result<bool> {
         // a failed dependency has the field, but nothing in it
         Ok(field(journal, fields.manager_invocation)?.is_some_and(|id| !id.is_empty() && id != invocation.as_bytes()))
     };
     journal.match_flush()?;
-    by_manager(journal, fields)?.match_add(fields.manager_unit, unit)?;
+    fields.by_manager(journal)?.match_add(fields.manager_unit, unit)?;
     let mut start = first.saturating_sub(SLACK);
     journal.seek_realtime_usec(received)?;
     while journal.previous()? > 0 {
@@ -136,7 +136,7 @@ fn bounds(journal: &mut Journal, fields: &Fields, unit: &str, invocation: &str) 
         }
         last = at;
     }
-    Ok(Some(start..end))
+    Ok(Some(Bounds { range: start..end, begins }))
 }
 
 /// When the manager wrote it, as it says itself.
@@ -145,25 +145,14 @@ fn spoken(journal: &mut JournalRef) -> systemd::Result<u64> {
     at.map_or_else(|| journal.timestamp_usec(), Ok)
 }
 
-fn by_manager<'a>(journal: &'a mut Journal, fields: &Fields) -> systemd::Result<&'a mut JournalRef> {
-    for (name, value) in &fields.manager {
-        journal.match_add(name, value.as_str())?;
-    }
-    Ok(journal)
-}
-
 fn line(journal: &mut JournalRef, at: u64) -> systemd::Result<Line> {
     let identifier = match field(journal, "SYSLOG_IDENTIFIER")? {
         Some(name) => Some(name),
         None => field(journal, "_COMM")?,
     };
     Ok(Line {
-        at: i64::try_from(at).ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default(),
+        at: time(at),
         identifier: String::from_utf8_lossy(&identifier.unwrap_or_default()).into_owned(),
         text: field(journal, "MESSAGE")?.unwrap_or_default(),
     })
-}
-
-fn field(journal: &mut JournalRef, name: &str) -> systemd::Result<Option<Vec<u8>>> {
-    Ok(journal.get_data(name)?.and_then(|data| data.value().map(<[u8]>::to_vec)))
 }

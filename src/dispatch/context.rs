@@ -1,0 +1,116 @@
+//! What is told beside an event, gathered once and kept with its alert: a late delivery still has it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert_abi::Kind;
+
+use crate::error::Result;
+use crate::event::{Event, Start};
+use crate::host::world::World;
+use crate::message::{self, Context, Raw};
+use crate::settings::Settings;
+use crate::store::{self, Store};
+use crate::trigger::runs::{self, Account};
+
+/// Up to when the journal is complete, for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Complete {
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// The journal wrote everything that it had received by then.
+    pub synced: Option<DateTime<Utc>>,
+}
+
+/// What the journal has received it writes at once, unless the machine is very busy: so long nobody waits for more.
+const PATIENCE: TimeDelta = TimeDelta::seconds(5);
+/// After so long there is no doubt any more.
+const SURELY: TimeDelta = TimeDelta::seconds(60);
+/// So far back is looked for the unit's earlier runs.
+const HISTORY: TimeDelta = TimeDelta::days(8);
+/// Of so many earlier runs one can say what is usual.
+const SEVERAL: usize = 2;
+
+impl Complete {
+    /// Up to when nobody waits for more.
+    pub fn until(self) -> DateTime<Utc> {
+        (self.now - PATIENCE).max(self.synced.unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+
+    fn is_sure(self, at: DateTime<Utc>) -> bool {
+        self.synced.is_some_and(|synced| at <= synced) || at + SURELY <= self.now
+    }
+}
+
+/// Gathers for the alerts that have nothing yet; false when some must wait for the journal.
+///
+/// # Errors
+/// `Failure`, when the database does not answer.
+pub fn gather(store: &mut Store, settings: &Settings, world: &dyn World, complete: Complete) -> Result<bool> {
+    let bare = store.with(store::without_context)?;
+    let (ready, late): (Vec<_>, Vec<_>) = bare.into_iter().partition(|(_, _, event)| event.at <= complete.until());
+    let gathered: Vec<_> = ready
+        .iter()
+        .map(|(alert, kind, event)| {
+            let most = settings.rules(event.subject.name()).journal_lines;
+            (*alert, if *kind == Kind::Recovery { Context::default() } else { context(world, event, most, complete) })
+        })
+        .collect();
+    if !gathered.is_empty() {
+        store.write(|db| gathered.iter().try_for_each(|(alert, context)| store::set_context(db, *alert, context)))?;
+    }
+    Ok(late.is_empty())
+}
+
+fn context(world: &dyn World, event: &Event, most: usize, complete: Complete) -> Context {
+    let mut context = if most == 0 { Context::default() } else { excerpt(world, event, most, complete) };
+    if let Some((documentation, sockets)) = world.about(&event.subject) {
+        context.documentation = documentation;
+        context.sockets = if event.start == Some(Start::Other) { sockets } else { Vec::new() };
+    }
+    if let Ok(messages) = world.messages(&event.subject, event.at - HISTORY) {
+        let account = runs::account(event.subject.unit_name(), &messages.list);
+        let run = event.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
+        context.ran = run.and_then(|run| (event.at - run.begun?).to_std().ok());
+        context.usual = usual(&account, event.at);
+        let ended = account.runs.iter().filter_map(runs::Run::succeeded).filter(|at| *at < event.at).max();
+        context.last_success = ended.filter(|_| messages.whole);
+    }
+    context
+}
+
+/// The run's last lines, or why there are none.
+fn excerpt(world: &dyn World, event: &Event, most: usize, complete: Complete) -> Context {
+    let note = |note: &str| Context { note: Some(note.to_owned()), ..Context::default() };
+    let Some(invocation) = &event.invocation_id else {
+        return note("There are no journal lines: nothing of this unit was started.");
+    };
+    let found = match world.lines(&event.subject, invocation, event.at, most) {
+        Ok(found) => found,
+        Err(why) => return note(&format!("There are no journal lines: {why}.")),
+    };
+    if found.lines.is_empty() {
+        return note("The journal has no lines of this run.");
+    }
+    let missing = if found.cut_short {
+        Some("the journal could not be searched to the end in time")
+    } else if found.begins_before && found.lines.len() < most {
+        Some("the journal has no beginning of this run")
+    } else if !complete.is_sure(event.at) {
+        Some("the journal may not have caught up when it was read")
+    } else {
+        None
+    };
+    let raw: Vec<Raw<'_>> =
+        found.lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
+    let (excerpt, secrets) = message::shown(&raw);
+    Context { excerpt, secrets, note: missing.map(|why| format!("Lines may be missing: {why}.")), ..Context::default() }
+}
+
+/// How long the runs before that time lasted that ended well by themselves: their median.
+fn usual(account: &Account, before: DateTime<Utc>) -> Option<Duration> {
+    let lasted = |run: &runs::Run| (run.succeeded().filter(|at| *at < before)? - run.begun?).to_std().ok();
+    let mut lengths: Vec<Duration> = account.runs.iter().filter_map(lasted).collect();
+    lengths.sort_unstable();
+    (lengths.len() >= SEVERAL).then(|| lengths[lengths.len() / 2])
+}

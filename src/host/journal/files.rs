@@ -1,0 +1,48 @@
+//! Which files of the journal can hold what is looked for.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+
+/// A file that was written to a moment earlier than asked is opened all the same: clocks and disks round.
+const SLACK: u64 = 2_000_000;
+
+/// The files that may hold entries since then (microseconds since 1970): an archived file was last written when its last
+/// entry came. Those of `LogNamespace=` are among them.
+pub(super) fn since(at: u64) -> Vec<PathBuf> {
+    all().into_iter().filter(|(path, written)| is_active(path) || written + SLACK >= at).map(|(path, _)| path).collect()
+}
+
+/// When the oldest file was last written.
+pub(super) fn oldest() -> Option<u64> {
+    all().into_iter().filter(|(path, _)| !is_active(path)).map(|(_, written)| written.saturating_sub(SLACK)).min()
+}
+
+/// "system.journal" and "user-1000.journal" are still written; "system@....journal" is archived, "....journal~" broke off.
+fn is_active(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    !name.contains('@') && !name.ends_with('~')
+}
+
+fn all() -> Vec<(PathBuf, u64)> {
+    let Ok(machine) = fs::read_to_string("/etc/machine-id") else { return Vec::new() };
+    let machine = machine.trim();
+    let is_ours = |name: &str| name.strip_prefix(machine).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let folders = FOLDERS.iter().flat_map(fs::read_dir).flatten().flatten();
+    let folders = folders.filter(|folder| folder.file_name().to_str().is_some_and(|name| !machine.is_empty() && is_ours(name)));
+    let files = folders.flat_map(|folder| fs::read_dir(folder.path())).flatten().flatten();
+    let files = files.filter(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        name.ends_with(".journal") || name.ends_with(".journal~")
+    });
+    files
+        .filter_map(|file| {
+            let about = file.metadata().ok()?;
+            let written = about.mtime().saturating_mul(1_000_000) + about.mtime_nsec() / 1000;
+            Some((file.path(), u64::try_from(written).unwrap_or(0)))
+        })
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! What the manager itself says about a unit: the word that decides, where a trigger came late or told something else.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
+use systemd::journal::{Journal as Handle, JournalRef};
+
+use super::{Fields, field, text, time};
+use crate::event::Subject;
+use crate::host::clock;
+
+/// What a message is about, by its `MESSAGE_ID` (`journalctl --catalog`; `systemd/sd-messages.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A start was begun.
+    Starting,
+    /// It is up, or its job is done.
+    Started,
+    /// A process of it ended badly.
+    Exited,
+    /// The run failed.
+    Failed,
+    /// A job of the unit failed; without an invocation nothing was started.
+    JobFailed,
+    /// The run ended well.
+    Succeeded,
+    /// The run ended at its `ExecCondition=`.
+    Skipped,
+    /// systemd starts it again, as `Restart=` says.
+    Restarts,
+    /// A stop was begun.
+    Stopping,
+    /// Something else.
+    Other,
+}
+
+const KINDS: [(&str, Kind); 9] = [
+    ("7d4958e842da4a758f6c1cdc7b36dcc5", Kind::Starting),
+    ("39f53479d3a045ac8e11786248231fbf", Kind::Started),
+    ("98e322203f7a4ed290d09fe03c09fe15", Kind::Exited),
+    ("d9b373ed55a64feb8242e02dbe79a49c", Kind::Failed),
+    ("be02cf6855d2428ba40df7e9d022f03d", Kind::JobFailed),
+    ("7ad2d189f7e94e70a38c781354912448", Kind::Succeeded),
+    ("0e4284a0caca4bfc81c0bb6786972673", Kind::Skipped),
+    ("5eb03494b6584870a536b337290809b3", Kind::Restarts),
+    ("de5b426a63be47a7b6ac3eaac82e2f6f", Kind::Stopping),
+];
+
+/// One message of the manager's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// When the journal took it.
+    pub at: DateTime<Utc>,
+    /// What it is about.
+    pub kind: Kind,
+    /// The run.
+    pub invocation: Option<String>,
+    /// Of `Failed`: the unit's result. Of `JobFailed`: the job's.
+    pub result: Option<String>,
+    /// Of `Exited`: "exited", "killed" or "dumped", and the status or the signal's name without SIG.
+    pub exit: Option<(String, String)>,
+    /// Of `Exited`: which of the unit's commands it was.
+    pub command: Option<String>,
+    /// Of `JobFailed`: names the job for ever: its boot and its number.
+    pub job: Option<String>,
+    /// Of `Other`: what it says.
+    pub text: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// Oldest first.
+    pub list: Vec<Message>,
+    /// False when the time was over before the end: later ones are missing.
+    pub whole: bool,
+}
+
+pub(super) fn read(journal: &mut Handle, subject: &Subject, since: u64, until: Instant) -> systemd::Result<Messages> {
+    let fields = Fields::of(subject);
+    fields.by_manager(journal)?.match_add(fields.manager_unit, subject.unit_name())?;
+    journal.seek_realtime_usec(since)?;
+    let mut list = Vec::new();
+    while journal.next()? > 0 {
+        let at = journal.timestamp_usec()?;
+        // a file's first entry may be older than what was looked for
+        if at >= since {
+            list.push(message(journal, &fields, at)?);
+        }
+        if clock::started() >= until {
+            return Ok(Messages { list, whole: false });
+        }
+    }
+    Ok(Messages { list, whole: true })
+}
+
+/// What a message with this `MESSAGE_ID` is about.
+pub(super) fn kind(id: Option<&str>) -> Kind {
+    KINDS.iter().find(|(known, _)| id == Some(*known)).map_or(Kind::Other, |(_, kind)| *kind)
+}
+
+fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Result<Message> {
+    let kind = kind(text(journal, "MESSAGE_ID")?.as_deref());
+    let mut message = Message {
+        at: time(at),
+        kind,
+        // of what was never started the field is there, and empty
+        invocation: text(journal, fields.manager_invocation)?.filter(|id| !id.is_empty()),
+        result: None,
+        exit: None,
+        command: None,
+        job: None,
+        text: None,
+    };
+    match kind {
+        Kind::Failed => message.result = text(journal, "UNIT_RESULT")?,
+        Kind::Exited => {
+            message.exit = text(journal, "EXIT_CODE")?.zip(text(journal, "EXIT_STATUS")?).map(|(code, status)| {
+                let status = if code == "exited" { status } else { signal(&status) };
+                (code, status)
+            });
+            message.command = text(journal, "COMMAND")?;
+        }
+        Kind::JobFailed => {
+            message.result = text(journal, "JOB_RESULT")?;
+            let boot = text(journal, "_BOOT_ID")?.unwrap_or_default();
+            message.job = text(journal, "JOB_ID")?.map(|job| format!("{boot}:{job}"));
+        }
+        Kind::Other => message.text = field(journal, "MESSAGE")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        _ => {}
+    }
+    Ok(message)
+}
+
+/// The journal numbers signals, `MONITOR_EXIT_STATUS` names them.
+pub(in crate::host) fn signal(number: &str) -> String {
+    let Ok(value) = number.parse::<i32>() else { return number.to_owned() };
+    match Signal::try_from(value) {
+        Ok(signal) => signal.as_str().trim_start_matches("SIG").to_owned(),
+        // as systemd calls the realtime signals (signal-util.c)
+        Err(_) if (34..=64).contains(&value) => format!("RTMIN+{}", value - 34),
+        Err(_) => number.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_the_names_that_systemd_gives_them() {
+        for (number, name) in
+            [("15", "TERM"), ("9", "KILL"), ("11", "SEGV"), ("6", "ABRT"), ("34", "RTMIN+0"), ("37", "RTMIN+3"), ("x", "x")]
+        {
+            assert_eq!(signal(number), name);
+        }
+    }
+}

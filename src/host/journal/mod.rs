@@ -1,0 +1,149 @@
+//! The journal: what the manager says about a unit, and the lines of exactly one run.
+//!
+//! Only the files that can hold what is asked for are opened: libsystemd otherwise maps and searches every file there is, which
+//! costs seconds where the journal is large and cold.
+
+mod excerpt;
+mod files;
+mod messages;
+
+pub use excerpt::{Excerpt, Line};
+pub(super) use messages::signal;
+pub use messages::{Kind, Message, Messages};
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use nix::unistd::geteuid;
+use systemd::journal::{Journal as Handle, JournalRef, OpenFilesOptions, OpenOptions};
+
+use crate::event::Subject;
+use crate::host::clock;
+
+/// So much of a field is enough; the library may give more of one that is not compressed.
+const LONGEST_FIELD: usize = 16 * 1024;
+
+/// The journal, opened as far back as somebody asked so far.
+pub struct Journal {
+    handle: Option<(u64, Handle)>,
+    budget: Duration,
+}
+
+impl Journal {
+    /// Nothing is opened yet. Each question may take about as long as `budget`.
+    pub fn new(budget: Duration) -> Journal {
+        Journal { handle: None, budget }
+    }
+
+    /// What the manager says about a unit since then, oldest first.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn messages(&mut self, subject: &Subject, since: DateTime<Utc>) -> Result<Messages, String> {
+        let until = self.until();
+        let since = micros(since);
+        messages::read(self.open(since)?, subject, since, until).map_err(unreadable)
+    }
+
+    /// The last lines of a run that ended then.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn lines(&mut self, subject: &Subject, invocation: &str, ended: DateTime<Utc>, most: usize) -> Result<Excerpt, String> {
+        let until = self.until();
+        // most runs are short: first the files of the last minutes, and older ones only when the run began before them
+        let mut back = RECENT;
+        loop {
+            let since = micros(ended).saturating_sub(back);
+            let excerpt = excerpt::read(self.open(since)?, subject, invocation, most, until).map_err(unreadable)?;
+            let widest = files::oldest().is_none_or(|oldest| since <= oldest);
+            if !excerpt.begins_before || excerpt.lines.len() >= most || widest || clock::started() >= until {
+                return Ok(excerpt);
+            }
+            back = back.saturating_mul(60);
+        }
+    }
+
+    fn until(&self) -> Instant {
+        clock::started() + self.budget
+    }
+
+    /// The files that hold what was logged since then.
+    fn open(&mut self, since: u64) -> Result<&mut Handle, String> {
+        let reaches = self.handle.as_ref().is_some_and(|(from, _)| *from <= since);
+        if !reaches {
+            self.handle = Some((since, open(since).map_err(unreadable)?));
+        }
+        let (_, handle) = self.handle.as_mut().ok_or("the journal is not open")?;
+        // other matches than the last question's
+        handle.match_flush().map_err(unreadable)?;
+        Ok(handle)
+    }
+}
+
+/// In microseconds: so far back is looked at first.
+const RECENT: u64 = 10 * 60 * 1_000_000;
+
+fn open(since: u64) -> systemd::Result<Handle> {
+    let paths = files::since(since);
+    let names = paths.iter().filter_map(|path| path.to_str());
+    let opened = if paths.is_empty() { None } else { OpenFilesOptions::default().open_files(names).ok() };
+    // a journal that lies elsewhere, a file that went away meanwhile, or one that this user may not read
+    let mut handle = match opened {
+        Some(handle) => handle,
+        None => OpenOptions::default().local_only(true).open()?,
+    };
+    handle.set_data_threshold(LONGEST_FIELD)?;
+    Ok(handle)
+}
+
+fn unreadable(error: systemd::Error) -> String {
+    format!("the journal cannot be read: {error}")
+}
+
+/// The fields by which systemd's manager and the journal mark what belongs to a unit's run.
+struct Fields {
+    /// Set by the journal on what the unit's processes write.
+    unit: &'static str,
+    /// Matches that hold for the manager's own messages and can be forged by nobody else.
+    manager: Vec<(&'static str, String)>,
+    /// Set by the manager on its own messages.
+    manager_unit: &'static str,
+    manager_invocation: &'static str,
+}
+
+impl Fields {
+    fn of(subject: &Subject) -> Fields {
+        if subject.is_users() {
+            let uid = geteuid().to_string();
+            let manager = vec![("_UID", uid.clone()), ("_SYSTEMD_UNIT", format!("user@{uid}.service"))];
+            Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit: "USER_UNIT", manager_invocation: "USER_INVOCATION_ID" }
+        } else {
+            let manager = vec![("_PID", "1".to_owned())];
+            Fields { unit: "_SYSTEMD_UNIT", manager, manager_unit: "UNIT", manager_invocation: "INVOCATION_ID" }
+        }
+    }
+
+    fn by_manager<'a>(&self, journal: &'a mut Handle) -> systemd::Result<&'a mut JournalRef> {
+        for (name, value) in &self.manager {
+            journal.match_add(name, value.as_str())?;
+        }
+        Ok(journal)
+    }
+}
+
+fn field(journal: &mut JournalRef, name: &str) -> systemd::Result<Option<Vec<u8>>> {
+    Ok(journal.get_data(name)?.and_then(|data| data.value().map(<[u8]>::to_vec)))
+}
+
+fn text(journal: &mut JournalRef, name: &str) -> systemd::Result<Option<String>> {
+    Ok(field(journal, name)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn micros(at: DateTime<Utc>) -> u64 {
+    u64::try_from(at.timestamp_micros()).unwrap_or(0)
+}
+
+fn time(micros: u64) -> DateTime<Utc> {
+    i64::try_from(micros).ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default()
+}

@@ -1,0 +1,95 @@
+//! Between the two commits: what the journal and the service manager know about a subject, made ready for the record.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::error::Result;
+use crate::event::Subject;
+use crate::host::Site;
+use crate::host::world::World;
+use crate::settings::Settings;
+use crate::store::{self, Database, Store};
+use crate::trigger::look::{self, Change, Known, Look, When};
+
+/// When somebody gathers, and with whose help.
+#[derive(Clone, Copy)]
+pub struct Gathering<'a> {
+    /// Whom to ask.
+    pub world: &'a dyn World,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// Up to when the journal is surely complete.
+    pub complete: Option<DateTime<Utc>>,
+}
+
+/// What was gathered, and not written yet.
+pub(super) struct Gathered {
+    looks: Vec<(Subject, Look)>,
+    /// True when a subject was never looked at before.
+    is_first: bool,
+}
+
+impl Gathered {
+    /// True when there is something to write.
+    pub(super) fn has_changes(&self) -> bool {
+        self.is_first || self.looks.iter().any(|(_, look)| !look.changes.is_empty())
+    }
+
+    /// True when something can be said only after the journal has caught up.
+    pub(super) fn waits(&self) -> bool {
+        self.looks.iter().any(|(_, look)| look.waits)
+    }
+
+    /// Writes it.
+    pub(super) fn write(&self, db: &Database) -> store::Answer<()> {
+        for (subject, look) in &self.looks {
+            for change in &look.changes {
+                match change {
+                    Change::File(event) => store::file(db, event)?,
+                    Change::Correct(id, event) => store::correct(db, *id, event)?,
+                    Change::Drop(id) => store::drop_unconfirmed(db, *id)?,
+                }
+            }
+            if let Some(mark) = look.mark {
+                store::set_mark(db, subject, mark)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So long a daemon must be active while the settings are broken.
+const HOLD: TimeDelta = TimeDelta::seconds(10);
+
+/// Looks at these subjects; at all that are worth it, if none is named.
+pub(super) fn gather(
+    site: &Site,
+    store: &Store,
+    subject: Option<&Subject>,
+    gathering: Gathering<'_>,
+    settings: Option<&Settings>,
+) -> Result<Gathered> {
+    let subjects = match subject {
+        Some(subject) => vec![subject.clone()],
+        None => store.with(store::to_look_at)?,
+    };
+    let mut looks = Vec::new();
+    let mut is_first = false;
+    for subject in subjects {
+        let known = store.with(|db| {
+            Ok(Known {
+                unconfirmed: store::unconfirmed(db, &subject)?,
+                mark: store::mark(db, &subject)?,
+                open: store::active(db, &subject)?.is_some(),
+                last_failure: store::last_failure(db, &subject)?,
+            })
+        })?;
+        let hold = settings.and_then(|settings| TimeDelta::from_std(settings.rules(subject.name()).recovery_hold).ok());
+        let when = When { now: gathering.now, complete: gathering.complete, hold: hold.unwrap_or(HOLD) };
+        // of another manager's units this one knows nothing
+        let is_ours = subject.manager() == site.manager.to_string();
+        let look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
+        is_first |= known.mark.is_none() && look.mark.is_some();
+        looks.push((subject, look));
+    }
+    Ok(Gathered { looks, is_first })
+}

@@ -1,0 +1,82 @@
+//! What looks at the journal need to know, and what they change: see `trigger::look`.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{events, time};
+use crate::event::{Event, Outcome, Problem, Start, Subject};
+use crate::policy::Reason;
+
+/// The events of a subject that stand as their triggers told them, oldest first.
+pub fn unconfirmed(db: &Connection, subject: &Subject) -> rusqlite::Result<Vec<(i64, Event)>> {
+    let sql = format!("SELECT id, {} FROM events WHERE NOT confirmed AND subject = ?1 ORDER BY at, id", events::COLUMNS);
+    db.prepare(&sql)?.query_map([subject.as_str()], |row| Ok((row.get("id")?, events::event(row)?)))?.collect()
+}
+
+/// The subjects that are worth a look: of unconfirmed events, and of incidents that are not over.
+pub fn to_look_at(db: &Connection) -> rusqlite::Result<Vec<Subject>> {
+    let sql = "SELECT subject FROM events WHERE NOT confirmed
+        UNION SELECT subject FROM incidents WHERE state <> 'resolved' AND subject LIKE 'unit:%' ORDER BY subject";
+    db.prepare(sql)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
+}
+
+/// When the last confirmed failure of a subject was.
+pub fn last_failure(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT max(at) FROM events WHERE subject = ?1 AND outcome = 'failed' AND confirmed";
+    db.query_row(sql, [subject.as_str()], |row| row.get(0)).map(events::maybe)
+}
+
+/// Up to when the journal was asked for a subject.
+pub fn mark(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    db.query_row("SELECT at FROM marks WHERE subject = ?1", [subject.as_str()], |row| row.get(0).map(time)).optional()
+}
+
+/// Sets that.
+pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET at = ?2";
+    db.execute(sql, params![subject.as_str(), at.timestamp_micros()]).map(drop)
+}
+
+/// Files an event that the journal tells. A failure on record that systemd was to try again turns final, if this one is: it
+/// is to be decided once more.
+pub fn file(db: &Connection, event: &Event) -> rusqlite::Result<()> {
+    if events::insert(db, event, true)? || event.restarts || event.outcome != Outcome::Failed {
+        return Ok(());
+    }
+    let sql = "UPDATE events SET restarts = 0, reason = NULL, at = ?4
+        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts AND NOT spoke
+          AND coalesce(json_extract(reason, '$.reason'), '') <> ?5";
+    let result = event.problem.service_result.as_deref().unwrap_or_default();
+    let cleared = Reason::Cleared.word();
+    db.execute(sql, params![event.subject.as_str(), event.run, result, event.at.timestamp_micros(), cleared]).map(drop)
+}
+
+/// An event turned out to be like this.
+pub fn correct(db: &Connection, id: i64, event: &Event) -> rusqlite::Result<()> {
+    let Problem { service_result, exit_code, exit_status, cause } = &event.problem;
+    let sql = "UPDATE OR IGNORE events SET run = ?2, invocation_id = ?3, service_result = ?4, exit_code = ?5, exit_status = ?6,
+        cause = ?7, triggered_by = ?8, start = ?9, restarts = ?10, at = ?11, confirmed = 1 WHERE id = ?1";
+    db.execute(
+        sql,
+        params![
+            id,
+            event.run,
+            event.invocation_id,
+            service_result,
+            exit_code,
+            exit_status,
+            cause,
+            event.triggered_by,
+            event.start.map(Start::as_str),
+            event.restarts,
+            event.at.timestamp_micros()
+        ],
+    )?;
+    // what it turned out to be is on record already
+    drop_unconfirmed(db, id)
+}
+
+/// An event was one more trigger for a failure that is on record.
+pub fn drop_unconfirmed(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM events WHERE id = ?1 AND NOT confirmed", [id]).map(drop)
+}

@@ -1,0 +1,298 @@
+//! A look at a unit: what the journal and the manager know, beside what its triggers told.
+//!
+//! A trigger comes late, once for several failures, or with the words of another run; the manager's own messages tell every
+//! failure, with its run. So they decide, and a trigger's word stands only where they are silent.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::runs::{self, Account, Run};
+use crate::event::{Event, Outcome, Problem, Subject};
+use crate::host::manager::Unit;
+use crate::host::world::World;
+
+/// What is on record about a subject.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The events that stand as their triggers told them, with their numbers.
+    pub unconfirmed: Vec<(i64, Event)>,
+    /// Up to when the journal was asked; `None`: never.
+    pub mark: Option<DateTime<Utc>>,
+    /// True when an incident is not over.
+    pub open: bool,
+    /// The last failure that is confirmed.
+    pub last_failure: Option<DateTime<Utc>>,
+}
+
+/// When and how a look is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct When {
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// Up to when the journal is surely complete; `None`: nobody can tell.
+    pub complete: Option<DateTime<Utc>>,
+    /// So long a unit must be active to count as recovered.
+    pub hold: TimeDelta,
+}
+
+/// What follows for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// One more event; what is on record already stays as it is, but a failure may turn final.
+    File(Event),
+    /// The event of this number is really like this.
+    Correct(i64, Event),
+    /// The event of this number was one more trigger for a failure that is on record.
+    Drop(i64),
+}
+
+/// What a look brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// In the order in which they are to be made.
+    pub changes: Vec<Change>,
+    /// Up to when the journal was asked.
+    pub mark: Option<DateTime<Utc>>,
+    /// True when something can be said only after the journal has caught up.
+    pub waits: bool,
+}
+
+/// At the first sight of a unit so much is looked back: its handler may have waited for a disk, or for the journal itself.
+const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
+
+/// Looks at a unit.
+pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> Look {
+    let first = known.unconfirmed.iter().map(|(_, event)| event.at).min().unwrap_or(when.now);
+    // a mark that lies ahead is of a clock that was set back since
+    let since = known.mark.filter(|mark| *mark <= when.now).unwrap_or(first - FIRST_SIGHT);
+    let (account, reached_end) = match world.messages(subject, since) {
+        Ok(messages) => (runs::account(subject.unit_name(), &messages.list), messages.whole),
+        // nothing to wait for: the triggers' words stand
+        Err(_) => return as_told(known),
+    };
+    let mut looking = Looking {
+        world,
+        subject,
+        known,
+        when,
+        since,
+        unit: world.unit(subject),
+        account: &account,
+        reached_end,
+        look: Look { mark: Some(account.closed.unwrap_or(since).max(since)), ..Look::default() },
+    };
+    looking.failures();
+    looking.triggers();
+    looking.recovery();
+    looking.look
+}
+
+/// Where nobody can be asked, the triggers' words stand.
+pub fn as_told(known: &Known) -> Look {
+    let changes = known.unconfirmed.iter().map(|(id, event)| Change::Correct(*id, event.clone())).collect();
+    Look { changes, mark: known.mark, waits: false }
+}
+
+struct Looking<'a> {
+    world: &'a dyn World,
+    subject: &'a Subject,
+    known: &'a Known,
+    when: When,
+    since: DateTime<Utc>,
+    unit: Option<Unit>,
+    account: &'a Account,
+    reached_end: bool,
+    look: Look,
+}
+
+impl Looking<'_> {
+    /// Every failure since the mark, whoever was triggered.
+    fn failures(&mut self) {
+        let (account, since) = (self.account, self.since);
+        for run in &account.runs {
+            for (number, (at, problem)) in run.failures.iter().enumerate().filter(|(_, (at, _))| *at > since) {
+                // a later failure of the same run: systemd did not start it again after all
+                let restarts = if number + 1 < run.failures.len() { Some(true) } else { self.restarts(run, *at) };
+                let Some(restarts) = restarts else {
+                    self.wait_for(run);
+                    continue;
+                };
+                let event = self.event(Outcome::Failed, &run.invocation, problem.clone(), *at);
+                self.file(Event { restarts, invocation_id: Some(run.invocation.clone()), ..event });
+            }
+        }
+        for refused in account.refused.iter().filter(|refused| refused.at > since) {
+            let mut problem = refused.problem.clone();
+            if problem.service_result.as_deref() == Some("dependency") {
+                problem.cause = self.world.culprit(self.subject);
+            }
+            let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
+            self.file(event);
+        }
+    }
+
+    /// Whether systemd starts the unit again after this failure; `None`: that cannot be said yet.
+    fn restarts(&self, run: &Run, at: DateTime<Utc>) -> Option<bool> {
+        let is_last = self.account.runs.last().is_some_and(|last| last.invocation == run.invocation);
+        match &self.unit {
+            _ if run.restarts => Some(true),
+            // systemd says that it starts it again before it does
+            _ if !is_last => Some(false),
+            Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
+            Some(unit) if unit.invocation.is_none() => Some(false),
+            // a new run: whether systemd or somebody else began it, the journal tells when it has caught up
+            _ => self.is_complete(at).then_some(false),
+        }
+    }
+
+    fn is_complete(&self, at: DateTime<Utc>) -> bool {
+        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete)
+    }
+
+    /// The next look begins before this run: its failure is told by more than one message.
+    fn wait_for(&mut self, run: &Run) {
+        self.look.waits = true;
+        let before = (run.first - TimeDelta::microseconds(1)).max(self.since);
+        self.look.mark = self.look.mark.map(|mark| mark.min(before));
+    }
+
+    fn event(&self, outcome: Outcome, run: &str, problem: Problem, at: DateTime<Utc>) -> Event {
+        // the manager tells only of the last run what started it
+        let unit = self.unit.as_ref().filter(|unit| unit.invocation.as_deref() == Some(run));
+        Event {
+            subject: self.subject.clone(),
+            outcome,
+            run: run.to_owned(),
+            invocation_id: None,
+            problem,
+            triggered_by: unit.and_then(|unit| unit.triggered_by.clone()),
+            start: unit.and_then(|unit| unit.start),
+            restarts: false,
+            at,
+        }
+    }
+
+    /// Files a failure; the trigger that told it is corrected instead.
+    fn file(&mut self, event: Event) {
+        let told = self.known.unconfirmed.iter().find(|(id, told)| {
+            told.outcome == Outcome::Failed
+                && told.run == event.run
+                && !self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id))
+        });
+        let change = match told {
+            Some((id, told)) => Change::Correct(*id, merged(event, told)),
+            None => Change::File(event),
+        };
+        self.look.changes.push(change);
+    }
+
+    /// What the triggers told, and no message did.
+    fn triggers(&mut self) {
+        for (id, told) in &self.known.unconfirmed {
+            if self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id)) {
+                continue;
+            }
+            let change = match told.outcome {
+                Outcome::Failed => self.told_failure(*id, told),
+                Outcome::Succeeded => self.told_success(*id, told),
+            };
+            match change {
+                Some(change) => self.look.changes.push(change),
+                None => self.look.waits = true,
+            }
+        }
+    }
+
+    fn told_failure(&self, id: i64, told: &Event) -> Option<Change> {
+        let filed = self.look.changes.iter().any(|change| match change {
+            Change::File(event) | Change::Correct(_, event) => event.outcome == Outcome::Failed,
+            Change::Drop(_) => false,
+        });
+        let was_filed = |run: &Run| run.failures.iter().any(|(at, _)| *at <= self.since);
+        let explained = match &told.invocation_id {
+            Some(invocation) => self.account.run(invocation).is_some_and(was_filed),
+            // it told that something failed, and not which run
+            None => filed || self.known.last_failure.is_some_and(|at| at <= told.at && told.at - at <= FIRST_SIGHT),
+        };
+        if explained && (filed || told.invocation_id.is_some() || self.is_complete(told.at)) {
+            return Some(Change::Drop(id));
+        }
+        if !self.is_complete(told.at) {
+            return None;
+        }
+        let mut event = told.clone();
+        if event.problem.is_unknown()
+            && let Some(unit) = self.unit.as_ref().filter(|unit| unit.active == "failed")
+        {
+            // a systemd that hands nothing to handlers, and no journal
+            event.problem = self.world.problem(self.subject).unwrap_or_default();
+            event.invocation_id.clone_from(&unit.invocation);
+            event.run = unit.invocation.clone().unwrap_or(event.run);
+        }
+        let of_run = self.unit.as_ref().filter(|unit| unit.invocation.is_some() && unit.invocation == event.invocation_id);
+        event.restarts = of_run.is_some_and(Unit::restarts);
+        event.start = of_run.and_then(|unit| unit.start);
+        event.triggered_by = of_run.and_then(|unit| unit.triggered_by.clone());
+        Some(Change::Correct(id, event))
+    }
+
+    fn told_success(&self, id: i64, told: &Event) -> Option<Change> {
+        let run = told.invocation_id.as_deref().and_then(|invocation| self.account.run(invocation));
+        let ended = run.filter(|run| run.ended_well.is_some() || !run.failures.is_empty());
+        match ended {
+            Some(run) => {
+                let problem = Problem { cause: run.stopped.then(|| "stop".to_owned()), ..told.problem.clone() };
+                Some(Change::Correct(id, Event { problem, restarts: run.restarts, ..told.clone() }))
+            }
+            None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
+        }
+    }
+
+    /// What ended well, or runs again, after a failure that is not over.
+    fn recovery(&mut self) {
+        let events = self.look.changes.iter().filter_map(|change| match change {
+            Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
+            Change::Drop(_) => None,
+        });
+        let successes =
+            self.account.runs.iter().filter_map(|run| Some((run.succeeded()?, Outcome::Succeeded, run.invocation.clone())));
+        let successes = successes.filter(|(at, ..)| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last));
+        let mut story: Vec<_> = events.chain(successes).collect();
+        story.sort_by_key(|(at, ..)| *at);
+        let mut open = self.known.open;
+        for (at, outcome, run) in &story {
+            let news = *outcome == Outcome::Succeeded && open;
+            open = *outcome == Outcome::Failed;
+            let is_known = |(_, told): &(i64, Event)| told.outcome == Outcome::Succeeded && told.run == *run;
+            if news && !self.known.unconfirmed.iter().any(is_known) {
+                let event = self.event(Outcome::Succeeded, run, success(), *at);
+                self.look.changes.push(Change::File(Event { invocation_id: Some(run.clone()), ..event }));
+            }
+        }
+        let last_failure = story.iter().filter(|(_, outcome, _)| *outcome == Outcome::Failed).map(|(at, ..)| *at).max();
+        let last_failure = last_failure.max(self.known.last_failure);
+        let Some(unit) = self.unit.as_ref().filter(|_| open && !self.look.waits) else { return };
+        let Some(since) = unit.active_since.filter(|_| matches!(unit.active.as_str(), "active" | "reloading")) else { return };
+        let is_new = last_failure.is_none_or(|last| since > last);
+        if is_new && since + self.when.hold <= self.when.now {
+            // a unit that has no runs, as a target, is told apart by when it became active
+            let run = unit.invocation.clone().unwrap_or_else(|| format!("active:{}", since.timestamp_micros()));
+            let event = self.event(Outcome::Succeeded, &run, success(), self.when.now);
+            self.look.changes.push(Change::File(Event { invocation_id: unit.invocation.clone(), ..event }));
+        }
+    }
+}
+
+fn success() -> Problem {
+    Problem { service_result: Some("success".to_owned()), ..Problem::default() }
+}
+
+/// The journal's word, and from the trigger what the journal does not tell: how a process ended that was told to end.
+fn merged(event: Event, told: &Event) -> Event {
+    let is_its = event.problem.service_result == told.problem.service_result && event.problem.exit_code.is_none();
+    let Problem { exit_code, exit_status, .. } = if is_its { &told.problem } else { &event.problem };
+    let problem = Problem { exit_code: exit_code.clone(), exit_status: exit_status.clone(), ..event.problem.clone() };
+    Event { problem, ..event }
+}
+
+#[cfg(test)]
+mod tests;

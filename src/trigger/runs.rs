@@ -1,0 +1,159 @@
+//! The manager's messages about a unit, made into runs. Pure.
+
+use chrono::{DateTime, Utc};
+
+use crate::event::Problem;
+use crate::host::journal::{Kind, Message};
+
+/// One run, as far as the messages go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Run {
+    /// Its invocation ID.
+    pub invocation: String,
+    /// When the manager first spoke of it.
+    pub first: DateTime<Utc>,
+    /// When it was begun.
+    pub begun: Option<DateTime<Utc>>,
+    /// Its failures, oldest first: a start that comes too soon after it fails in its name, too.
+    pub failures: Vec<(DateTime<Utc>, Problem)>,
+    /// When it ended well.
+    pub ended_well: Option<DateTime<Utc>>,
+    /// True when systemd starts the unit again by itself.
+    pub restarts: bool,
+    /// True when somebody stopped it.
+    pub stopped: bool,
+    exit: Option<(String, String, Option<String>)>,
+    timeout: Option<String>,
+}
+
+/// A start that came to nothing before there was a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Stands in for the invocation: the boot and the job's number.
+    pub job: String,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// What the messages tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The runs, oldest first.
+    pub runs: Vec<Run>,
+    /// The starts that came to nothing, oldest first.
+    pub refused: Vec<Refused>,
+    /// When something last came to its end: what is older needs not be read again.
+    pub closed: Option<DateTime<Utc>>,
+}
+
+/// Makes runs of messages, oldest first, about this unit.
+pub fn account(unit: &str, messages: &[Message]) -> Account {
+    let mut account = Account::default();
+    for message in messages {
+        account.take(unit, message);
+    }
+    account
+}
+
+impl Account {
+    /// The run of this invocation.
+    pub fn run(&self, invocation: &str) -> Option<&Run> {
+        self.runs.iter().find(|run| run.invocation == invocation)
+    }
+
+    fn take(&mut self, unit: &str, message: &Message) {
+        if matches!(message.kind, Kind::Failed | Kind::Succeeded | Kind::Skipped | Kind::JobFailed) {
+            self.closed = Some(message.at);
+        }
+        if message.kind == Kind::JobFailed {
+            self.refused.extend(refused(message));
+            return;
+        }
+        let Some(invocation) = &message.invocation else { return };
+        let place = self.runs.iter().position(|run| run.invocation == *invocation).unwrap_or_else(|| {
+            self.runs.push(Run { invocation: invocation.clone(), first: message.at, ..Run::default() });
+            self.runs.len() - 1
+        });
+        self.runs[place].take(unit, message);
+    }
+}
+
+impl Run {
+    /// True when it ended well by itself: nobody stopped it, and systemd does not start it again.
+    pub fn succeeded(&self) -> Option<DateTime<Utc>> {
+        self.ended_well.filter(|_| self.failures.is_empty() && !self.stopped && !self.restarts)
+    }
+
+    fn take(&mut self, unit: &str, message: &Message) {
+        match message.kind {
+            Kind::Starting | Kind::Started => self.begun = self.begun.or(Some(message.at)),
+            // the first command that fails is the cause; how systemd then ended the others is not
+            Kind::Exited if self.exit.is_none() => {
+                self.exit = message.exit.clone().map(|(code, status)| (code, status, command(unit, message.command.as_deref())));
+            }
+            Kind::Failed => {
+                self.restarts = false;
+                let problem = self.problem(message.result.clone());
+                self.failures.push((message.at, problem));
+            }
+            Kind::Succeeded => self.ended_well = Some(message.at),
+            Kind::Restarts => self.restarts = true,
+            Kind::Stopping => self.stopped = true,
+            Kind::Other => self.timeout = message.text.as_deref().and_then(timeout).or(self.timeout.take()),
+            Kind::Exited | Kind::Skipped | Kind::JobFailed => {}
+        }
+    }
+
+    fn problem(&self, result: Option<String>) -> Problem {
+        let exit_tells = matches!(result.as_deref(), Some("exit-code" | "signal" | "core-dump"));
+        let (code, status, command) = match &self.exit {
+            Some((code, status, command)) => (Some(code.clone()), Some(status.clone()), command.clone()),
+            None => (None, None, None),
+        };
+        let cause = if result.as_deref() == Some("timeout") { self.timeout.clone() } else { command.filter(|_| exit_tells) };
+        Problem { service_result: result, exit_code: code, exit_status: status, cause }
+    }
+}
+
+/// The unit's command that ended, unless it is its main process. Of a mount the manager does not say which it was.
+fn command(unit: &str, said: Option<&str>) -> Option<String> {
+    match said {
+        Some("ExecStart") | None => None,
+        Some("n/a") if unit.ends_with(".mount") => Some("ExecMount".to_owned()),
+        Some("n/a") if unit.ends_with(".swap") => Some("ExecActivate".to_owned()),
+        Some("n/a") => None,
+        Some(other) => Some(other.to_owned()),
+    }
+}
+
+/// What took too long. There is no field for it; these texts are the same from systemd 239 to 257, and never translated.
+fn timeout(text: &str) -> Option<String> {
+    let said = text.split_once(": ").map_or(text, |(_, said)| said);
+    if said.contains("reached runtime time limit") {
+        return Some("runtime".to_owned());
+    }
+    if let Some((operation, _)) = said.split_once(" operation timed out") {
+        return Some(operation.to_owned());
+    }
+    let (what, _) = said.split_once(" timed out")?;
+    let stops = ["State 'stop", "State 'final", "Stopping", "Unmounting", "Deactivat"];
+    Some(if stops.iter().any(|word| what.starts_with(word)) { "stop" } else { "start" }.to_owned())
+}
+
+fn refused(message: &Message) -> Option<Refused> {
+    let result = message.result.as_deref()?;
+    let tells = match result {
+        "dependency" | "assert" | "timeout" | "unsupported" => true,
+        // of a run that failed, the run's own message tells
+        "failed" => message.invocation.is_none(),
+        _ => false,
+    };
+    let cause = (result == "timeout").then(|| "job".to_owned());
+    let problem = Problem { service_result: Some(result.to_owned()), cause, ..Problem::default() };
+    tells.then_some(Refused { at: message.at, job: message.job.clone()?, problem })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The journal and the service manager of a story: they know what happened, also where no handler was started.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert::event::{Problem, Subject};
+use sysalert::host::journal::{Excerpt, Kind, Message, Messages};
+use sysalert::host::manager::Unit;
+use sysalert::host::world::World;
+
+/// What the machine of a story knows.
+#[derive(Default)]
+pub struct StoryWorld {
+    messages: RefCell<Vec<(String, Message)>>,
+    units: RefCell<BTreeMap<String, Unit>>,
+}
+
+impl StoryWorld {
+    /// The manager says something about a unit.
+    pub fn say(&self, unit: &str, message: Message) {
+        self.messages.borrow_mut().push((unit.to_owned(), message));
+    }
+
+    /// A unit is like this from now on.
+    pub fn set(&self, unit: &str, state: Unit) {
+        self.units.borrow_mut().insert(unit.to_owned(), state);
+    }
+
+    /// True when this run failed.
+    pub fn has_failed(&self, run: &str) -> bool {
+        let is_it = |message: &Message| message.kind == Kind::Failed && message.invocation.as_deref() == Some(run);
+        self.messages.borrow().iter().any(|(_, message)| is_it(message))
+    }
+}
+
+/// A message of this kind about this run.
+pub fn message(kind: Kind, run: &str, at: DateTime<Utc>) -> Message {
+    let invocation = Some(run.to_owned());
+    Message { at, kind, invocation, result: None, exit: None, command: None, job: None, text: None }
+}
+
+impl World for StoryWorld {
+    fn messages(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Messages, String> {
+        let all = self.messages.borrow();
+        let list = all.iter().filter(|(unit, message)| unit == subject.name() && message.at >= since);
+        Ok(Messages { list: list.map(|(_, message)| message.clone()).collect(), whole: true })
+    }
+
+    fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
+        Err("the stories are about something else".to_owned())
+    }
+
+    fn unit(&self, subject: &Subject) -> Option<Unit> {
+        self.units.borrow().get(subject.name()).cloned()
+    }
+
+    fn problem(&self, _: &Subject) -> Option<Problem> {
+        None
+    }
+
+    fn culprit(&self, _: &Subject) -> Option<String> {
+        None
+    }
+
+    fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
+        None
+    }
+}
+
+/// So long before it ended a run was begun, when the story does not say.
+pub const LASTED: TimeDelta = TimeDelta::milliseconds(100);
