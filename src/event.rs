@@ -37,7 +37,9 @@ pub enum Start {
     Timer,
     /// A path unit.
     Path,
-    /// Neither.
+    /// systemd itself, as the unit's `Restart=` says.
+    Restart,
+    /// None of these.
     Other,
 }
 
@@ -47,13 +49,14 @@ impl Start {
         match self {
             Start::Timer => "timer",
             Start::Path => "path",
+            Start::Restart => "restart",
             Start::Other => "other",
         }
     }
 
     /// The kind of start of this word.
     pub fn parse(word: &str) -> Option<Start> {
-        [Start::Timer, Start::Path, Start::Other].into_iter().find(|start| start.as_str() == word)
+        [Start::Timer, Start::Path, Start::Restart, Start::Other].into_iter().find(|start| start.as_str() == word)
     }
 }
 

@@ -43,8 +43,9 @@ pub fn lower(site: &Site) -> Result<Option<DateTime<Utc>>> {
         remove(synced)?;
         return Ok(at);
     }
-    remove(beside(site, "syncing"))?;
     remove(site.flag.clone())?;
+    // left behind where the journal did not answer
+    remove(beside(site, "syncing"))?;
     Ok(None)
 }
 

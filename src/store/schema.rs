@@ -82,7 +82,7 @@ const MIGRATIONS: &[&str] = &[
 ",
     "
     ALTER TABLE events ADD COLUMN cause TEXT;
-    ALTER TABLE events ADD COLUMN start TEXT;                              -- 'timer', 'path', 'other'; null: not known
+    ALTER TABLE events ADD COLUMN start TEXT;                              -- 'timer', 'path', 'restart', 'other'; null: not known
     ALTER TABLE events ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;     -- 1: systemd starts the unit again by itself
     ALTER TABLE events ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 1;    -- 0: as the trigger told it; the journal was not asked
     DROP INDEX events_undecided;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::runs::{self, Account, Run};
-use crate::event::{Event, Outcome, Problem, Subject};
+use crate::event::{Event, Outcome, Problem, Start, Subject};
 use crate::host::manager::Unit;
 use crate::host::world::World;
 
@@ -156,8 +156,9 @@ impl Looking<'_> {
     }
 
     fn event(&self, outcome: Outcome, run: &str, problem: Problem, at: DateTime<Utc>) -> Event {
+        let is_restart = self.account.is_restart(run);
         // the manager tells only of the last run what started it
-        let unit = self.unit.as_ref().filter(|unit| unit.invocation.as_deref() == Some(run));
+        let unit = self.unit.as_ref().filter(|unit| !is_restart && unit.invocation.as_deref() == Some(run));
         Event {
             subject: self.subject.clone(),
             outcome,
@@ -165,7 +166,7 @@ impl Looking<'_> {
             invocation_id: None,
             problem,
             triggered_by: unit.and_then(|unit| unit.triggered_by.clone()),
-            start: unit.and_then(|unit| unit.start),
+            start: if is_restart { Some(Start::Restart) } else { unit.and_then(|unit| unit.start) },
             restarts: false,
             at,
         }

@@ -63,6 +63,12 @@ impl Account {
         self.runs.iter().find(|run| run.invocation == invocation)
     }
 
+    /// True when systemd itself began this run, as `Restart=` says.
+    pub fn is_restart(&self, invocation: &str) -> bool {
+        let runs = self.runs.windows(2);
+        runs.filter(|pair| pair[1].invocation == invocation).any(|pair| pair[0].restarts)
+    }
+
     fn take(&mut self, unit: &str, message: &Message) {
         if matches!(message.kind, Kind::Failed | Kind::Succeeded | Kind::Skipped | Kind::JobFailed) {
             self.closed = Some(message.at);

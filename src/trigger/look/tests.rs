@@ -1,1 +1,326 @@
+//! Each test is a meeting of triggers, journal and manager as it was seen on a booted systemd.
 
+use std::cell::Cell;
+
+use super::*;
+use crate::event::{Manager, UnitName};
+use crate::host::journal::{Excerpt, Kind, Message, Messages};
+
+const HOLD: i64 = 10;
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
+}
+
+fn subject() -> Subject {
+    Subject::unit(&Manager::System, &UnitName::typed("a").unwrap())
+}
+
+fn problem(result: &str, exit: Option<&str>) -> Problem {
+    let code = exit.map(|_| "exited".to_owned());
+    Problem { service_result: Some(result.into()), exit_code: code, exit_status: exit.map(str::to_owned), cause: None }
+}
+
+/// What a trigger told at this second; without a run it told nothing.
+fn told(run: &str, second: i64) -> Event {
+    let problem = if run.is_empty() { Problem::default() } else { problem("exit-code", Some("3")) };
+    let invocation_id = (!run.is_empty()).then(|| run.to_owned());
+    let run = if run.is_empty() { format!("boot:{second}") } else { run.to_owned() };
+    Event {
+        subject: subject(),
+        outcome: Outcome::Failed,
+        run,
+        invocation_id,
+        problem,
+        triggered_by: None,
+        start: None,
+        restarts: false,
+        at: at(second),
+    }
+}
+
+#[derive(Default)]
+struct Fake {
+    messages: Vec<Message>,
+    unit: Option<Unit>,
+    silent: bool,
+    cut_off: bool,
+    asked: Cell<Option<DateTime<Utc>>>,
+}
+
+impl World for Fake {
+    fn messages(&self, _: &Subject, since: DateTime<Utc>) -> Result<Messages, String> {
+        self.asked.set(Some(since));
+        if self.silent {
+            return Err("no journal".into());
+        }
+        let list = self.messages.iter().filter(|message| message.at >= since).cloned().collect();
+        Ok(Messages { list, whole: !self.cut_off })
+    }
+
+    fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
+        Err("not asked".into())
+    }
+
+    fn unit(&self, _: &Subject) -> Option<Unit> {
+        self.unit.clone()
+    }
+
+    fn problem(&self, _: &Subject) -> Option<Problem> {
+        Some(problem("signal", Some("9")))
+    }
+
+    fn culprit(&self, _: &Subject) -> Option<String> {
+        Some("postgresql.service".into())
+    }
+
+    fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
+        None
+    }
+}
+
+fn message(second: i64, kind: Kind, run: &str) -> Message {
+    let invocation = (!run.is_empty()).then(|| run.to_owned());
+    let result = (kind == Kind::Failed).then(|| "exit-code".to_owned());
+    Message { at: at(second), kind, invocation, result, exit: None, command: None, job: None, text: None }
+}
+
+/// A run that exits with status 3.
+fn failing(second: i64, run: &str) -> Vec<Message> {
+    let exit = Some(("exited".to_owned(), "3".to_owned()));
+    vec![
+        message(second, Kind::Started, run),
+        Message { exit, command: Some("ExecStart".into()), ..message(second, Kind::Exited, run) },
+        message(second, Kind::Failed, run),
+    ]
+}
+
+fn state(active: &str, sub: &str, run: &str) -> Option<Unit> {
+    Some(Unit { active: active.into(), sub: sub.into(), invocation: Some(run.into()), ..Unit::default() })
+}
+
+fn handler(second: i64) -> When {
+    When { now: at(second), complete: None, hold: TimeDelta::seconds(HOLD) }
+}
+
+fn dispatch(second: i64) -> When {
+    When { complete: Some(at(second)), ..handler(second) }
+}
+
+/// The changes in short: "file b exit-code 3", "correct 1 a ... again" when systemd starts it again.
+fn changes(look: &Look) -> Vec<String> {
+    let shown = |event: &Event| {
+        let Problem { service_result, exit_status, cause, .. } = &event.problem;
+        let words =
+            [Some(event.outcome.as_str()), Some(&event.run), service_result.as_deref(), exit_status.as_deref(), cause.as_deref()];
+        let again = if event.restarts { " again" } else { "" };
+        format!("{}{again}", words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    };
+    let one = |change: &Change| match change {
+        Change::File(event) => format!("file {}", shown(event)),
+        Change::Correct(id, event) => format!("correct {id} {}", shown(event)),
+        Change::Drop(id) => format!("drop {id}"),
+    };
+    look.changes.iter().map(one).collect()
+}
+
+fn known(unconfirmed: &[(i64, Event)]) -> Known {
+    Known { unconfirmed: unconfirmed.to_vec(), ..Known::default() }
+}
+
+#[test]
+fn what_systemd_merged_into_one_trigger_is_filed_too() {
+    let messages = [failing(1, "a"), failing(2, "b"), failing(3, "c")].concat();
+    let world = Fake { messages, unit: state("failed", "failed", "c"), ..Fake::default() };
+    let look = look(&world, &subject(), &known(&[(1, told("b", 2))]), handler(4));
+    assert_eq!(changes(&look), ["file failed a exit-code 3", "correct 1 failed b exit-code 3", "file failed c exit-code 3"]);
+    assert_eq!((look.mark, look.waits), (Some(at(3)), false));
+}
+
+#[test]
+fn what_is_older_than_the_mark_never_comes_back() {
+    let messages = [failing(1, "a"), failing(2, "b")].concat();
+    let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
+    let known = Known { mark: Some(at(1)), ..known(&[(1, told("b", 2))]) };
+    assert_eq!(changes(&look(&world, &subject(), &known, handler(3))), ["correct 1 failed b exit-code 3"]);
+    // at the first sight of a unit its last minute is looked at, for the handler may have come late
+    look(&world, &subject(), &super::Known { unconfirmed: vec![(1, told("b", 2))], ..Known::default() }, handler(3));
+    assert_eq!(world.asked.get(), Some(at(2) - FIRST_SIGHT));
+    // a mark ahead of the clock is of a clock that was set back
+    let ahead = Known { mark: Some(at(9999)), ..Known::default() };
+    look(&world, &subject(), &ahead, handler(100));
+    assert_eq!(world.asked.get(), Some(at(100) - FIRST_SIGHT));
+}
+
+#[test]
+fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
+    let one = known(&[(1, told("a", 1))]);
+    let again = [failing(1, "a"), vec![message(2, Kind::Restarts, "a")]].concat();
+    let rows = [
+        (
+            "it waits for its restart",
+            failing(1, "a"),
+            state("activating", "auto-restart", "a"),
+            vec!["correct 1 failed a exit-code 3 again"],
+        ),
+        (
+            "in 257's words",
+            failing(1, "a"),
+            state("activating", "auto-restart-queued", "a"),
+            vec!["correct 1 failed a exit-code 3 again"],
+        ),
+        ("it was restarted", again, state("active", "running", "b"), vec!["correct 1 failed a exit-code 3 again"]),
+        ("it stays failed", failing(1, "a"), state("failed", "failed", "a"), vec!["correct 1 failed a exit-code 3"]),
+        (
+            "it is unloaded",
+            failing(1, "a"),
+            Some(Unit { active: "inactive".into(), ..Unit::default() }),
+            vec!["correct 1 failed a exit-code 3"],
+        ),
+    ];
+    for (what, messages, unit, expected) in rows {
+        let world = Fake { messages, unit, ..Fake::default() };
+        assert_eq!(changes(&look(&world, &subject(), &one, handler(3))), expected, "{what}");
+    }
+    // a newer run, and no word on who began it: the journal must catch up first
+    let world = Fake { messages: failing(1, "a"), unit: state("active", "running", "b"), ..Fake::default() };
+    let early = look(&world, &subject(), &one, handler(3));
+    assert_eq!((changes(&early), early.waits), (vec![], true));
+    assert!(early.mark.is_some_and(|mark| mark < at(1)), "all of the run is read again: {:?}", early.mark);
+    let late = look(&world, &subject(), &Known { mark: early.mark, ..one }, dispatch(3));
+    assert_eq!((changes(&late), late.waits), (vec!["correct 1 failed a exit-code 3".to_owned()], false));
+}
+
+#[test]
+fn a_restart_that_is_refused_turns_the_failure_final() {
+    let mut messages = failing(1, "a");
+    messages.extend([message(2, Kind::Restarts, "a"), message(3, Kind::Failed, "a")]);
+    let world = Fake { messages, unit: state("failed", "failed", "a"), ..Fake::default() };
+    let known = Known { mark: Some(at(1)), open: true, last_failure: Some(at(1)), ..Known::default() };
+    let look = look(&world, &subject(), &known, handler(4));
+    let [Change::File(event)] = look.changes.as_slice() else { panic!("{look:?}") };
+    assert_eq!((event.run.as_str(), event.restarts, event.at), ("a", false, at(3)));
+}
+
+#[test]
+fn a_trigger_without_words_is_explained_by_the_journal() {
+    let world = Fake { messages: failing(1, "a"), unit: state("failed", "failed", "a"), ..Fake::default() };
+    let look_at = |known: &Known, when| changes(&look(&world, &subject(), known, when));
+    let one = known(&[(1, told("", 2))]);
+    assert_eq!(look_at(&one, handler(2)), ["file failed a exit-code 3", "drop 1"]);
+    // the next trigger for the same failure: nothing new in the journal, but it may not have caught up
+    let second = Known { mark: Some(at(1)), last_failure: Some(at(1)), open: true, ..known(&[(2, told("", 2))]) };
+    let early = look(&world, &subject(), &second, handler(2));
+    assert_eq!((changes(&early), early.waits), (vec![], true));
+    assert_eq!(look_at(&second, dispatch(2)), ["drop 2"]);
+    // no failure on record that it could be about: it stands, as far as the manager knows it
+    let third = Known { mark: Some(at(1)), ..known(&[(3, told("", 2))]) };
+    assert_eq!(look_at(&third, dispatch(2)), ["correct 3 failed a signal 9"]);
+}
+
+#[test]
+fn where_the_journal_is_silent_the_triggers_words_stand() {
+    let one = known(&[(1, told("a", 1))]);
+    let silent = Fake { silent: true, ..Fake::default() };
+    assert_eq!(changes(&look(&silent, &subject(), &one, handler(1))), ["correct 1 failed a exit-code 3"]);
+    let empty = Fake { unit: state("failed", "failed", "a"), ..Fake::default() };
+    let early = look(&empty, &subject(), &one, handler(1));
+    assert_eq!((changes(&early), early.waits), (vec![], true));
+    assert_eq!(changes(&look(&empty, &subject(), &one, dispatch(1))), ["correct 1 failed a exit-code 3"]);
+    // not read to its end: it may still tell
+    let cut_off = Fake { cut_off: true, ..Fake::default() };
+    assert!(look(&cut_off, &subject(), &one, dispatch(1)).waits);
+}
+
+#[test]
+fn how_a_process_ended_that_was_told_to_end_the_trigger_knows() {
+    let timeout = Message { result: Some("timeout".into()), ..message(1, Kind::Failed, "a") };
+    let world = Fake { messages: vec![timeout], unit: state("failed", "failed", "a"), ..Fake::default() };
+    let killed = Problem {
+        service_result: Some("timeout".into()),
+        exit_code: Some("killed".into()),
+        exit_status: Some("TERM".into()),
+        cause: None,
+    };
+    let one = known(&[(1, Event { problem: killed, ..told("a", 1) })]);
+    assert_eq!(changes(&look(&world, &subject(), &one, handler(1))), ["correct 1 failed a timeout TERM"]);
+}
+
+#[test]
+fn a_failed_dependency_has_a_culprit_and_no_run() {
+    let refused = Message { result: Some("dependency".into()), job: Some("boot:7".into()), ..message(1, Kind::JobFailed, "") };
+    let world = Fake { messages: vec![refused], ..Fake::default() };
+    let look = look(&world, &subject(), &known(&[(1, told("", 1))]), handler(1));
+    assert_eq!(changes(&look), ["file failed boot:7 dependency postgresql.service", "drop 1"]);
+}
+
+/// An incident whose last failure was at second 1.
+fn incident() -> Known {
+    Known { mark: Some(at(1)), open: true, last_failure: Some(at(1)), ..Known::default() }
+}
+
+#[test]
+fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
+    let run = |kinds: &[Kind]| {
+        let messages: Vec<_> = kinds.iter().map(|kind| message(2, *kind, "b")).collect();
+        let world = Fake { messages, unit: state("inactive", "dead", "b"), ..Fake::default() };
+        changes(&look(&world, &subject(), &incident(), dispatch(3)))
+    };
+    assert_eq!(run(&[Kind::Starting, Kind::Succeeded, Kind::Started]), ["file succeeded b success"]);
+    assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
+    assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), [""; 0]);
+    assert_eq!(run(&[Kind::Starting]), [""; 0]);
+    // with nothing wrong a success leaves no trace
+    let messages = vec![message(2, Kind::Succeeded, "b")];
+    let world = Fake { messages, ..Fake::default() };
+    let fine = Known { mark: Some(at(1)), ..Known::default() };
+    assert_eq!(changes(&look(&world, &subject(), &fine, dispatch(3))), [""; 0]);
+}
+
+#[test]
+fn a_success_between_two_failures_is_filed_between_them() {
+    let messages = [
+        vec![message(2, Kind::Succeeded, "b")],
+        failing(3, "c"),
+        vec![message(4, Kind::Succeeded, "d"), message(5, Kind::Succeeded, "e")],
+    ]
+    .concat();
+    let world = Fake { messages, unit: state("inactive", "dead", "e"), ..Fake::default() };
+    let look = look(&world, &subject(), &incident(), dispatch(6));
+    let expected = ["file failed c exit-code 3", "file succeeded b success", "file succeeded d success"];
+    assert_eq!(changes(&look), expected, "decided in the order of their times; e was no news");
+}
+
+#[test]
+fn a_daemon_has_recovered_when_it_was_active_long_enough() {
+    let active =
+        |since: i64, run: &str| state("active", "running", run).map(|unit| Unit { active_since: Some(at(since)), ..unit });
+    let look_at = |unit: Option<Unit>, second| {
+        let world = Fake { unit, messages: vec![message(2, Kind::Started, "b")], ..Fake::default() };
+        changes(&look(&world, &subject(), &incident(), dispatch(second)))
+    };
+    assert_eq!(look_at(active(2, "b"), 2 + HOLD - 1), [""; 0]);
+    assert_eq!(look_at(active(2, "b"), 2 + HOLD), ["file succeeded b success"]);
+    assert_eq!(look_at(active(0, "a"), 99), [""; 0], "active before it failed");
+    assert_eq!(look_at(state("activating", "auto-restart", "b"), 99), [""; 0]);
+    assert_eq!(look_at(state("inactive", "dead", "b"), 99), [""; 0], "stopped");
+    assert_eq!(look_at(None, 99), [""; 0], "nobody knows");
+}
+
+#[test]
+fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
+    let success = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
+    let look_at = |kinds: &[Kind], when| {
+        let messages: Vec<_> = kinds.iter().map(|kind| message(2, *kind, "b")).collect();
+        let world = Fake { messages, unit: state("inactive", "dead", "b"), ..Fake::default() };
+        let known = Known { unconfirmed: vec![(1, success.clone())], ..incident() };
+        let look = look(&world, &subject(), &known, when);
+        (changes(&look), look.waits)
+    };
+    let sure = |text: &str| (vec![text.to_owned()], false);
+    assert_eq!(look_at(&[Kind::Starting, Kind::Succeeded], handler(2)), sure("correct 1 succeeded b success 0"));
+    assert_eq!(look_at(&[Kind::Stopping, Kind::Succeeded], handler(2)), sure("correct 1 succeeded b success 0 stop"));
+    assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), sure("correct 1 succeeded b success 0 again"));
+    assert_eq!(look_at(&[Kind::Starting], handler(2)), (vec![], true));
+    assert_eq!(look_at(&[], dispatch(2)), sure("correct 1 succeeded b success 0"));
+}
