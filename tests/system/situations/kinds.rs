@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Situation] = &[
             ("again.service", "[Unit]\nStartLimitBurst=3\n[Service]\nType=oneshot\nExecStart=/bin/true"),
         ],
         steps: &["systemctl start again.path"],
-        events: &["again.path failed unit-start-limit-hit", "again.service failed start-limit-hit"],
+        events: &["again.path failed unit-start-limit-hit", "again.service failed start-limit-hit exited/0"],
         messages: &[
             "again.path failed: the unit that it starts was started too often in a short time",
             "again.service failed: started too often in a short time",

@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Situation] = &[
             "always-limit.service",
             "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=always\nRestartSec=10ms\nExecStart=/bin/true",
         )],
-        events: &["always-limit.service failed start-limit-hit"],
+        events: &["always-limit.service failed start-limit-hit exited/0"],
         messages: &["always-limit.service failed: started too often in a short time"],
         ..NOTHING
     },
@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Situation] = &[
             ("keeps-good-runs.service", "[Unit]\nAfter=good-runs.service\n[Service]\nExecStart=/bin/sleep infinity"),
         ],
         steps: &["systemctl start keeps-good-runs.service", "for run in 1 2 3; do systemctl start good-runs.service; done"],
-        events: &["good-runs.service failed start-limit-hit"],
+        events: &["good-runs.service failed start-limit-hit exited/0"],
         messages: &["good-runs.service failed: started too often in a short time"],
         ..NOTHING
     },
