@@ -1,16 +1,19 @@
 //! What happened, in words: a [`Report`] becomes a [`Letter`].
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
-use super::{Context, Letter, Tone};
-use crate::event::{Event, Problem, Subject, local_time};
+use super::commands::commands;
+use super::{Banner, Context, Letter, Tone, visible};
+use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
 /// Everything that a message about one incident says.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// `Failure` or `Recovery`.
+    /// `Failure`, `Reminder` or `Recovery`.
     pub kind: Kind,
     /// The host.
     pub host: &'a str,
@@ -39,51 +42,40 @@ pub struct Late<'a> {
 
 /// So many failures are listed; of more, the first and the newest.
 const LISTED: usize = 10;
+/// So many links of a unit are shown, and none that is longer: unit files may hold anything.
+const LINKS: usize = 6;
+const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
-    let subject = &report.event.subject;
-    let name = subject.name();
+    let (event, context, host) = (report.event, report.context, report.host);
+    let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
-    let what = if report.event.problem.is_unknown() { String::new() } else { format!(": {}", report.event.problem) };
-    let mut facts = Vec::new();
-    if let Some(late) = &report.late {
-        facts.push(("Late", late_by(late)));
-    }
-    facts.push(("Host", report.host.to_owned()));
-    facts.push(("Unit", name.to_owned()));
-    facts.push(if recovered { ("Recovered", local_time(report.event.at)) } else { ("Failed", local_time(report.event.at)) });
-    facts.push(("Failures", counted(report)));
-    if recovered {
-        facts.push(("Lasted", span(report.event.at - report.incident.first_failure)));
+    let (status, verb) = match report.kind {
+        Kind::Recovery => ("Recovered", "recovered"),
+        Kind::Reminder => ("Still failing", "is still failing"),
+        _ => ("Failed", "failed"),
+    };
+    let problem = if event.problem.is_unknown() { String::new() } else { event.problem.to_string() };
+    let how = if problem.is_empty() { String::new() } else { format!(": {problem}") };
+    let (subject, lead, what) = if recovered {
+        let was = report.failures.last().map(|(_, problem)| format!("Its last failure: {problem}")).unwrap_or_default();
+        let sentence = if was.is_empty() { String::new() } else { format!(" {was}.") };
+        (format!("{name} recovered on {host}"), format!("{name} on {host} is well again.{sentence}"), was)
     } else {
-        facts.push(("Severity", report.incident.severity.as_str().to_owned()));
-    }
-    if let Some(why) = report.why {
-        facts.push(("Why now", why.to_owned()));
-    }
-    if let Some(trigger) = &report.event.triggered_by {
-        facts.push(("Started by", trigger.clone()));
-    }
-    let last_problem = report.failures.last().map(|(_, problem)| problem.to_string());
-    let lead = match (recovered, last_problem) {
-        (true, Some(was)) => format!("{name} on {} is well again. Its last failure: {was}.", report.host),
-        (true, None) => format!("{name} on {} is well again.", report.host),
-        (false, _) => format!("{name} on {} failed{what}.", report.host),
+        (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}."), capitalized(&problem))
     };
     Letter {
-        subject: if recovered {
-            format!("{name} recovered on {}", report.host)
-        } else {
-            format!("{name} failed on {}{what}", report.host)
-        },
+        subject,
+        banner: Banner { status: format!("{status} on {host}"), title: name.to_owned(), what },
         lead,
-        facts,
+        facts: facts(report),
+        see: context.documentation.iter().filter_map(|link| shown_link(link)).take(LINKS).collect(),
         failures: if report.failures.len() > 1 { listed(report.failures) } else { Vec::new() },
-        excerpt: report.context.excerpt.clone(),
-        secrets: report.context.secrets,
-        no_excerpt: report.context.note.clone().unwrap_or_default(),
-        commands: commands(subject, report.event.invocation_id.as_deref(), recovered),
+        excerpt: context.excerpt.clone(),
+        secrets: context.secrets,
+        note: context.note.clone().unwrap_or_default(),
+        commands: commands(event, recovered),
         tone: if recovered { Tone::Well } else { Tone::Trouble },
     }
 }
@@ -92,6 +84,11 @@ pub fn compose(report: &Report<'_>) -> Letter {
 pub fn test_letter(host: &str, method: &str, at: DateTime<Utc>) -> Letter {
     Letter {
         subject: format!("sysalert test from {host}"),
+        banner: Banner {
+            status: format!("Test from {host}"),
+            title: format!("{method} works"),
+            what: "Nothing has failed".to_owned(),
+        },
         lead: format!("This is a test: the method {method} of sysalert on {host} works. Nothing has failed."),
         facts: vec![("Host", host.to_owned()), ("Method", method.to_owned()), ("Asked for", local_time(at))],
         commands: vec!["sysalert status".to_owned()],
@@ -99,13 +96,77 @@ pub fn test_letter(host: &str, method: &str, at: DateTime<Utc>) -> Letter {
     }
 }
 
-fn counted(report: &Report<'_>) -> String {
+/// What a reader wants to know, in this order; what is not known has no line.
+fn facts(report: &Report<'_>) -> Vec<(&'static str, String)> {
+    let Report { event, incident, context, .. } = report;
+    let recovered = report.kind == Kind::Recovery;
+    let several = report.failures.len() > 1;
+    let first = local_time(incident.first_failure);
+    let mut facts = Vec::new();
+    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late))));
+    facts.push(("Host", report.host.to_owned()));
+    facts.push(("Unit", event.subject.name().to_owned()));
+    if recovered {
+        facts.push(("Recovered", local_time(event.at)));
+        facts.push((if several { "First failure" } else { "Failed" }, first));
+        facts.extend(report.failures.last().filter(|_| several).map(|(at, _)| ("Last failure", local_time(*at))));
+        facts.push(("Lasted", span(event.at - incident.first_failure)));
+        facts.push(("Failures", counted(report, "")));
+    } else {
+        facts.push(("Failed", local_time(event.at)));
+        facts.push(("Failures", counted(report, &if several { format!(" since {first}") } else { String::new() })));
+        facts.push(("Severity", incident.severity.as_str().to_owned()));
+    }
+    facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
+    facts.extend(context.ran.map(|ran| ("Ran", ran_for(ran, context.usual))));
+    facts.extend(context.last_success.map(|at| {
+        let before = event.at - at;
+        // a clock that was set back: better no figure than a wrong one
+        let before = if before > TimeDelta::zero() { format!("; {} before", span(before)) } else { String::new() };
+        ("Last success", local_time(at) + &before)
+    }));
+    facts.extend(started_by(event, &context.sockets).map(|by| ("Started by", by)));
+    facts.extend(event.restarts.then(|| ("Restart", "systemd starts it again, as its Restart= says".to_owned())));
+    facts
+}
+
+/// What started the run, as far as systemd tells.
+fn started_by(event: &Event, sockets: &[String]) -> Option<String> {
+    if let Some(unit) = &event.triggered_by {
+        return Some(unit.clone());
+    }
+    let names: String = sockets.iter().map(|socket| format!("{}, ", visible(socket.as_bytes()))).collect();
+    event.start.map(|start| match start {
+        Start::Timer => "a timer".to_owned(),
+        Start::Path => "a path unit".to_owned(),
+        Start::Other => format!("no timer and no path: {names}a person or another unit"),
+    })
+}
+
+fn ran_for(ran: Duration, usual: Option<Duration>) -> String {
+    match usual {
+        Some(usual) => format!("{}; usually {}", short(ran), short(usual)),
+        None => short(ran),
+    }
+}
+
+/// A link as a unit's `Documentation=` has it; none if it is too long to be one.
+fn shown_link(link: &str) -> Option<String> {
+    let link = visible(link.trim().as_bytes());
+    (!link.is_empty() && link.len() <= LONGEST_LINK).then_some(link)
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn counted(report: &Report<'_>, since: &str) -> String {
     // the message lists the failures up to its own; the incident may have had more while it waited
     let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX).max(1);
-    let more = if report.incident.failures > listed { format!("; {} by now", report.incident.failures) } else { String::new() };
-    match listed {
-        1 => format!("1{more}"),
-        many => format!("{many} since {}{more}", local_time(report.incident.first_failure)),
+    match report.incident.failures {
+        more if more > listed => format!("{listed}{since}; {more} by now"),
+        _ => format!("{listed}{since}"),
     }
 }
 
@@ -133,25 +194,40 @@ fn late_by(late: &Late<'_>) -> String {
 
 /// A length of time in its two largest units: "1h 5m".
 fn span(length: TimeDelta) -> String {
-    let seconds = u64::try_from(length.num_seconds()).unwrap_or(0);
-    let text = humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    short(Duration::from_secs(u64::try_from(length.num_seconds()).unwrap_or(0)))
 }
 
-fn commands(subject: &Subject, invocation: Option<&str>, recovered: bool) -> Vec<String> {
-    let unit = quoted(subject.unit_name());
-    let user = if subject.is_users() { " --user" } else { "" };
-    let mut commands = vec![format!("systemctl{user} status {unit}")];
-    if let (Some(id), false) = (invocation, recovered) {
-        let manager = if subject.is_users() { "USER_INVOCATION_ID" } else { "INVOCATION_ID" };
-        commands.push(format!("journalctl{user} _SYSTEMD_INVOCATION_ID={id} + {manager}={id}"));
+/// A length of time, as exactly as it matters: "350ms", "2.4s", "3m 10s", "1d 2h".
+fn short(length: Duration) -> String {
+    match length.as_millis() {
+        0 => "0s".to_owned(),
+        millis @ 1..1000 => format!("{millis}ms"),
+        millis @ 1000..10_000 if millis % 1000 >= 50 => format!("{:.1}s", length.as_secs_f64()),
+        _ => {
+            let text = humantime::format_duration(Duration::from_secs(length.as_secs())).to_string();
+            text.split(' ').take(2).collect::<Vec<_>>().join(" ").replace("days", "d").replace("day", "d")
+        }
     }
-    commands.push(format!("sysalert{user} explain {unit}"));
-    commands
 }
 
-/// A unit's name for a shell: a backslash or a leading dash must not surprise who copies the line.
-fn quoted(unit: &str) -> String {
-    let plain = if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() };
-    if unit.starts_with('-') { format!("-- {plain}") } else { plain }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_as_exact_as_it_matters() {
+        for (millis, text) in [
+            (0, "0s"),
+            (350, "350ms"),
+            (2_000, "2s"),
+            (2_400, "2.4s"),
+            (9_999, "10.0s"),
+            (12_700, "12s"),
+            (190_400, "3m 10s"),
+            (93_784_000, "1d 2h"),
+            (180_000_000, "2d 2h"),
+        ] {
+            assert_eq!(short(Duration::from_millis(millis)), text);
+        }
+    }
 }

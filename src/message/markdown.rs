@@ -5,18 +5,14 @@ use super::Letter;
 /// The Markdown.
 pub(super) fn render(letter: &Letter) -> String {
     let mut parts = vec![format!("**{}**", escaped(&letter.lead))];
-    parts.push(letter.facts.iter().map(|(label, value)| format!("- {label}: {}", escaped(value))).collect::<Vec<_>>().join("\n"));
-    for (title, lines) in [("Its failures".to_owned(), &letter.failures), (letter.excerpt_title(), &letter.excerpt)] {
-        if !lines.is_empty() {
-            parts.push(format!("{title}:\n{}", fenced(lines)));
-        }
-    }
-    if letter.excerpt.is_empty() && !letter.no_excerpt.is_empty() {
-        parts.push(escaped(&letter.no_excerpt));
-    }
-    if !letter.commands.is_empty() {
-        parts.push(format!("To look further:\n{}", fenced(&letter.commands)));
-    }
+    let see = letter.see.iter().map(|link| ("See", link));
+    let rows = letter.facts.iter().map(|(label, value)| (*label, value)).chain(see);
+    parts.push(rows.map(|(label, value)| format!("- {label}: {}", escaped(value))).collect::<Vec<_>>().join("\n"));
+    let block = |title: &str, lines: &[String]| (!lines.is_empty()).then(|| format!("{title}:\n{}", fenced(lines)));
+    parts.extend(block(&letter.excerpt_title(), &letter.excerpt));
+    parts.extend((!letter.note.is_empty()).then(|| escaped(&letter.note)));
+    parts.extend(block("Its failures", &letter.failures));
+    parts.extend(block("To look further", &letter.commands));
     parts.join("\n\n") + "\n"
 }
 

@@ -1,6 +1,7 @@
 //! What people read. A [`Report`] of what happened becomes a [`Letter`], and that the text, HTML and Markdown that channels
 //! want. Pure: no clock, no store, no journal.
 
+mod commands;
 mod compose;
 mod context;
 mod excerpt;
@@ -20,22 +21,37 @@ use sysalert_abi::Message;
 pub struct Letter {
     /// One line: what, where, how.
     pub subject: String,
+    /// The same for who glances at it; only HTML shows it so.
+    pub banner: Banner,
     /// Sentences that say what happened.
     pub lead: String,
     /// Labels and their values.
     pub facts: Vec<(&'static str, String)>,
+    /// Where to read about the unit: the last fact, of several lines.
+    pub see: Vec<String>,
     /// The failures, when there is more than one to tell.
     pub failures: Vec<String>,
     /// The run's last lines.
     pub excerpt: Vec<String>,
     /// How many secrets were taken out of them.
     pub secrets: usize,
-    /// Why there is no excerpt.
-    pub no_excerpt: String,
+    /// Why there is no excerpt, or why some of its lines may be missing.
+    pub note: String,
     /// Commands to look further.
     pub commands: Vec<String>,
     /// Red for trouble, green for recovery, blue for the rest.
     pub tone: Tone,
+}
+
+/// What stands largest in a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Banner {
+    /// What happened, and where: "Failed on web1".
+    pub status: String,
+    /// To whom: "backup.service".
+    pub title: String,
+    /// How: "Exited with status 3".
+    pub what: String,
 }
 
 /// The colour of a message.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, Local, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
 use super::*;
-use crate::event::{Event, Manager, Outcome, Problem, Subject, UnitName, local_time};
+use crate::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName, local_time};
 use crate::incident::{Incident, Severity, State};
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -79,14 +80,17 @@ fn check(name: &str, letter: &Letter) {
     assert!(expected == actual, "{}\nthe first line that differs: {differs:?}\n{actual}", path.display());
 }
 
+/// The last success before the failures.
+const A_DAY_BEFORE: i64 = -93_480;
+
 /// Messages show local times; the snapshots are those of a machine that keeps UTC.
 fn in_utc(text: &str) -> String {
     let mut text = text.to_owned();
-    for time in (0..=1200).map(at) {
+    for time in (0..=1200).chain([A_DAY_BEFORE]).map(at) {
         text = text.replace(&local_time(time), &time.format("%a %Y-%m-%d %H:%M:%S +00:00").to_string());
         let (local, utc) = (time.with_timezone(&Local).format("%H:%M:%S "), time.format("%H:%M:%S "));
         // of an excerpt: at the begin of its line
-        for begin in ["\n    ", "\n", "<pre>"] {
+        for begin in ["\n    ", "\n", "pre-wrap\">"] {
             text = text.replace(&format!("{begin}{local}"), &format!("{begin}{utc}"));
         }
     }
@@ -94,23 +98,31 @@ fn in_utc(text: &str) -> String {
 }
 
 #[test]
-fn a_failure_with_several_failures() {
+fn a_failure_with_all_that_is_known() {
     let subject = unit("backup.service");
     let event =
         Event { triggered_by: Some("backup.timer".into()), ..event(subject, Outcome::Failed, ["exit-code", "exited", "3"], 120) };
     let incident = incident(&event.subject, 3, 120, State::Open);
     let lines = [
         Raw { at: at(118), identifier: "systemd", text: b"Starting backup.service - Nightly backup..." },
-        Raw { at: at(119), identifier: "backup.sh", text: b"cannot reach nas: No route to host" },
+        Raw { at: at(119), identifier: "backup.sh", text: b"cannot reach nas: No route to host, password=hunter2" },
         Raw {
             at: at(120),
             identifier: "systemd",
             text: b"backup.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED",
         },
     ];
+    let context = Context {
+        note: Some("Some lines may be missing: the journal was read 6m after the failure.".into()),
+        ran: Some(Duration::from_millis(2_400)),
+        usual: Some(Duration::from_secs(190)),
+        last_success: Some(at(A_DAY_BEFORE)),
+        documentation: vec!["man:backup(8)".into(), "https://wiki.example.org/backup?page=restore&lang=en".into()],
+        ..with_lines(&lines)
+    };
     let failures = minutes_apart(&["3", "4", "3"]);
     let why = Some("2 failures before this one were ignored, as `ignore` says");
-    check("failure", &compose(&Report { why, context: &with_lines(&lines), ..report(&event, &incident, &failures) }));
+    check("failure", &compose(&Report { why, context: &context, ..report(&event, &incident, &failures) }));
 }
 
 #[test]
@@ -128,6 +140,113 @@ fn a_recovery() {
     let event = event(unit("backup.service"), Outcome::Succeeded, ["success", "exited", "0"], 1200);
     let incident = incident(&event.subject, 2, 60, State::Resolved);
     check("recovery", &compose(&report(&event, &incident, &minutes_apart(&["3", "4"]))));
+}
+
+#[test]
+fn a_recovery_of_a_single_failure() {
+    let event = event(unit("backup.service"), Outcome::Succeeded, ["success", "exited", "0"], 1200);
+    let incident = incident(&event.subject, 1, 0, State::Resolved);
+    let letter = compose(&report(&event, &incident, &minutes_apart(&["3"])));
+    let labels: Vec<_> = letter.facts.iter().map(|(label, _)| *label).collect();
+    assert_eq!(labels, ["Host", "Unit", "Recovered", "Failed", "Lasted", "Failures"]);
+}
+
+#[test]
+fn a_reminder() {
+    let event = event(unit("backup.service"), Outcome::Failed, ["exit-code", "exited", "3"], 0);
+    let incident = incident(&event.subject, 1, 0, State::Open);
+    let failures = minutes_apart(&["3"]);
+    let letter = compose(&Report { kind: Kind::Reminder, ..report(&event, &incident, &failures) });
+    assert_eq!(letter.subject, "backup.service is still failing on web1: exited with status 3");
+    assert_eq!(letter.lead, "backup.service on web1 is still failing: exited with status 3.");
+}
+
+#[test]
+fn a_dependency_that_failed_is_pointed_at() {
+    let mut event = event(unit("web.service"), Outcome::Failed, ["dependency", "", ""], 0);
+    event.invocation_id = None;
+    event.problem =
+        Problem { service_result: Some("dependency".into()), cause: Some("postgresql.service".into()), ..Problem::default() };
+    let incident = incident(&event.subject, 1, 0, State::Open);
+    let failures = [(at(0), event.problem.clone())];
+    let context =
+        &Context { note: Some("There are no journal lines: nothing of this unit was started.".into()), ..Context::default() };
+    check("dependency", &compose(&Report { context, ..report(&event, &incident, &failures) }));
+}
+
+/// A run of a user's manager that systemd repeats, and that nobody knows who started.
+#[test]
+fn a_users_unit_that_is_started_again() {
+    let subject = Subject::unit(&Manager::User("alice".into()), &UnitName::typed("bot.service").unwrap());
+    let mut event =
+        Event { start: Some(Start::Other), restarts: true, ..event(subject, Outcome::Failed, ["timeout", "killed", "TERM"], 0) };
+    event.problem.cause = Some("start".into());
+    let incident = incident(&event.subject, 1, 0, State::Open);
+    let failures = [(at(0), event.problem.clone())];
+    let context = &Context { sockets: vec!["bot.socket".into()], ran: Some(Duration::from_secs(90)), ..Context::default() };
+    check("user", &compose(&Report { context, ..report(&event, &incident, &failures) }));
+}
+
+#[test]
+fn what_started_a_run_is_told_as_far_as_it_is_known() {
+    let said = |start, triggered_by: Option<&str>, sockets: &[&str]| {
+        let event = Event {
+            start,
+            triggered_by: triggered_by.map(Into::into),
+            ..event(unit("a.service"), Outcome::Failed, ["exit-code", "exited", "1"], 0)
+        };
+        let incident = incident(&event.subject, 1, 0, State::Open);
+        let context = Context { sockets: sockets.iter().map(|name| (*name).to_owned()).collect(), ..Context::default() };
+        let failures = minutes_apart(&["1"]);
+        let letter = compose(&Report { context: &context, ..report(&event, &incident, &failures) });
+        letter.facts.into_iter().find(|(label, _)| *label == "Started by").map(|(_, value)| value)
+    };
+    for (start, by, sockets, words) in [
+        (None, None, &[][..], None),
+        (None, None, &["a.socket"], None),
+        (None, Some("a.timer"), &[], Some("a.timer")),
+        (Some(Start::Path), Some("a.path"), &[], Some("a.path")),
+        (Some(Start::Timer), None, &[], Some("a timer")),
+        (Some(Start::Path), None, &[], Some("a path unit")),
+        (Some(Start::Other), None, &[], Some("no timer and no path: a person or another unit")),
+        (Some(Start::Other), None, &["a.socket"], Some("no timer and no path: a.socket, a person or another unit")),
+    ] {
+        assert_eq!(said(start, by, sockets).as_deref(), words, "{start:?} {by:?} {sockets:?}");
+    }
+}
+
+/// What helps differs; `status` is always there, `explain` is last, and four lines are the most.
+#[test]
+fn what_to_run_next_depends_on_what_happened() {
+    let further = |invocation: Option<&str>, result: &str, status: &str, cause: &str| {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let mut event = event(unit("a.service"), Outcome::Failed, [result, "exited", status], 0);
+        event.invocation_id = invocation.map(Into::into);
+        event.problem.cause = some(cause);
+        let incident = incident(&event.subject, 1, 0, State::Open);
+        let commands = compose(&report(&event, &incident, &[])).commands;
+        assert!(commands.len() <= 4 && commands.contains(&"systemctl status a.service".to_owned()), "{commands:?}");
+        assert_eq!(commands.last().map(String::as_str), Some("sysalert explain a.service"));
+        let usual = [
+            "systemctl status a.service",
+            "journalctl _SYSTEMD_INVOCATION_ID=0a + INVOCATION_ID=0a",
+            "sysalert explain a.service",
+        ];
+        commands.into_iter().filter(|command| !usual.contains(&command.as_str())).collect::<Vec<_>>()
+    };
+    for (invocation, result, status, cause, expected) in [
+        (Some("0a"), "exit-code", "3", "", vec![]),
+        (Some("0a"), "exit-code", "203", "", vec!["systemctl cat a.service"]),
+        (Some("0a"), "exit-code", "23", "", vec![]),
+        (Some("0a"), "timeout", "", "start", vec!["systemctl cat a.service"]),
+        (None, "timeout", "", "job", vec!["systemctl list-jobs"]),
+        (None, "assert", "", "", vec!["systemctl cat a.service"]),
+        (None, "dependency", "", "db.service", vec!["systemctl status db.service"]),
+        (None, "dependency", "", "", vec!["systemctl list-dependencies a.service"]),
+        (None, "start-limit-hit", "", "", vec!["journalctl -n 50 --unit=a.service"]),
+    ] {
+        assert_eq!(further(invocation, result, status, cause), expected, "{result} {status} {cause}");
+    }
 }
 
 #[test]
@@ -166,8 +285,17 @@ fn hostile_texts_are_shown_and_do_nothing() {
     ];
     let lines = texts.map(|text| Raw { at: at(0), identifier: "<b>`evil`\n", text });
     let late = Some(Late { by: TimeDelta::minutes(6), because: Some("550 <no> **such** `user`") });
-    check(
-        "hostile",
-        &compose(&Report { late, context: &with_lines(&lines), host: "web1<b>", ..report(&event, &incident, &failures) }),
-    );
+    let links = [
+        "https://example.org/\"onmouseover=alert(1)",
+        "https://example.org/<script>",
+        "javascript:alert(1)",
+        "https://example.org/\u{202e}moc",
+        "http://example.org/plain?a=1&b=2",
+        "https:///etc/passwd",
+        "never shown: these are more than six",
+    ];
+    let context = Context { documentation: links.map(str::to_owned).into(), ..with_lines(&lines) };
+    let letter = compose(&Report { late, context: &context, host: "web1<b>", ..report(&event, &incident, &failures) });
+    assert_eq!(letter.render().html.matches("<a ").count(), 1, "only what is plain can be followed");
+    check("hostile", &letter);
 }

@@ -5,15 +5,18 @@ use super::Letter;
 /// The text; lines end by `\n`.
 pub(super) fn render(letter: &Letter) -> String {
     let mut parts = vec![letter.lead.clone()];
-    let widest = letter.facts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
-    parts.push(letter.facts.iter().map(|(label, value)| format!("{label:widest$}  {value}")).collect::<Vec<_>>().join("\n"));
-    if !letter.failures.is_empty() {
-        parts.push(block("Its failures:", &letter.failures));
-    }
+    let see = letter.see.iter().enumerate().map(|(number, link)| (if number == 0 { "See" } else { "" }, link));
+    let rows: Vec<_> = letter.facts.iter().map(|(label, value)| (*label, value)).chain(see).collect();
+    let widest = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    parts.push(rows.iter().map(|(label, value)| format!("{label:widest$}  {value}")).collect::<Vec<_>>().join("\n"));
     if !letter.excerpt.is_empty() {
         parts.push(block(&format!("{}:", letter.excerpt_title()), &letter.excerpt));
-    } else if !letter.no_excerpt.is_empty() {
-        parts.push(letter.no_excerpt.clone());
+    }
+    if !letter.note.is_empty() {
+        parts.push(letter.note.clone());
+    }
+    if !letter.failures.is_empty() {
+        parts.push(block("Its failures:", &letter.failures));
     }
     if !letter.commands.is_empty() {
         parts.push(block("To look further:", &letter.commands));

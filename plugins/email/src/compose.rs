@@ -59,7 +59,9 @@ fn headers(request: &Request, settings: &Settings, subject: String) -> MessageBu
     // The same at each try, so that a mailbox can drop the second copy of a mail whose acknowledgement was lost.
     builder = builder.message_id(Some(format!("<{key}@{domain}>")));
     if let Some(incident) = &request.incident {
-        // No mail has this ID; that all mails of one incident name it makes mail readers show them as one thread.
+        // No mail has this ID; that all mails of one incident name it makes mail readers show them as one thread: Thunderbird
+        // and notmuch by this alone. Gmail wants the same subject, too; but what a phone shows of a mail is its
+        // subject, and it must say "recovered".
         let began: String = incident.first_failure.chars().filter(char::is_ascii_digit).take(14).collect();
         builder = builder.references(format!("<incident-{}-{began}@{domain}>", incident.id));
     }
@@ -80,7 +82,7 @@ fn header(name: &'static str, value: String) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use sysalert_abi::Message;
+    use sysalert_abi::{Kind, Message};
 
     use super::*;
     use crate::tests::request;
@@ -118,6 +120,27 @@ mod tests {
         }
         assert!(value(&mail, "Date").is_some());
         assert!(value(&mail, "Content-Type").is_some_and(|kind| kind.starts_with("multipart/alternative; boundary=")));
+    }
+
+    #[test]
+    fn mails_of_one_incident_are_one_thread() {
+        let of = |kind, key: &str| {
+            mail(|request| {
+                request.kind = kind;
+                request.idempotency_key = key.to_string();
+                // the incident goes on; when it began stays
+                let incident = request.incident.as_mut().expect("an incident");
+                incident.failures += 1;
+                incident.state = if kind == Kind::Recovery { "resolved".into() } else { "open".into() };
+            })
+        };
+        let mails = [of(Kind::Failure, "42.mail"), of(Kind::Reminder, "43.mail"), of(Kind::Recovery, "44.mail")];
+        for mail in &mails {
+            assert_eq!(value(mail, "References").as_deref(), Some("<incident-7-20261121064000@web1.example.org>"), "{mail}");
+            assert_eq!(value(mail, "In-Reply-To"), None, "{mail}");
+        }
+        let ids = mails.iter().filter_map(|mail| value(mail, "Message-ID")).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(ids.len(), 3, "each is a mail of its own: {ids:?}");
     }
 
     #[test]

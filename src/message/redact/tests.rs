@@ -42,6 +42,17 @@ fn lookalikes_stay() {
     assert!(lines.len() >= 60);
 }
 
+#[test]
+fn every_format_has_a_sample() {
+    let samples = secrets();
+    let missing: Vec<_> = tokens::FORMATS
+        .iter()
+        .map(tokens::Format::prefix)
+        .filter(|prefix| !samples.iter().any(|(_, text)| text.replace(['«', '»'], "").contains(prefix)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// Of each format of the table, the shortest that counts is a secret, and one character less is none.
 #[test]
 fn every_format_has_its_limit() {

@@ -53,6 +53,11 @@ fn crypt(byte: u8) -> bool {
 
 #[cfg(test)]
 impl Format {
+    /// How it begins.
+    pub(super) fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+
     /// The shortest text of this format, and one that is a character too short.
     pub(super) fn shortest(&self) -> (String, String) {
         let fill = (b'0'..=b'z').find(|byte| (self.of)(*byte)).map(char::from).unwrap();
@@ -61,7 +66,9 @@ impl Format {
     }
 }
 
-/// The shortest lengths are a little under the documented ones, where these may change, and far over those of words.
+/// Above each stands who describes it: the issuer's own page, or the rule of this name in gitleaks' list
+/// (<https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml>). "In the wild": nobody does, but such keys are
+/// found. The shortest lengths are a little under the described ones, where these may change, and far over those of words.
 #[rustfmt::skip]
 pub(super) const FORMATS: &[Format] = &[
     // https://github.blog/changelog/2021-03-31-authentication-token-format-updates-are-generally-available
@@ -72,7 +79,7 @@ pub(super) const FORMATS: &[Format] = &[
     token("GitHub token", "ghr_", word, 30),
     // https://github.blog/changelog/2022-10-18-introducing-fine-grained-personal-access-tokens
     token("GitHub token", "github_pat_", word, 60),
-    // https://docs.gitlab.com/security/tokens/#token-prefixes
+    // https://docs.gitlab.com/security/tokens/#token-prefixes; the last: gitleaks gitlab-rrt
     token("GitLab token", "glpat-", dotted, 20),
     token("GitLab token", "gldt-", dotted, 20),
     token("GitLab token", "glrt-", dotted, 20),
@@ -85,6 +92,7 @@ pub(super) const FORMATS: &[Format] = &[
     token("GitLab token", "glsoat-", dotted, 20),
     token("GitLab token", "glffct-", dotted, 20),
     token("GitLab token", "gloas-", dotted, 20),
+    token("GitLab token", "glwt-", dotted, 20),
     token("GitLab token", "GR1348941", url, 20),
     // https://api.slack.com/concepts/token-types and https://api.slack.com/authentication/rotation (xoxe)
     token("Slack token", "xoxb-", dotted, 15),
@@ -99,14 +107,14 @@ pub(super) const FORMATS: &[Format] = &[
     after("webhook", "hooks.slack.com/services/", path, 20),
     after("webhook", "hooks.slack.com/workflows/", path, 20),
     after("webhook", "hooks.slack.com/triggers/", path, 20),
-    // https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
+    // gitleaks microsoft-teams-webhook
     after("webhook", "webhook.office.com/webhookb2/", path, 30),
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
     exact("AWS key", "AKIA", upper, 16),
     exact("AWS key", "ASIA", upper, 16),
     exact("AWS key", "ABIA", upper, 16),
     exact("AWS key", "ACCA", upper, 16),
-    // https://cloud.google.com/docs/authentication/api-keys, .../docs/authentication/token-types; gitleaks gcp-api-key
+    // gitleaks gcp-api-key; the other two: in the wild
     token("Google key", "AIza", url, 35),
     token("Google token", "ya29.", dotted, 20),
     token("Google secret", "GOCSPX-", url, 20),
@@ -116,64 +124,75 @@ pub(super) const FORMATS: &[Format] = &[
     token("Stripe key", "sk_test_", word, 16),
     token("Stripe key", "rk_test_", word, 16),
     token("Stripe secret", "whsec_", base64, 24),
-    // https://platform.openai.com/docs/api-reference/authentication; gitleaks openai-api-key
+    // gitleaks openai-api-key; others took its older form over, which begins with sk- alone
     token("OpenAI key", "sk-proj-", url, 30),
     token("OpenAI key", "sk-svcacct-", url, 30),
     token("OpenAI key", "sk-admin-", url, 30),
     token("API key", "sk-", alnum, 32),
-    // https://docs.anthropic.com/en/api/overview; gitleaks anthropic-api-key
+    // gitleaks anthropic-api-key, anthropic-admin-api-key
     token("Anthropic key", "sk-ant-", url, 30),
-    // https://openrouter.ai/docs/api-reference/authentication
+    // in the wild
     token("OpenRouter key", "sk-or-v1-", hex, 40),
-    // https://huggingface.co/docs/hub/security-tokens; https://console.groq.com/docs/quickstart; gitleaks perplexity-api-key
-    token("Hugging Face token", "hf_", alnum, 30),
     token("Groq key", "gsk_", alnum, 40),
+    // gitleaks huggingface-access-token, perplexity-api-key
+    token("Hugging Face token", "hf_", alnum, 30),
     token("Perplexity key", "pplx-", alnum, 40),
-    // https://github.blog/changelog/2021-09-23-npm-has-a-new-access-token-format
+    // gitleaks npm-access-token
     token("npm token", "npm_", alnum, 36),
-    // https://pypi.org/help/#apitoken
+    // gitleaks pypi-upload-token; what follows its beginning names the index
     token("PyPI token", "pypi-AgE", url, 50),
-    // https://guides.rubygems.org/api-key-scopes; gitleaks rubygems-api-token
+    // gitleaks rubygems-api-token
     token("RubyGems key", "rubygems_", hex, 40),
-    // https://docs.docker.com/security/access-tokens; dckr_oat_ are an organization's
+    // https://docs.docker.com/reference/api/hub/latest/operations/AuthCreateAccessToken.md; an organization's: in the wild
     token("Docker token", "dckr_pat_", url, 20),
     token("Docker token", "dckr_oat_", url, 20),
-    // https://docs.digitalocean.com/reference/api/create-personal-access-token; gitleaks digitalocean-*
+    // gitleaks digitalocean-pat, digitalocean-access-token, digitalocean-refresh-token
     token("DigitalOcean token", "dop_v1_", hex, 60),
     token("DigitalOcean token", "doo_v1_", hex, 60),
     token("DigitalOcean token", "dor_v1_", hex, 60),
-    // https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes
+    // https://developer.hashicorp.com/vault/docs/concepts/tokens#token-formats
     token("Vault token", "hvs.", dotted, 20),
     token("Vault token", "hvb.", dotted, 20),
     token("Vault token", "hvr.", dotted, 20),
-    // https://developer.hashicorp.com/terraform/cloud-docs/users-teams-organizations/api-tokens
+    // gitleaks hashicorp-tf-api-token; before it stand 14 characters and a dot, which alone open nothing
     token("Terraform token", "atlasv1.", url, 60),
-    // https://www.twilio.com/docs/sendgrid/ui/account-and-settings/api-keys; gitleaks sendgrid-api-token
+    // gitleaks sendgrid-api-token
     token("SendGrid key", "SG.", dotted, 60),
-    // https://developers.brevo.com/docs/getting-started; gitleaks sendinblue-api-token
+    // gitleaks sendinblue-api-token
     token("Brevo key", "xkeysib-", url, 60),
-    // https://shopify.dev/changelog/length-of-the-shopify-access-token-is-increasing
+    // https://shopify.dev/changelog/length-of-the-shopify-access-token-is-increasing; the last:
+    // https://shopify.dev/changelog/app-secret-key-length-has-increased
     token("Shopify token", "shpat_", hex, 32),
     token("Shopify token", "shpca_", hex, 32),
     token("Shopify token", "shppa_", hex, 32),
     token("Shopify secret", "shpss_", hex, 32),
-    // https://grafana.com/docs/grafana/latest/administration/service-accounts; gitleaks grafana-*
+    // gitleaks grafana-service-account-token, grafana-cloud-api-token
     token("Grafana token", "glsa_", word, 32),
     token("Grafana token", "glc_", base64, 32),
-    // https://docs.sentry.io/account/auth-tokens
+    // https://docs.sentry.io/security-legal-pii/security/token-formats/; the last two are reserved for tokens to come
     token("Sentry token", "sntrys_", crypt, 40),
     token("Sentry token", "sntryu_", hex, 60),
-    // https://docs.databricks.com/dev-tools/auth/pat.html; gitleaks databricks-api-token
+    token("Sentry token", "sntrya_", hex, 60),
+    token("Sentry token", "sntryi_", hex, 60),
+    // https://developers.cloudflare.com/fundamentals/api/get-started/token-formats
+    token("Cloudflare key", "cfk_", word, 40),
+    token("Cloudflare token", "cfut_", word, 40),
+    token("Cloudflare token", "cfat_", word, 40),
+    // https://devcenter.heroku.com/changelog-items/3175
+    token("Heroku token", "HRKU-", url, 36),
+    // gitleaks openshift-user-token
+    token("OpenShift token", "sha256~", url, 43),
+    // gitleaks databricks-api-token
     token("Databricks token", "dapi", hex, 32),
-    // https://tailscale.com/kb/1085/auth-keys
+    // https://tailscale.com/docs/reference/key-prefixes
     token("Tailscale key", "tskey-", url, 20),
-    // https://www.pulumi.com/docs/pulumi-cloud/access-management/access-tokens; gitleaks pulumi-api-token
+    // gitleaks pulumi-api-token
     token("Pulumi token", "pul-", hex, 40),
-    // https://developer.atlassian.com/cloud: gitleaks atlassian-api-token
+    // gitleaks atlassian-api-token
     token("Atlassian token", "ATATT3", dotted, 60),
-    // https://developer.1password.com/docs/service-accounts/security
+    // gitleaks 1password-service-account-token
     token("1Password token", "ops_eyJ", base64, 60),
-    // https://github.com/FiloSottile/age/blob/main/doc/age.1.ronn
+    // https://github.com/FiloSottile/age/blob/main/cmd/age/parse.go
     token("age key", "AGE-SECRET-KEY-1", upper, 50),
     token("age key", "AGE-SECRET-KEY-PQ-1", upper, 50),
     // crypt(5), libxcrypt; RFC 9106 for argon2; RFC 2307 for {SSHA}: a hash is guessed at offline
@@ -295,7 +314,7 @@ fn discord_bot(line: &str, index: usize) -> Option<Span> {
         .then(|| Span::new(index, end, "Discord token"))
 }
 
-/// <https://learn.microsoft.com/entra/identity-platform>; gitleaks azure-ad-client-secret: three characters, a digit, `Q~`.
+/// gitleaks azure-ad-client-secret: three characters, a digit, `Q~`.
 fn azure_secret(line: &str, index: usize) -> Option<Span> {
     let text = line.as_bytes();
     if text.get(index + 3..index + 6).is_none_or(|mark| !mark[0].is_ascii_digit() || &mark[1..] != b"Q~") {
@@ -307,10 +326,11 @@ fn azure_secret(line: &str, index: usize) -> Option<Span> {
         .then(|| Span::new(index, end, "Azure secret"))
 }
 
-/// <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes>: before 1.10, `s.` and 24 characters.
+/// <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-formats>: before 1.10, `s.`, `b.` or `r.` and 24
+/// characters.
 fn old_vault(line: &str, index: usize) -> Option<Span> {
     let text = line.as_bytes();
-    let body = text[index..].strip_prefix(b"s.")?;
+    let body = [b"s.", b"b.", b"r."].into_iter().find_map(|kind| text[index..].strip_prefix(kind))?;
     let end = run(body, 0, 25, alnum);
     let random = mixed(&body[..end]) && body[..end].iter().any(u8::is_ascii_uppercase);
     (end == 24 && random).then(|| Span::new(index, index + 2 + end, "Vault token"))
