@@ -21,11 +21,23 @@ const METHOD_KEYS: &[Key] = &[
     Key::new("timeout", Kind::Duration { min: 1, max: 120 }, "\"30s\"", "one try to send may last this long"),
 ];
 
+/// `[retention]`. Within a day nothing is history: somebody may still be looking at it.
+const RETENTION_KEYS: &[Key] = &[Key::new(
+    "history",
+    Kind::Duration { min: 86_400, max: 10 * YEAR },
+    "\"1y\"",
+    "incidents that are over, and their events, are kept this long",
+)];
+
+/// "1y", in seconds.
+const YEAR: u64 = 31_557_600;
+
 /// Every section there is.
 pub const CATALOGUE: &[Section] = &[
     Section { name: "policy", named: false, keys: &[policy::KEYS, HOST_KEYS], open: false },
     Section { name: "unit", named: true, keys: &[policy::KEYS, policy::UNIT_KEYS], open: false },
     Section { name: "method", named: true, keys: &[METHOD_KEYS], open: true },
+    Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
@@ -41,6 +53,8 @@ pub struct Settings {
     pub host: Option<String>,
     /// The configured methods by name; `journal` when none is configured.
     pub methods: BTreeMap<String, Method>,
+    /// How long the history of what is over is kept.
+    pub history: Duration,
     document: Document,
     globs: Vec<(WildMatch, String)>,
 }
@@ -75,7 +89,9 @@ impl Settings {
     pub fn read(files: &[(PathBuf, String)]) -> Result<Settings> {
         let document = Document::read(files, CATALOGUE).map_err(|complaints| Error::config(complaints.join("\n")))?;
         let host = Values { keys: &[HOST_KEYS], written: &[document.section("policy", None)] }.text("host");
-        let settings = Settings { host, methods: methods(&document), globs: globs(&document), document };
+        let retention = [document.section("retention", None)];
+        let history = Values { keys: &[RETENTION_KEYS], written: &retention }.duration("history");
+        let settings = Settings { host, methods: methods(&document), history, globs: globs(&document), document };
         settings.check()?;
         Ok(settings)
     }

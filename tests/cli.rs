@@ -15,8 +15,14 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use story::Story;
+use sysalert::host::clock;
+use sysalert::store::{self, Older, Store};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn sessions() {
@@ -75,6 +81,14 @@ fn strangers_are_sent_away() {
         ("db list", &read),
         ("status", &read),
         ("explain backup", &read),
+        ("history backup", &read),
+        ("preview backup", &read),
+        ("outbox list", &read),
+        ("outbox retry", &read),
+        ("outbox drop 1 --yes", &read),
+        ("db check", &read),
+        ("db prune", &read),
+        ("db stats", &read),
         ("db clear backup --yes", &read),
         ("failure -- backup.service", &written),
         ("dispatch", &flag),
@@ -91,4 +105,67 @@ fn strangers_are_sent_away() {
         assert!(output.stdout.is_empty(), "sysalert {words}");
     }
     fs::set_permissions(&state, fs::Permissions::from_mode(0o750)).unwrap();
+}
+
+/// A story's state, to be looked at by commands.
+fn told(session: &str, state: &Path) -> story::Telling {
+    let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(session).join("history.toml");
+    Story::read(&history).tell(state)
+}
+
+#[test]
+fn db_check_tells_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path();
+    let telling = told("db.in", state);
+    assert_eq!(telling.run("db check"), "The database is whole.\n");
+
+    fs::create_dir(state.join("spool")).unwrap();
+    fs::write(state.join("spool/1.json"), "{").unwrap();
+    let expected = format!(
+        "{}/spool/1.json is no event: look at it, and remove it then\n\
+         sysalert: the database has a fault\n\
+         hint: failures are recorded and told all the same\n\
+         (exit status: 1)\n",
+        state.display()
+    );
+    assert_eq!(telling.run("db check"), expected);
+    assert!(state.join("spool/1.json").exists(), "a check changes nothing");
+
+    let path = state.join("sysalert.db");
+    Store::open(state, Older::Migrate, PATIENCE).unwrap().checkpoint(clock::system()).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let places: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place..].starts_with(b"unit:backup.service")).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|place| bytes[*place] = b'x');
+    fs::write(&path, bytes).unwrap();
+    let said = telling.run("db check");
+    let end = format!(
+        "sysalert: the database is damaged\n\
+         hint: move {}/sysalert.db and what begins with its name away: a new one begins; look at the disk, too\n\
+         (exit status: 1)\n",
+        state.display()
+    );
+    assert!(said.ends_with(&end) && said.contains("missing from index"), "{said}");
+}
+
+#[test]
+fn what_is_being_sent_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let telling = told("outbox.in", folder.path());
+    let now = clock::system();
+    let mut store = Store::open(folder.path(), Older::Migrate, PATIENCE).unwrap();
+    let claimed = store.write(|db| store::claim(db, now, &[], |_| now + TimeDelta::hours(1))).unwrap().unwrap();
+    drop(store);
+    fs::remove_file(&telling.site.flag).unwrap();
+    assert_eq!((claimed.id, claimed.method.as_str()), (1, "mail"));
+    let refused = "sysalert: the failure alert of backup.service by mail is being sent right now\n\
+                   hint: a try lasts two minutes at the most: `sysalert outbox list` shows what became of it\n\
+                   (exit status: 1)\n";
+    assert_eq!(telling.run("outbox drop 1 --yes"), refused);
+    assert_eq!(telling.run("outbox retry 1"), "1 is being sent right now.\n");
+    assert!(!telling.site.flag.exists(), "there is nothing to wake dispatch for");
+    assert_eq!(telling.run("outbox retry"), "5 alerts are tried again now.\n1 is being sent right now.\n");
+    assert!(telling.site.flag.exists());
+    assert!(telling.run("outbox list").contains("being sent"));
 }

@@ -1,6 +1,7 @@
 //! What the verbs share: where everything is, the settings, and the order in which root gives up its rights.
 
 use std::cell::OnceCell;
+use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
@@ -9,6 +10,9 @@ use crate::host::files::{self, Files};
 use crate::host::{Options, Site, identity};
 use crate::settings::Settings;
 use crate::store::Store;
+
+/// How long a verb waits for the lock.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the verbs share.
 pub(super) struct Context {
@@ -75,6 +79,18 @@ pub(super) fn never_recorded(subject: &Subject, known: &[Subject]) -> Error {
     match near.and_then(|near| known.iter().find(|one| stem(one) == near)) {
         Some(near) => error.hint(format!("did you mean {}?", near.name())),
         None => error.hint("`sysalert db list --all` shows what was recorded"),
+    }
+}
+
+/// The error for a method that is not configured, with the nearest one that is.
+pub(super) fn no_method(name: &str, settings: &Settings) -> Error {
+    let error = Error::usage(format!("there is no method {}", name.escape_debug()));
+    match nearest(name, settings.methods.keys().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => {
+            let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
+            error.hint(format!("the configured methods: {}", methods.join(", ")))
+        }
     }
 }
 

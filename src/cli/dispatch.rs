@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use super::context::Context;
+use super::context::{Context, PATIENCE};
 use crate::dispatch::{self, Complete};
 use crate::error::Result;
 use crate::host::world::Machine;
 use crate::host::{clock, log, wake};
 use crate::pipeline::{self, Gathering};
-use crate::store::{Older, Store};
+use crate::store::{self, Older, Store};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// So long each answer of the journal or the service manager may take.
 const BUDGET: Duration = Duration::from_secs(1);
 
@@ -41,6 +40,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         // the next run's journal is complete a little further
         wake::raise(site)?;
     }
+    store::prune_a_step(&mut store, settings.history, clock::system())?;
     log::info(None, &format!("{} sent, {} wait for the next try", tally.sent, tally.waiting));
     Ok(0)
 }

@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::{Context, never_recorded};
+use super::outbox::next_try;
 use super::output::{self, Format, Output};
-use super::status::next_try;
 use crate::error::Result;
 use crate::event::{Outcome, local_time, utc_time};
 use crate::host::clock;

@@ -6,9 +6,12 @@ mod db;
 mod dispatch;
 mod explain;
 mod handlers;
+mod history;
 mod methods;
+mod outbox;
 mod output;
 mod plugin_host;
+mod preview;
 mod status;
 mod test;
 
@@ -66,18 +69,25 @@ enum Verb {
     Dispatch,
     /// Show what is wrong now, and what waits to be sent
     Status(status::Status),
-    /// Show or forget incidents
+    /// Show or forget incidents; check, prune or measure the database
     #[command(subcommand)]
     Db(db::Db),
+    /// Show every recorded event of a unit, and what was sent about it
+    History(history::History),
     /// Say why the last event of a unit spoke or kept silent
     Explain(explain::Explain),
-    /// Validate or show the configuration
+    /// Show what waits to be sent, try it again or give it up
     #[command(subcommand)]
-    Config(config::Config),
+    Outbox(outbox::Outbox),
+    /// Show the message about a unit as it would be sent, without sending it
+    Preview(preview::Preview),
     /// Send a test alert by every method, or by one
     Test(test::Test),
     /// Show the configured methods, their plugins and their health
     Methods(methods::Methods),
+    /// Validate or show the configuration
+    #[command(subcommand)]
+    Config(config::Config),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
 }
@@ -108,10 +118,13 @@ pub fn run() -> Result<u8> {
         Verb::Dispatch => dispatch::run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Db(verb) => verb.run(&context),
+        Verb::History(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),
-        Verb::Config(verb) => verb.run(&context),
+        Verb::Outbox(verb) => verb.run(&context),
+        Verb::Preview(verb) => verb.run(&context),
         Verb::Test(verb) => verb.run(&context),
         Verb::Methods(verb) => verb.run(&context),
+        Verb::Config(verb) => verb.run(&context),
         Verb::PluginHost(verb) => verb.run(),
     }
 }

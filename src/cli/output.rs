@@ -1,6 +1,9 @@
 //! Tables for people, JSON for programs.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
@@ -49,6 +52,29 @@ pub(super) fn progress(text: &str) {
     }
 }
 
+/// Whoever waits longer than this is told for what.
+pub(super) const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Does what may last; says after a second what it is, and for how long it has been at it.
+pub(super) fn waiting_for<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut seconds = 0;
+            while is_done.recv_timeout(PROGRESS) == Err(mpsc::RecvTimeoutError::Timeout) {
+                seconds += 1;
+                progress(&format!("{what}: {seconds} s"));
+            }
+            if seconds > 0 {
+                progress("");
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
 /// A table without lines. On a terminal the last column, the one with sentences, is wrapped to fit the width; elsewhere each
 /// row is one line.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -77,8 +103,18 @@ fn width() -> Option<u16> {
     env::var("COLUMNS").and_then(|text| text.parse().ok()).or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0))
 }
 
+/// Asks before something is forgotten; where nobody can be asked, only `--yes` does it: `Usage`.
+pub(super) fn agreed(what_it_does: &str, question: &str) -> Result<bool> {
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return Err(
+            Error::usage(format!("{what_it_does}, and nobody is there to be asked")).hint("add --yes if that is what you want")
+        );
+    }
+    confirmed(question)
+}
+
 /// Asks a question that is answered by yes or no.
-pub(super) fn confirmed(question: &str) -> Result<bool> {
+fn confirmed(question: &str) -> Result<bool> {
     print(&format!("{question} [y/N] "))?;
     io::stdout().flush().map_err(|error| Error::failure(format!("cannot print: {error}")))?;
     let mut answer = String::new();

@@ -1,16 +1,14 @@
 //! `sysalert status`: what is wrong now, what waits to be sent.
 
-use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
-use super::db;
 use super::output::{self, Format, Output};
+use super::{db, outbox};
 use crate::error::Result;
-use crate::event::{short_time, utc_time};
 use crate::host::clock;
-use crate::store::{self, Waiting, Which};
+use crate::store::{self, Which};
 
 /// What is wrong now.
 #[derive(Debug, Args)]
@@ -31,7 +29,7 @@ impl Status {
         };
         if self.output.output == Format::Json {
             let incidents: Vec<_> = incidents.iter().map(db::json_of).collect();
-            let waiting: Vec<_> = waiting.iter().map(json_of).collect();
+            let waiting: Vec<_> = waiting.iter().map(outbox::json_of).collect();
             output::json(&json!({ "incidents": incidents, "outbox": waiting, "undecided": undecided }))?;
             return Ok(0);
         }
@@ -43,24 +41,8 @@ impl Status {
             (true, false) => db::table_of(&incidents),
         };
         if !waiting.is_empty() {
-            let now = clock::system();
-            let rows = waiting.iter().map(|waiting| {
-                vec![
-                    waiting
-                        .subject
-                        .as_deref()
-                        .map_or("-", |subject| subject.split_once(':').map_or(subject, |(_, name)| name))
-                        .to_owned(),
-                    waiting.kind.as_str().to_owned(),
-                    waiting.method.clone(),
-                    short_time(waiting.at),
-                    waiting.attempts.to_string(),
-                    next_try(waiting, now),
-                    waiting.detail.clone().unwrap_or_else(|| "-".to_owned()),
-                ]
-            });
             text += "\nNot yet delivered:\n";
-            text += &output::table(&["UNIT", "ALERT", "METHOD", "SINCE", "TRIES", "NEXT TRY", "THE LAST TRY MET"], rows);
+            text += &outbox::table_of(&waiting, clock::system());
         }
         if undecided > 0 {
             let events =
@@ -73,25 +55,4 @@ impl Status {
         output::print(&text)?;
         Ok(0)
     }
-}
-
-/// When an alert that waits is tried next.
-pub(super) fn next_try(waiting: &Waiting, now: DateTime<Utc>) -> String {
-    match waiting.lease {
-        Some(lease) if lease > now => "being sent".to_owned(),
-        _ => waiting.due.filter(|due| *due > now).map_or_else(|| "soon".to_owned(), short_time),
-    }
-}
-
-fn json_of(waiting: &Waiting) -> serde_json::Value {
-    json!({
-        "id": waiting.id,
-        "alert": waiting.kind.as_str(),
-        "subject": waiting.subject,
-        "method": waiting.method,
-        "since": utc_time(waiting.at),
-        "tries": waiting.attempts,
-        "next_try": waiting.due.map(utc_time),
-        "detail": waiting.detail,
-    })
 }

@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::context::Context;
+use super::context::{Context, PATIENCE, no_method};
 use super::output;
-use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::host::{clock, log, names, wake};
 use crate::settings::Settings;
 use crate::store::{self, Older, Store};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Whoever waits longer than this is told for what.
-const PROGRESS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A test alert.
@@ -42,7 +38,7 @@ impl Test {
         let mut open = methods;
         let mut failed = false;
         while !open.is_empty() && started.elapsed() < self.timeout {
-            if started.elapsed() >= PROGRESS {
+            if started.elapsed() >= output::PROGRESS {
                 output::progress(&format!("waiting for {}: {} s", open.join(", "), started.elapsed().as_secs()));
             }
             let mut still_open = Vec::new();
@@ -85,16 +81,7 @@ impl Test {
         match &self.method {
             None => Ok(settings.methods.keys().cloned().collect()),
             Some(name) if settings.method(name).is_some() => Ok(vec![name.clone()]),
-            Some(name) => {
-                let error = Error::usage(format!("there is no method {}", name.escape_debug()));
-                Err(match nearest(name, settings.methods.keys().map(String::as_str)) {
-                    Some(near) => error.hint(format!("did you mean {near}?")),
-                    None => error.hint(format!(
-                        "the configured methods: {}",
-                        settings.methods.keys().cloned().collect::<Vec<_>>().join(", ")
-                    )),
-                })
-            }
+            Some(name) => Err(no_method(name, settings)),
         }
     }
 }

@@ -7,9 +7,11 @@ mod context;
 mod letter;
 pub mod plugin;
 pub mod plugin_host;
+mod preview;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
+pub use preview::{Preview, preview};
 
 use std::sync::mpsc;
 use std::thread;

@@ -139,6 +139,7 @@ fn started_by(event: &Event, sockets: &[String]) -> Option<String> {
     event.start.map(|start| match start {
         Start::Timer => "a timer".to_owned(),
         Start::Path => "a path unit".to_owned(),
+        Start::Restart => "systemd, as its Restart= says".to_owned(),
         Start::Other => format!("no timer and no path: {names}a person or another unit"),
     })
 }

@@ -79,6 +79,7 @@ pub(super) fn gather(
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
+                recorded_since: store::recorded_since(db)?,
                 open: store::active(db, &subject)?.is_some(),
                 last_failure: store::last_failure(db, &subject)?,
             })

@@ -41,7 +41,7 @@ pub fn record(db: &Connection, claimed: &Claimed, status: Status, detail: &str, 
     .map(drop)
 }
 
-fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery { method: row.get("method")?, status: row.get("status")?, detail: row.get("detail")?, at: time(row.get("at")?) })
 }
 

@@ -31,7 +31,12 @@ pub fn mark(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<DateT
     db.query_row("SELECT at FROM marks WHERE subject = ?1", [subject.as_str()], |row| row.get(0).map(time)).optional()
 }
 
-/// Sets that.
+/// Since when there is a record.
+pub fn recorded_since(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    db.query_row("SELECT value FROM meta WHERE key = 'since'", [], |row| row.get(0).map(time)).optional()
+}
+
+/// Notes up to when the journal was asked.
 pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>) -> rusqlite::Result<()> {
     let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET at = ?2";
     db.execute(sql, params![subject.as_str(), at.timestamp_micros()]).map(drop)

@@ -3,27 +3,37 @@
 //! Whoever writes takes a `flock` first: it waits in the kernel and in turn, where SQLite's own busy handler polls and
 //! starves. WAL with `synchronous=FULL` makes one commit one fsync, and the connection's first one more (the folder).
 
+mod by_hand;
+mod check;
 mod deliveries;
 mod events;
+mod history;
 mod incidents;
 mod lock;
 mod looks;
 mod outbox;
+mod prune;
 mod schema;
 mod spool;
+mod stats;
 
+pub use by_hand::{Dropped, Retried, drop_waiting, retry};
+pub use check::{Finding, Stage, check, unreadable};
 pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
 pub use events::{
     Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
     nothing_open, run_failed, subjects, told, undecided,
 };
+pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
-pub use looks::{correct, drop_unconfirmed, file, last_failure, mark, set_mark, to_look_at, unconfirmed};
+pub use looks::{correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, to_look_at, unconfirmed};
 pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
 };
+pub use prune::{Pruned, before, prune, prune_a_step};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
+pub use stats::{Stats, stats};
 
 use std::fs::File;
 use std::io;

@@ -75,7 +75,7 @@ pub struct Claimed {
     pub lease: DateTime<Utc>,
 }
 
-fn kind(word: &str) -> Kind {
+pub(super) fn kind(word: &str) -> Kind {
     [Kind::Failure, Kind::Reminder, Kind::Recovery, Kind::Digest, Kind::Test]
         .into_iter()
         .find(|kind| kind.as_str() == word)

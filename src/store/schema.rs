@@ -93,6 +93,8 @@ const MIGRATIONS: &[&str] = &[
 
     -- up to when the journal was asked for a unit's failures; older ones never come back
     CREATE TABLE marks (subject TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    -- since when there is a record: what failed before is nobody's news
+    INSERT INTO meta (key, value) VALUES ('since', CAST(unixepoch('subsec') * 1000000 AS INTEGER));
 ",
 ];
 
@@ -129,7 +131,7 @@ impl Trouble {
     }
 }
 
-fn version(db: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn version(db: &Connection) -> rusqlite::Result<usize> {
     db.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).map(|version| version as usize)
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::host::{files, log};
 
-const FOLDER: &str = "spool";
+pub(super) const FOLDER: &str = "spool";
 
 /// Keeps an event so that a power cut does not lose it.
 ///
@@ -58,6 +58,6 @@ pub fn read(state: &Path) -> Result<Vec<(PathBuf, Event)>> {
     Ok(events)
 }
 
-fn is_draft(path: &Path) -> bool {
+pub(super) fn is_draft(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }

@@ -10,15 +10,15 @@ use crate::policy::Reason;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn at(second: i64) -> DateTime<Utc> {
+pub(super) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
 }
 
-fn subject(unit: &str) -> Subject {
+pub(super) fn subject(unit: &str) -> Subject {
     Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap())
 }
 
-fn failure(unit: &str, run: &str, second: i64) -> Event {
+pub(super) fn failure(unit: &str, run: &str, second: i64) -> Event {
     let [service_result, exit_code, exit_status] = ["exit-code", "exited", "3"].map(|word| Some(word.to_owned()));
     Event {
         subject: subject(unit),
@@ -33,12 +33,12 @@ fn failure(unit: &str, run: &str, second: i64) -> Event {
     }
 }
 
-fn open(folder: &Path) -> Store {
+pub(super) fn open(folder: &Path) -> Store {
     Store::open(folder, Older::Refuse, PATIENCE).unwrap()
 }
 
 /// A failure that was decided, with its alert queued for these methods.
-fn told(store: &mut Store, event: &Event, methods: &[&str]) {
+pub(super) fn told(store: &mut Store, event: &Event, methods: &[&str]) {
     let methods: Vec<String> = methods.iter().map(|&name| name.to_owned()).collect();
     let queued = store.write(|db| {
         insert(db, event, true)?;
@@ -57,7 +57,7 @@ fn told(store: &mut Store, event: &Event, methods: &[&str]) {
     queued.unwrap();
 }
 
-fn claim_at(store: &mut Store, second: i64, busy: &[&str]) -> Option<Claimed> {
+pub(super) fn claim_at(store: &mut Store, second: i64, busy: &[&str]) -> Option<Claimed> {
     let busy: Vec<String> = busy.iter().map(|&name| name.to_owned()).collect();
     store.write(|db| claim(db, at(second), &busy, |_| at(second + 10))).unwrap()
 }

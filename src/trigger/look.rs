@@ -17,6 +17,8 @@ pub struct Known {
     pub unconfirmed: Vec<(i64, Event)>,
     /// Up to when the journal was asked; `None`: never.
     pub mark: Option<DateTime<Utc>>,
+    /// Since when there is a record at all.
+    pub recorded_since: Option<DateTime<Utc>>,
     /// True when an incident is not over.
     pub open: bool,
     /// The last failure that is confirmed.
@@ -58,12 +60,18 @@ pub struct Look {
 
 /// At the first sight of a unit so much is looked back: its handler may have waited for a disk, or for the journal itself.
 const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
+/// A failure comes so long before its trigger's word is on record, at most, while nothing waits.
+const BEFORE: TimeDelta = TimeDelta::seconds(1);
 
 /// Looks at a unit.
 pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> Look {
     let first = known.unconfirmed.iter().map(|(_, event)| event.at).min().unwrap_or(when.now);
     // a mark that lies ahead is of a clock that was set back since
-    let since = known.mark.filter(|mark| *mark <= when.now).unwrap_or(first - FIRST_SIGHT);
+    let since = known.mark.filter(|mark| *mark <= when.now).unwrap_or_else(|| {
+        // what failed before there was a record is no news; the failure that begins it is
+        let begun = known.recorded_since.map_or(first - FIRST_SIGHT, |since| since.min(first - BEFORE));
+        begun.max(first - FIRST_SIGHT)
+    });
     let (account, reached_end) = match world.messages(subject, since) {
         Ok(messages) => (runs::account(subject.unit_name(), &messages.list), messages.whole),
         // nothing to wait for: the triggers' words stand

@@ -62,9 +62,11 @@ fn a_mount_that_fails_is_reported() {
     let mails = guest.wait_for_mails(1);
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].header("X-Sysalert-Subject"), Some(format!("unit:{unit}").as_str()));
-    assert_eq!(mails[0].subject, format!("{unit} failed on {}", guest.name()));
+    assert_eq!(mails[0].subject, format!("{unit} failed on {}: mount exited with status 32", guest.name()));
     assert_eq!(mails[0].defects, [""; 0]);
     let incident = &guest.incidents(unit)[0];
     assert_eq!((&incident["unit"], &incident["failures"], &incident["state"]), (&unit.into(), &1.into(), &"open".into()));
-    assert!(incident["invocation_id"].is_null() && incident["service_result"].is_null(), "{incident:#}");
+    // the journal knows what the handler was not told
+    assert_eq!(incident["invocation_id"], guest.property(unit, "InvocationID"));
+    assert_eq!((&incident["service_result"], &incident["exit_status"]), (&"exit-code".into(), &"32".into()));
 }

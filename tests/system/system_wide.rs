@@ -95,9 +95,13 @@ fn a_handler_that_fails_starts_no_handler() {
     guest.write_unit("sysalert-dispatch.service.d/90-broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n");
     let failed = || guest.journal(&["_PID=1", "UNIT=sysalert-dispatch.service"]).matches("Failed with result").count();
     guest.write_unit("third.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");
-    guest.run(&["systemctl", "start", "third.service"]);
-    guest.wait_until("dispatch has failed several times", || failed() >= 3);
-    assert_eq!(handler_starts(&guest), ["unlucky.service", "lucky.service", "third.service"], "no handler for sysalert itself");
+    guest.wait_until("dispatch has failed several times", || {
+        guest.run(&["systemctl", "start", "third.service"]);
+        failed() >= 3
+    });
+    let mut started = handler_starts(&guest);
+    started.dedup();
+    assert_eq!(started, ["unlucky.service", "lucky.service", "third.service"], "no handler for sysalert itself");
     let units: Vec<_> =
         guest.rows("SELECT DISTINCT subject FROM events ORDER BY id").iter().map(|row| row["subject"].to_string()).collect();
     assert_eq!(units, [r#""unit:lucky.service""#, r#""unit:third.service""#]);
@@ -135,7 +139,7 @@ fn a_broken_unit_that_sysinit_requires_stops_the_boot_no_further_than_without_sy
     let early = about(&mails, "early.service");
     assert_eq!(early.len(), 1);
     assert!(early[0].subject.contains("exited with status 3") && early[0].text.contains("early trouble"), "{}", early[0].text);
-    let dependents = mails.iter().filter(|mail| mail.subject.contains("a dependency failed")).count();
+    let dependents = mails.iter().filter(|mail| mail.subject.contains("its dependency early.service failed")).count();
     assert_eq!(dependents, mails.len() - 1, "the others are those that waited for it");
 }
 

@@ -1,0 +1,91 @@
+//! `sysalert db list`: the incidents.
+
+use clap::Args;
+use serde_json::{Value, json};
+use wildmatch::WildMatch;
+
+use crate::cli::context::Context;
+use crate::cli::output::{self, Format, Output};
+use crate::error::Result;
+use crate::event::{short_time, utc_time};
+use crate::incident::State;
+use crate::store::{self, Row, Which};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct List {
+    /// Also those that are over
+    #[arg(long)]
+    all: bool,
+    /// Only units that match
+    #[arg(long, value_name = "GLOB")]
+    unit: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl List {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        let store = context.read()?;
+        let recorded = store.is_some();
+        let mut rows = store.map_or_else(
+            || Ok(Vec::new()),
+            |store| store.with(|db| store::list(db, if self.all { Which::All } else { Which::Active })),
+        )?;
+        if let Some(glob) = self.unit.as_deref().map(WildMatch::new) {
+            rows.retain(|row| glob.matches(row.incident.subject.name()));
+        }
+        match self.output.output {
+            Format::Json => output::json(&rows.iter().map(json_of).collect())?,
+            Format::Table if !recorded => output::print("Nothing was recorded yet.\n")?,
+            Format::Table if rows.is_empty() => output::print("No incidents.\n")?,
+            Format::Table => output::print(&table_of(&rows))?,
+        }
+        Ok(0)
+    }
+}
+
+/// The incidents for people.
+pub(in crate::cli) fn table_of(rows: &[Row]) -> String {
+    let row = |row: &Row| {
+        vec![
+            row.incident.subject.name().to_owned(),
+            state_of(row),
+            row.incident.failures.to_string(),
+            row.alerts.to_string(),
+            short_time(row.incident.first_failure),
+            short_time(row.incident.last_failure),
+            row.problem.to_string(),
+        ]
+    };
+    output::table(&["UNIT", "STATE", "FAILURES", "ALERTS", "FIRST", "LAST", "HOW"], rows.iter().map(row))
+}
+
+fn state_of(row: &Row) -> String {
+    match row.incident.state {
+        State::Resolved if row.cleared => "cleared".to_owned(),
+        state => state.as_str().to_owned(),
+    }
+}
+
+/// An incident for programs.
+pub(in crate::cli) fn json_of(row: &Row) -> Value {
+    let incident = &row.incident;
+    json!({
+        "subject": incident.subject.as_str(),
+        "unit": incident.subject.unit_name(),
+        "manager": incident.subject.manager(),
+        "state": incident.state.as_str(),
+        "severity": incident.severity.as_str(),
+        "failures": incident.failures,
+        "first_failure": utc_time(incident.first_failure),
+        "last_failure": utc_time(incident.last_failure),
+        "alerts": row.alerts,
+        "last_alert": row.last_alert.map(utc_time),
+        "service_result": row.problem.service_result,
+        "exit_code": row.problem.exit_code,
+        "exit_status": row.problem.exit_status,
+        "invocation_id": row.invocation_id,
+        "triggered_by": row.triggered_by,
+        "decision": row.reason.as_ref().map(ToString::to_string),
+    })
+}

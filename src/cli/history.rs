@@ -1,0 +1,104 @@
+//! `sysalert history UNIT`: every recorded event of a unit.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::{Context, never_recorded};
+use super::output::{self, Format, Output};
+use crate::error::Result;
+use crate::event::{Event, Outcome, Start, short_time, utc_time};
+use crate::store::{self, Delivery, Recorded, Sent};
+
+/// A delivery that came later than this many seconds after its event says so.
+const NOTABLE: u64 = 60;
+
+/// Every recorded event of a unit.
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// The unit
+    unit: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl History {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        let subject = context.subject(&self.unit)?;
+        let Some(store) = context.read()? else { return Err(never_recorded(&subject, &[])) };
+        let history = store.with(|db| store::of_subject(db, &subject))?;
+        if history.is_empty() {
+            return Err(never_recorded(&subject, &store.with(store::subjects)?));
+        }
+        match self.output.output {
+            Format::Json => output::json(&history.iter().map(json_of).collect())?,
+            Format::Table => {
+                output::print(&output::table(&["WHEN", "WHAT", "DELIVERED", "DECISION"], history.iter().map(row)))?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
+    let event = &recorded.event;
+    let delivered: Vec<String> = sent.iter().map(|sent| delivered(event, &sent.delivery)).collect();
+    vec![
+        short_time(event.at),
+        match event.outcome {
+            Outcome::Failed => format!("failed: {}", event.problem),
+            Outcome::Succeeded => event.outcome.as_str().to_owned(),
+        },
+        match &recorded.reason {
+            _ if !delivered.is_empty() => delivered.join(", "),
+            Some(reason) if reason.alert().is_some() => "not delivered".to_owned(),
+            _ => "-".to_owned(),
+        },
+        recorded.reason.as_ref().map_or_else(|| "not decided yet".to_owned(), ToString::to_string),
+    ]
+}
+
+/// "mail", "mail after 2h 5m", "not by phone"
+fn delivered(event: &Event, delivery: &Delivery) -> String {
+    if !delivery.was_sent() {
+        return format!("not by {}", delivery.method);
+    }
+    let seconds = u64::try_from((delivery.at - event.at).num_seconds()).unwrap_or(0);
+    if seconds < NOTABLE {
+        return delivery.method.clone();
+    }
+    let time = humantime::format_duration(Duration::from_secs(seconds)).to_string();
+    format!("{} after {}", delivery.method, time.split(' ').take(2).collect::<Vec<_>>().join(" "))
+}
+
+fn json_of((recorded, sent): &(Recorded, Vec<Sent>)) -> Value {
+    let event = &recorded.event;
+    let delivery = |Sent { kind, delivery }: &Sent| {
+        json!({
+            "alert": kind.as_str(),
+            "method": delivery.method,
+            "status": delivery.status,
+            "detail": delivery.detail,
+            "at": utc_time(delivery.at),
+        })
+    };
+    json!({
+        "subject": event.subject.as_str(),
+        "unit": event.subject.unit_name(),
+        "manager": event.subject.manager(),
+        "outcome": event.outcome.as_str(),
+        "at": utc_time(event.at),
+        "invocation_id": event.invocation_id,
+        "service_result": event.problem.service_result,
+        "exit_code": event.problem.exit_code,
+        "exit_status": event.problem.exit_status,
+        "cause": event.problem.cause,
+        "triggered_by": event.triggered_by,
+        "start": event.start.map(Start::as_str),
+        "restarts": event.restarts,
+        "incident": recorded.incident,
+        "decision": recorded.reason.as_ref().map(ToString::to_string),
+        "deliveries": sent.iter().map(delivery).collect::<Vec<_>>(),
+    })
+}
