@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::guest::{Guest, Options};
 
 /// A method that writes each alert as one line of JSON.
-pub const LOG: &str = r#"
+const LOG: &str = r#"
 [method.log]
 plugin = "file"
 path = "/var/log/sysalert/alerts.json"
@@ -62,6 +62,14 @@ impl Options {
 }
 
 impl Guest {
+    /// Configures the method `file` and this, and lets the record begin: what failed before is no news.
+    #[track_caller]
+    pub fn begin(&self, more: &str) {
+        self.configure(&format!("{LOG}{more}"));
+        self.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
+        assert!(self.exists("/var/lib/sysalert/sysalert.db"), "dispatch made no database");
+    }
+
     /// All alerts so far, in the order in which they were written.
     #[track_caller]
     pub fn alerts(&self) -> Vec<Alert> {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::alerts::{Alert, LOG};
+use crate::alerts::Alert;
 use crate::guest::{Guest, Options};
 
 /// systemd merges the start of a handler into one that still runs: not every failure has a handler of its own.
 fn ten_in_a_row(systemd: u32) {
     let guest = Guest::boot_on(systemd, "burst", Options::new().watched());
-    guest.configure(LOG);
+    guest.begin("");
     let unit = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'\n";
     for name in ["burst.service", "mixed.service"] {
         guest.write_unit(name, unit);
@@ -89,7 +89,7 @@ fn excerpt(alert: &Alert) -> Vec<&str> {
 
 fn a_storm(systemd: u32) {
     let guest = Guest::boot_on(systemd, "storm", Options::new().watched());
-    guest.configure(&format!("{LOG}[policy]\nrecovery = false\njournal_lines = {SHOWN}\n"));
+    guest.begin(&format!("[policy]\nrecovery = false\njournal_lines = {SHOWN}\n"));
     let print = format!("for n in {{1..{PRINTED}}}; do echo \"words of instance %i line $n\"; done; exit 1");
     guest.write_unit("storm@.service", &format!("[Service]\nExecStart=/bin/bash -c '{}'\n", print.replace('$', "$$")));
     guest.sh(&format!("systemctl start --no-block storm@{{1..{MANY}}}.service")).ok();

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::alerts::{Alert, LOG};
+use crate::alerts::Alert;
 use crate::guest::{Guest, Options};
 
 /// A daemon that runs on when /run/NAME-ok is there, and dies when /run/NAME-dies is.
@@ -58,7 +58,7 @@ impl<'g> Daemons<'g> {
 
 fn of_daemons(systemd: u32) {
     let guest = Guest::boot_on(systemd, "recovery", Options::new().watched().quick_timer());
-    guest.configure(&format!("{LOG}[policy]\nrecovery_hold = \"2s\"\n[unit.\"quiet.service\"]\nrecovery = false\n"));
+    guest.begin("[policy]\nrecovery_hold = \"2s\"\n[unit.\"quiet.service\"]\nrecovery = false\n");
     let daemons = Daemons::that_failed(&guest, &["well", "dies", "stopped", "quiet", "later"]);
 
     let since = daemons.starts("well");
@@ -113,7 +113,7 @@ fn a_daemon_recovers_when_it_was_active_long_enough_on_257() {
 #[test]
 fn a_daemon_that_is_well_after_a_reboot_recovers() {
     let guest = Guest::boot("reboot", Options::new().watched().quick_timer());
-    guest.configure(&format!("{LOG}[policy]\nrecovery_hold = \"1s\"\n"));
+    guest.begin("[policy]\nrecovery_hold = \"1s\"\n");
     let unit = "[Service]\nExecStart=/bin/sh -c 'test -e /etc/well || exit 3; exec sleep infinity'\n\
         [Install]\nWantedBy=multi-user.target\n";
     guest.write_unit("daemon.service", unit);

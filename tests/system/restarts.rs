@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::alerts::LOG;
 use crate::guest::{Guest, Options};
 
 /// When systemd said this of the unit for the last time.
@@ -17,7 +16,7 @@ fn last_said(guest: &Guest, unit: &str, words: &str) -> DateTime<Utc> {
 
 fn a_hundred(systemd: u32) {
     let guest = Guest::boot_on(systemd, "hundred", Options::new().watched().quick_timer());
-    guest.configure(&format!("{LOG}[policy]\nrecovery_hold = \"1s\"\n"));
+    guest.begin("[policy]\nrecovery_hold = \"1s\"\n");
     // OnSuccess=, too: systemd 252 triggers it falsely at each restart
     guest.write_unit(
         "again.service",
@@ -61,7 +60,7 @@ fn a_hundred_restarts_are_a_hundred_events_and_one_message_at_the_end_on_257() {
 /// Three runs, each with a status of its own.
 fn each_and_final(systemd: u32) {
     let guest = Guest::boot_on(systemd, "each", Options::new().watched().quick_timer());
-    guest.configure(&format!("{LOG}[policy]\nrecovery_hold = \"1s\"\n[unit.\"each.service\"]\nalert_on = \"each\"\n"));
+    guest.begin("[policy]\nrecovery_hold = \"1s\"\n[unit.\"each.service\"]\nalert_on = \"each\"\n");
     for name in ["each", "final"] {
         let unit = format!(
             "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nRuntimeDirectory={name}\n\

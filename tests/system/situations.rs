@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::alerts::LOG;
 use crate::guest::{Guest, Options};
 
 /// A row of the table.
@@ -79,7 +78,9 @@ fn shown(event: &Value) -> (String, String) {
     let unit = event["subject"].as_str().unwrap().strip_prefix("unit:").unwrap();
     let word = |column: &str| event[column].as_str().unwrap_or("-");
     let mut line = format!("{unit} {} {}", word("outcome"), word("service_result"));
-    if !event["exit_code"].is_null() || !event["exit_status"].is_null() {
+    // whoever sees a success first, its handler or dispatch, records it; only the handler knows more of it
+    let has_words = ["exit_code", "exit_status"].iter().any(|column| !event[*column].is_null());
+    if has_words && event["outcome"] == "failed" {
         write!(line, " {}/{}", word("exit_code"), word("exit_status")).unwrap();
     }
     if let Some(cause) = event["cause"].as_str() {
@@ -169,7 +170,7 @@ for name in 'user.oomd_kill', 'user.oomd_ooms':
 
 fn all_of(table: &[Situation], systemd: u32) {
     let guest = Guest::boot_on(systemd, "table", Options::new().watched().quick_timer());
-    guest.configure(&format!("{LOG}[policy]\nrecovery_hold = \"2s\"\n"));
+    guest.begin("[policy]\nrecovery_hold = \"2s\"\n");
     let mut files = String::new();
     for (name, content) in table.iter().flat_map(|row| row.units) {
         let section = if content.starts_with('[') { "" } else { "[Service]\n" };

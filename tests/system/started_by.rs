@@ -1,14 +1,15 @@
 //! Who started a run: a timer, a path, or something that systemd does not tell.
 
-use crate::alerts::LOG;
 use crate::guest::{Guest, Options};
 
-/// What the newest event of this unit has: what kind of start, and which unit; and what the newest message says.
+/// What the event of the unit's last failure has: what kind of start, and which unit.
 #[track_caller]
 fn started(guest: &Guest, unit: &str) -> (String, Option<String>) {
+    let run = guest.failed_runs(unit).pop().unwrap_or_else(|| panic!("{unit} never failed"));
+    let event = format!("FROM events WHERE subject = 'unit:{unit}' AND invocation_id = '{run}'");
+    guest.wait_until(&format!("run {run} is recorded"), || guest.number(&format!("SELECT count(*) {event}")) == 1);
     guest.quiet();
-    let rows = guest.rows(&format!("SELECT start, triggered_by FROM events WHERE subject = 'unit:{unit}' ORDER BY at, id"));
-    let row = rows.last().unwrap_or_else(|| panic!("nothing was recorded for {unit}"));
+    let row = &guest.rows(&format!("SELECT start, triggered_by {event}"))[0];
     (row["start"].as_str().unwrap_or("-").to_owned(), row["triggered_by"].as_str().map(str::to_owned))
 }
 
@@ -28,7 +29,7 @@ fn wait_for_runs(guest: &Guest, unit: &str, count: usize) {
 
 fn each_way(systemd: u32) {
     let guest = Guest::boot_on(systemd, "started", Options::new().watched());
-    guest.configure(LOG);
+    guest.begin("");
     // each run has a status of its own, so that each is told
     for name in ["timed", "flagged", "called", "by-hand", "needed"] {
         let unit = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\n\

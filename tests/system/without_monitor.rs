@@ -1,6 +1,5 @@
 //! systemd before 251 tells the handlers nothing but the unit's name.
 
-use crate::alerts::LOG;
 use crate::guest::{Guest, Options};
 
 /// Takes the variables away, and proves that they are gone.
@@ -10,7 +9,7 @@ const OLDER: &str = "[Service]\n\
 
 fn nothing_but_the_name(systemd: u32) {
     let guest = Guest::boot_on(systemd, "unmonitored", Options::new().watched());
-    guest.configure(LOG);
+    guest.begin("");
     guest.write_file("/etc/systemd/system/sysalert-failure@.service.d/older.conf", OLDER);
     let oneshot = |command: &str| format!("[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\n{command}\n");
     let rows = [

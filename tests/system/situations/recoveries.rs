@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Situation] = &[
             "[Unit]\nOnSuccess=sysalert-success@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'test -e /run/well-job || exit 3'",
         )],
         steps: &["systemctl start well-job.service", "touch /run/well-job; systemctl start well-job.service"],
-        events: &["well-job.service failed exit-code exited/3", "well-job.service succeeded success exited/0"],
+        events: &["well-job.service failed exit-code exited/3", "well-job.service succeeded success"],
         messages: &["well-job.service failed: exited with status 3", "well-job.service recovered"],
         ..NOTHING
     },
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Situation] = &[
             "[Unit]\nOnSuccess=sysalert-success@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'test -e /run/quick-job || exit 3'",
         )],
         steps: &["systemctl start quick-job.service; touch /run/quick-job; systemctl start quick-job.service"],
-        events: &["quick-job.service failed exit-code exited/3", "quick-job.service succeeded success exited/0"],
+        events: &["quick-job.service failed exit-code exited/3", "quick-job.service succeeded success"],
         messages: &["quick-job.service failed: exited with status 3", "quick-job.service recovered"],
         ..NOTHING
     },
