@@ -23,9 +23,10 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         None
     });
     let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
-    let world = Machine::new(&site.manager, BUDGET);
     let mut waits = false;
     let mut make_ready = |store: &mut Store, now| {
+        // each time anew: the journal begins new files
+        let world = Machine::new(&site.manager, BUDGET);
         let complete = Complete { now, synced };
         let gathering = Gathering { world: &world, now, complete: Some(complete.until()) };
         let settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;

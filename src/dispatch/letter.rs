@@ -77,8 +77,7 @@ fn about(
     let event = &recorded.event;
     let by = now - event.at;
     let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
-    // a first failure and a recovery need no explanation
-    let why = recorded.reason.as_ref().filter(|reason| !matches!(reason, Reason::First | Reason::Recovered)).map(Reason::why);
+    let why = why(recorded);
     let report = Report {
         kind: claimed.kind,
         host,
@@ -87,9 +86,20 @@ fn about(
         why: why.as_deref(),
         failures: &failures,
         context: &claimed.context,
-        late: (claimed.attempt > 1 || by >= LATE).then_some(Late { by, because: claimed.detail.as_deref() }),
+        late: late(claimed.attempt - 1, by, claimed.detail.as_deref()),
     };
     message::compose(&report).render()
+}
+
+/// Why somebody hears of this event now. A first failure and a recovery need no explanation, and what kept silent has none.
+pub(super) fn why(recorded: &Recorded) -> Option<String> {
+    let speaks = |reason: &&Reason| reason.alert().is_some() && !matches!(reason, Reason::First | Reason::Recovered);
+    recorded.reason.as_ref().filter(speaks).map(Reason::why)
+}
+
+/// Says that a message is late, after these tries and this time.
+pub(super) fn late(tries: u32, by: TimeDelta, because: Option<&str>) -> Option<Late<'_>> {
+    (tries > 0 || by >= LATE).then_some(Late { by, because })
 }
 
 fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {

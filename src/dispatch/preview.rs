@@ -1,19 +1,17 @@
 //! The message about a unit as it would be sent now, made from what is recorded; nothing is sent or written.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sysalert_abi::{Kind, Message};
 
+use super::letter;
 use crate::error::Result;
 use crate::event::{Outcome, Subject};
 use crate::host::names;
 use crate::incident::Incident;
-use crate::message::{self, Context, Late, Report};
+use crate::message::{self, Context, Report};
 use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Newest, Store, Which};
-
-/// A first try later than this says so.
-const LATE: TimeDelta = TimeDelta::minutes(5);
 
 /// A message, and what it is about.
 #[derive(Debug)]
@@ -61,9 +59,7 @@ pub fn preview(
         if kind == Kind::Recovery { begun } else { begun.failed(event.at, true) }
     });
     let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
-    // a first failure and a recovery need no explanation, and what kept silent has none for a message
-    let speaks = |reason: &&Reason| reason.alert().is_some() && !matches!(reason, Reason::First | Reason::Recovered);
-    let why = recorded.reason.as_ref().filter(speaks).map(Reason::why);
+    let why = letter::why(&recorded);
     let gathered_later = kind != Kind::Recovery && rules.journal_lines > 0;
     let report = Report {
         kind,
@@ -73,7 +69,8 @@ pub fn preview(
         why: why.as_deref(),
         failures: &failures,
         context: &context(alert.as_ref(), gathered_later),
-        late: alert.as_ref().and_then(|alert| late(alert, now - event.at)),
+        // only what still waits can be late
+        late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref())),
     };
     let message = message::compose(&report).render();
     Ok(Some(Preview { message, is_alert: alert.is_some(), reason: recorded.reason }))
@@ -84,12 +81,6 @@ fn context(alert: Option<&Newest>, gathered_later: bool) -> Context {
     let note = || "The run's last lines are taken from the journal when the message is sent.".to_owned();
     let yet_to_come = || Context { note: gathered_later.then(note), ..Context::default() };
     alert.and_then(|alert| alert.context.clone()).unwrap_or_else(yet_to_come)
-}
-
-/// Only what still waits can be late.
-fn late(alert: &Newest, by: TimeDelta) -> Option<Late<'_>> {
-    let tries = alert.tries?;
-    (tries > 0 || by >= LATE).then_some(Late { by, because: alert.detail.as_deref() })
 }
 
 #[cfg(test)]

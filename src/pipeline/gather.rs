@@ -24,8 +24,9 @@ pub struct Gathering<'a> {
 /// What was gathered, and not written yet.
 pub(super) struct Gathered {
     looks: Vec<(Subject, Look)>,
-    /// True when a subject was never looked at before.
+    /// True when a subject was never looked at before, or nothing was.
     is_first: bool,
+    now: DateTime<Utc>,
 }
 
 impl Gathered {
@@ -41,6 +42,7 @@ impl Gathered {
 
     /// Writes it.
     pub(super) fn write(&self, db: &Database) -> store::Answer<()> {
+        store::begin_record(db, self.now)?;
         for (subject, look) in &self.looks {
             for change in &look.changes {
                 match change {
@@ -72,14 +74,15 @@ pub(super) fn gather(
         Some(subject) => vec![subject.clone()],
         None => store.with(store::to_look_at)?,
     };
+    let recorded_since = store.with(store::recorded_since)?;
     let mut looks = Vec::new();
-    let mut is_first = false;
+    let mut is_first = recorded_since.is_none();
     for subject in subjects {
         let known = store.with(|db| {
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
-                recorded_since: store::recorded_since(db)?,
+                recorded_since: recorded_since.or(Some(gathering.now)),
                 open: store::active(db, &subject)?.is_some(),
                 last_failure: store::last_failure(db, &subject)?,
             })
@@ -92,5 +95,5 @@ pub(super) fn gather(
         is_first |= known.mark.is_none() && look.mark.is_some();
         looks.push((subject, look));
     }
-    Ok(Gathered { looks, is_first })
+    Ok(Gathered { looks, is_first, now: gathering.now })
 }

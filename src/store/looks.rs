@@ -31,9 +31,14 @@ pub fn mark(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<DateT
     db.query_row("SELECT at FROM marks WHERE subject = ?1", [subject.as_str()], |row| row.get(0).map(time)).optional()
 }
 
-/// Since when there is a record.
+/// Since when there is a record; `None` before anybody has looked.
 pub fn recorded_since(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
     db.query_row("SELECT value FROM meta WHERE key = 'since'", [], |row| row.get(0).map(time)).optional()
+}
+
+/// Notes that there is a record from now on.
+pub fn begin_record(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('since', ?1)", [now.timestamp_micros()]).map(drop)
 }
 
 /// Notes up to when the journal was asked.

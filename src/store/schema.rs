@@ -93,8 +93,6 @@ const MIGRATIONS: &[&str] = &[
 
     -- up to when the journal was asked for a unit's failures; older ones never come back
     CREATE TABLE marks (subject TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    -- since when there is a record: what failed before is nobody's news
-    INSERT INTO meta (key, value) VALUES ('since', CAST(unixepoch('subsec') * 1000000 AS INTEGER));
 ",
 ];
 

@@ -251,6 +251,8 @@ impl Telling {
             return self.world.say(unit, refused);
         }
         let is_repeated = self.world.has_failed(&id);
+        // what waited for its restart is started again now
+        self.world.restarted(unit, at - LASTED);
         if !is_repeated {
             self.world.say(unit, message(Kind::Starting, &id, at - LASTED));
         }

@@ -27,6 +27,14 @@ impl StoryWorld {
         self.units.borrow_mut().insert(unit.to_owned(), state);
     }
 
+    /// If the unit waits for its restart, that comes now.
+    pub fn restarted(&self, unit: &str, at: DateTime<Utc>) {
+        let waiting = self.units.borrow().get(unit).filter(|unit| unit.restarts()).and_then(|unit| unit.invocation.clone());
+        if let Some(run) = waiting {
+            self.say(unit, message(Kind::Restarts, &run, at));
+        }
+    }
+
     /// True when this run failed.
     pub fn has_failed(&self, run: &str) -> bool {
         let is_it = |message: &Message| message.kind == Kind::Failed && message.invocation.as_deref() == Some(run);
