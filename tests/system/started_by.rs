@@ -81,13 +81,59 @@ fn each_way(systemd: u32) {
         assert_eq!(started(&guest, unit), nobody_known, "{unit} by hand");
         assert!(told(&guest, unit).contains("a person"), "{}", told(&guest, unit));
     }
-    // and again by what started it first
-    guest.run(&["systemctl", "restart", "timed.timer"]).ok();
-    wait_for_runs(&guest, "timed.service", 3);
-    assert_eq!(started(&guest, "timed.service"), ("timer".to_owned(), Some("timed.timer".to_owned())));
-    guest.write_file("/run/flag-flagged", "");
-    wait_for_runs(&guest, "flagged.service", 3);
-    assert_eq!(started(&guest, "flagged.service"), ("path".to_owned(), Some("flagged.path".to_owned())));
+}
+
+/// A failed unit stays loaded, and systemd goes on to show what started its first failed run, whatever starts the next ones: a
+/// job that fails every night would be its timer's once, and nobody's ever after.
+fn again_and_again(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "nightly", Options::new().watched());
+    guest.begin("");
+    let unit = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\n\
+        ExecStart=/bin/sh -c 'rm -f /run/flag-%p; exit 3'\n";
+    let timer = "[Timer]\nOnActiveSec=50ms\nAccuracySec=1ms\n";
+    let files = [
+        ("timed.service", unit),
+        ("timed.timer", timer),
+        ("flagged.service", unit),
+        ("flagged.path", "[Path]\nPathExists=/run/flag-flagged\n"),
+        ("both.service", unit),
+        ("both.timer", timer),
+        ("both.path", "[Path]\nPathExists=/run/flag-both\n"),
+    ];
+    for (name, content) in files {
+        guest.write_file(&format!("/etc/systemd/system/{name}"), content);
+    }
+    guest.run(&["systemctl", "daemon-reload"]).ok();
+    guest.run(&["systemctl", "start", "flagged.path", "both.path"]).ok();
+    let known = |kind: &str, unit: &str| (kind.to_owned(), Some(unit.to_owned()));
+    for night in 1..=3 {
+        guest.run(&["systemctl", "restart", "timed.timer"]).ok();
+        wait_for_runs(&guest, "timed.service", night);
+        assert_eq!(started(&guest, "timed.service"), known("timer", "timed.timer"), "night {night}");
+        guest.write_file("/run/flag-flagged", "");
+        wait_for_runs(&guest, "flagged.service", night);
+        assert_eq!(started(&guest, "flagged.service"), known("path", "flagged.path"), "night {night}");
+    }
+    // the one, then the other
+    guest.run(&["systemctl", "restart", "both.timer"]).ok();
+    wait_for_runs(&guest, "both.service", 1);
+    assert_eq!(started(&guest, "both.service"), known("timer", "both.timer"));
+    guest.write_file("/run/flag-both", "");
+    wait_for_runs(&guest, "both.service", 2);
+    assert_eq!(started(&guest, "both.service"), known("path", "both.path"));
+    guest.run(&["systemctl", "restart", "both.timer"]).ok();
+    wait_for_runs(&guest, "both.service", 3);
+    assert_eq!(started(&guest, "both.service"), known("timer", "both.timer"));
+}
+
+#[test]
+fn it_is_right_each_night_for_a_job_that_goes_on_to_fail_on_252() {
+    again_and_again(252);
+}
+
+#[test]
+fn it_is_right_each_night_for_a_job_that_goes_on_to_fail_on_257() {
+    again_and_again(257);
 }
 
 #[test]
