@@ -7,9 +7,11 @@
 
 mod alerts;
 mod bad_input;
+mod budget;
 mod bursts;
 mod configuration;
 mod delivery;
+mod excerpt;
 mod guest;
 mod installation;
 mod jobs;

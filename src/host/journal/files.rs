@@ -27,10 +27,14 @@ fn is_active(path: &Path) -> bool {
 }
 
 fn all() -> Vec<(PathBuf, u64)> {
-    let Ok(machine) = fs::read_to_string("/etc/machine-id") else { return Vec::new() };
-    let machine = machine.trim();
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    below(&FOLDERS.map(Path::new), machine.trim())
+}
+
+/// This machine's files in these folders, each with the time when it was last written.
+fn below(folders: &[&Path], machine: &str) -> Vec<(PathBuf, u64)> {
     let is_ours = |name: &str| name.strip_prefix(machine).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let folders = FOLDERS.iter().flat_map(fs::read_dir).flatten().flatten();
+    let folders = folders.iter().flat_map(fs::read_dir).flatten().flatten();
     let folders = folders.filter(|folder| folder.file_name().to_str().is_some_and(|name| !machine.is_empty() && is_ours(name)));
     let files = folders.flat_map(|folder| fs::read_dir(folder.path())).flatten().flatten();
     let files = files.filter(|file| {
@@ -45,4 +49,33 @@ fn all() -> Vec<(PathBuf, u64)> {
             Some((file.path(), u64::try_from(written).unwrap_or(0)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_this_machine_and_its_namespaces_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        for file in [
+            "abc/system.journal",
+            "abc/system@1-2-3.journal",
+            "abc/user-1000.journal~",
+            "abc/note.txt",
+            "abc.web/system.journal",
+            "abcd/system.journal",
+        ] {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let missing = root.path().join("none");
+        let mut found: Vec<_> = below(&[root.path(), &missing], "abc").into_iter().map(|(path, _)| path).collect();
+        found.sort();
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["abc/system.journal", "abc/system@1-2-3.journal", "abc/user-1000.journal~", "abc.web/system.journal"]);
+        assert_eq!(found.iter().filter(|path| is_active(path)).count(), 2);
+        assert!(below(&[root.path()], "").is_empty(), "without an ID no folder is ours");
+    }
 }
