@@ -126,3 +126,19 @@ fn a_daemon_that_is_well_after_a_reboot_recovers() {
     let told = ["daemon.service failed: exited with status 3", "daemon.service recovered"];
     assert_eq!(guest.told("daemon.service"), told);
 }
+
+/// The timer looks each minute: whoever must wait for the next look waits a minute.
+#[test]
+fn the_look_that_sees_a_recovery_tells_it() {
+    let guest = Guest::boot("look", Options::new().watched());
+    guest.begin("[policy]\nrecovery_hold = \"1s\"\n");
+    let daemons = Daemons::that_failed(&guest, &["well"]);
+    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer"]).ok();
+    guest.quiet();
+    let since = daemons.starts("well");
+    guest.wait_until("it was active for the hold", || Utc::now() > since + TimeDelta::milliseconds(1100));
+    guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
+    guest.wait_until("nothing wakes dispatch any more", || guest.sh("test ! -e /run/sysalert/pending").success());
+    guest.wait_for_dispatch();
+    assert_eq!(guest.told("well.service"), ["well.service failed: exited with status 3", "well.service recovered"]);
+}
