@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::{Event, Outcome, Subject};
+use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
@@ -37,13 +38,13 @@ pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
 ///
 /// # Errors
 /// Only when the event could be kept neither in the database nor in the spool.
-pub fn take_in(site: &Site, event: &Event, world: &dyn World, settings: ReadSettings<'_>) -> Result<()> {
+pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, settings: ReadSettings<'_>) -> Result<()> {
     let subject = Some(event.subject.as_str());
     if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
         return Ok(());
     }
     // what goes wrong after the first commit delays a message and loses nothing
-    let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, settings)) {
+    let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
             let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
@@ -70,10 +71,17 @@ const LOOKS: usize = 3;
 
 /// What a handler does after its first commit. systemd merges a trigger into one whose handler still runs, so it looks once
 /// more before it goes.
-fn settle_one(site: &Site, store: &mut Store, event: &Event, world: &dyn World, settings: ReadSettings<'_>) -> Result<bool> {
-    let gathering = Gathering { world, now: event.at, complete: None };
+fn settle_one(
+    site: &Site,
+    store: &mut Store,
+    event: &Event,
+    world: &dyn World,
+    clock: Clock<'_>,
+    settings: ReadSettings<'_>,
+) -> Result<bool> {
     let mut must_wake = false;
     for _ in 0..LOOKS {
+        let gathering = Gathering { world, now: clock(), complete: None };
         let settled = settle(site, store, Some(&event.subject), gathering, settings)?;
         must_wake |= settled.queued || settled.waits;
         if !settled.changed {

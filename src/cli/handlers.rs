@@ -41,7 +41,7 @@ impl Handler {
             context.enter_or_make()?;
         }
         let world = Machine::new(&site.manager, BUDGET);
-        pipeline::take_in(site, &event, &world, &|| context.settings())?;
+        pipeline::take_in(site, &event, &world, &clock::system, &|| context.settings())?;
         Ok(0)
     }
 }

@@ -44,15 +44,18 @@ impl Gathered {
     pub(super) fn write(&self, db: &Database) -> store::Answer<()> {
         store::begin_record(db, self.now)?;
         for (subject, look) in &self.looks {
+            // since the look somebody else may have looked, or cleared it all
+            let mark = store::mark(db, subject)?.filter(|mark| *mark <= self.now);
             for change in &look.changes {
                 match change {
+                    Change::File(event) if mark.is_some_and(|mark| event.at <= mark) => {}
                     Change::File(event) => store::file(db, event)?,
                     Change::Correct(id, event) => store::correct(db, *id, event)?,
                     Change::Drop(id) => store::drop_unconfirmed(db, *id)?,
                 }
             }
             if let Some(mark) = look.mark {
-                store::set_mark(db, subject, mark)?;
+                store::set_mark(db, subject, mark, self.now)?;
             }
         }
         Ok(())
@@ -96,4 +99,76 @@ pub(super) fn gather(
         looks.push((subject, look));
     }
     Ok(Gathered { looks, is_first, now: gathering.now })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::{Event, Manager, Outcome, Problem, UnitName};
+    use crate::store::Older;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
+    }
+
+    fn failure(run: &str, second: i64, restarts: bool) -> Event {
+        Event {
+            subject: Subject::unit(&Manager::System, &UnitName::typed("a").unwrap()),
+            outcome: Outcome::Failed,
+            run: run.into(),
+            invocation_id: Some(run.into()),
+            problem: Problem { service_result: Some("exit-code".into()), ..Problem::default() },
+            triggered_by: None,
+            start: None,
+            restarts,
+            at: at(second),
+        }
+    }
+
+    fn gathered(changes: Vec<Change>, mark: i64) -> Gathered {
+        let look = Look { changes, mark: Some(at(mark)), waits: false };
+        Gathered { looks: vec![(failure("", 0, false).subject, look)], is_first: false, now: at(100) }
+    }
+
+    fn runs(store: &Store) -> Vec<(String, bool)> {
+        let undecided = store.with(store::undecided).unwrap();
+        undecided.into_iter().map(|undecided| (undecided.event.run, undecided.event.restarts)).collect()
+    }
+
+    /// Two look at the same unit at the same time, or somebody clears it meanwhile.
+    #[test]
+    fn whoever_writes_second_changes_nothing_that_is_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
+        store.write(|db| store::insert(db, &failure("a", 1, false), false)).unwrap();
+        let first = gathered(vec![Change::Correct(1, failure("a", 1, false)), Change::File(failure("b", 2, false))], 2);
+        let second = gathered(vec![Change::Correct(1, failure("a", 1, true)), Change::File(failure("c", 2, false))], 1);
+        store.write(|db| first.write(db)).unwrap();
+        store.write(|db| second.write(db)).unwrap();
+        assert_eq!(runs(&store), [("a".to_owned(), false), ("b".to_owned(), false)]);
+        let subject = failure("", 0, false).subject;
+        assert_eq!(store.with(|db| store::mark(db, &subject)).unwrap(), Some(at(2)), "the mark never goes back");
+
+        store.write(|db| store::clear(db, &subject, at(50)).map(drop)).unwrap();
+        let late = gathered(vec![Change::File(failure("d", 49, false)), Change::File(failure("e", 51, false))], 51);
+        store.write(|db| late.write(db)).unwrap();
+        assert_eq!(runs(&store), [("e".to_owned(), false)], "what was cleared does not come back");
+    }
+
+    #[test]
+    fn a_failure_that_turns_final_is_decided_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
+        store.write(|db| gathered(vec![Change::File(failure("a", 1, true))], 1).write(db)).unwrap();
+        let id = store.with(store::undecided).unwrap()[0].id;
+        store.write(|db| store::decide(db, id, None, &crate::policy::Reason::Restarts)).unwrap();
+        assert_eq!(runs(&store), []);
+        store.write(|db| gathered(vec![Change::File(failure("a", 3, false))], 3).write(db)).unwrap();
+        assert_eq!(runs(&store), [("a".to_owned(), false)]);
+        store.write(|db| store::decide(db, id, None, &crate::policy::Reason::Cleared)).unwrap();
+        store.write(|db| gathered(vec![Change::File(failure("a", 5, false))], 5).write(db)).unwrap();
+        assert_eq!(runs(&store), [], "once");
+    }
 }

@@ -41,10 +41,12 @@ pub fn begin_record(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()>
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('since', ?1)", [now.timestamp_micros()]).map(drop)
 }
 
-/// Notes up to when the journal was asked.
-pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET at = ?2";
-    db.execute(sql, params![subject.as_str(), at.timestamp_micros()]).map(drop)
+/// Notes up to when the journal was asked. Whoever looked at the same time may have seen more; a mark that lies ahead is of a
+/// clock that was set back since.
+pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2)
+        ON CONFLICT (subject) DO UPDATE SET at = CASE WHEN at > ?3 THEN ?2 ELSE max(at, ?2) END";
+    db.execute(sql, params![subject.as_str(), at.timestamp_micros(), now.timestamp_micros()]).map(drop)
 }
 
 /// Files an event that the journal tells. A failure on record that systemd was to try again turns final, if this one is: it
@@ -61,11 +63,11 @@ pub fn file(db: &Connection, event: &Event) -> rusqlite::Result<()> {
     db.execute(sql, params![event.subject.as_str(), event.run, result, event.at.timestamp_micros(), cleared]).map(drop)
 }
 
-/// An event turned out to be like this.
+/// An event turned out to be like this, unless somebody else was faster.
 pub fn correct(db: &Connection, id: i64, event: &Event) -> rusqlite::Result<()> {
     let Problem { service_result, exit_code, exit_status, cause } = &event.problem;
     let sql = "UPDATE OR IGNORE events SET run = ?2, invocation_id = ?3, service_result = ?4, exit_code = ?5, exit_status = ?6,
-        cause = ?7, triggered_by = ?8, start = ?9, restarts = ?10, at = ?11, confirmed = 1 WHERE id = ?1";
+        cause = ?7, triggered_by = ?8, start = ?9, restarts = ?10, at = ?11, confirmed = 1 WHERE id = ?1 AND NOT confirmed";
     db.execute(
         sql,
         params![

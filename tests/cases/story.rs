@@ -290,7 +290,7 @@ impl Telling {
         let block = run.database_blocked.then(|| Block::put(&self.site.state));
         let files = self.files();
         self.journal(number, at, run, outcome);
-        pipeline::take_in(&self.site, &event, &self.world, &|| Settings::read(&files)).unwrap();
+        pipeline::take_in(&self.site, &event, &self.world, &|| at, &|| Settings::read(&files)).unwrap();
         drop(block);
         if self.bytes() == before {
             self.say("", "nothing is written");
