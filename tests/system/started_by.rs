@@ -1,5 +1,7 @@
 //! Who started a run: a timer, a path, or something that systemd does not tell.
 
+use std::time::{Duration, Instant};
+
 use crate::guest::{Guest, Options};
 
 /// What the event of the unit's last failure has: what kind of start, and which unit.
@@ -107,6 +109,9 @@ fn again_and_again(systemd: u32) {
     guest.run(&["systemctl", "start", "flagged.path", "both.path"]).ok();
     let known = |kind: &str, unit: &str| (kind.to_owned(), Some(unit.to_owned()));
     for night in 1..=3 {
+        // so close to the night before nobody could tell them apart
+        let evening = Instant::now() + Duration::from_millis(1100);
+        guest.wait_until("the next night has come", || night == 1 || Instant::now() > evening);
         guest.run(&["systemctl", "restart", "timed.timer"]).ok();
         wait_for_runs(&guest, "timed.service", night);
         assert_eq!(started(&guest, "timed.service"), known("timer", "timed.timer"), "night {night}");
