@@ -11,6 +11,7 @@
 //! decides what is undecided.
 
 mod gather;
+mod sweep;
 
 pub use gather::Gathering;
 

@@ -14,6 +14,9 @@ const NAME: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
+/// What our handlers' names begin with.
+const HANDLER: &str = "sysalert-failure@";
+
 /// How a unit is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
@@ -111,6 +114,12 @@ impl ServiceManager {
             level = next;
         }
         None
+    }
+
+    /// Whether this unit's `OnFailure=` names our handler.
+    pub fn is_handled(&mut self, subject: &Subject) -> Option<bool> {
+        let handlers = self.list(&path_of(subject.unit_name()), UNIT, "OnFailure")?;
+        Some(handlers.iter().any(|unit| unit.starts_with(HANDLER)))
     }
 
     /// The unit's `Documentation=`, and the sockets that could have started it.

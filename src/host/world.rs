@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::journal::{Excerpt, Journal, Messages};
+use super::journal::{Excerpt, Journal, Messages, Troubled};
 use super::manager::{ServiceManager, Unit};
 use crate::event::{Manager, Problem, Subject};
 
@@ -16,6 +16,15 @@ pub trait World {
     /// # Errors
     /// A sentence, when the journal cannot be read.
     fn messages(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Messages, String>;
+
+    /// The units of this manager that failed since then, whatever became of their triggers.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String>;
+
+    /// Whether a unit's `OnFailure=` names our handler; `None` when the manager does not answer.
+    fn is_handled(&self, subject: &Subject) -> Option<bool>;
 
     /// The last lines of a run that ended then.
     ///
@@ -40,19 +49,28 @@ pub trait World {
 pub struct Machine {
     journal: RefCell<Journal>,
     manager: RefCell<ServiceManager>,
+    users: bool,
 }
 
 impl Machine {
     /// The units of this manager; each question may take about as long as `budget`.
     pub fn new(manager: &Manager, budget: Duration) -> Machine {
         let users = matches!(manager, Manager::User(_));
-        Machine { journal: Journal::new(budget).into(), manager: ServiceManager::new(users, budget).into() }
+        Machine { journal: Journal::new(budget).into(), manager: ServiceManager::new(users, budget).into(), users }
     }
 }
 
 impl World for Machine {
     fn messages(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Messages, String> {
         self.journal.borrow_mut().messages(subject, since)
+    }
+
+    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
+        self.journal.borrow_mut().troubled(self.users, since)
+    }
+
+    fn is_handled(&self, subject: &Subject) -> Option<bool> {
+        self.manager.borrow_mut().is_handled(subject)
     }
 
     fn lines(&self, subject: &Subject, invocation: &str, ended: DateTime<Utc>, most: usize) -> Result<Excerpt, String> {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::sweep::{Swept, sweep};
 use crate::error::Result;
 use crate::event::Subject;
 use crate::host::Site;
@@ -26,13 +27,14 @@ pub(super) struct Gathered {
     looks: Vec<(Subject, Look)>,
     /// True when a subject was never looked at before, or nothing was.
     is_first: bool,
+    swept: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
 impl Gathered {
     /// True when there is something to write.
     pub(super) fn has_changes(&self) -> bool {
-        self.is_first || self.looks.iter().any(|(_, look)| !look.changes.is_empty())
+        self.is_first || self.swept.is_some() || self.looks.iter().any(|(_, look)| !look.changes.is_empty())
     }
 
     /// True when something can be said only after the journal has caught up.
@@ -43,6 +45,9 @@ impl Gathered {
     /// Writes it.
     pub(super) fn write(&self, db: &Database) -> store::Answer<()> {
         store::begin_record(db, self.now)?;
+        if let Some(until) = self.swept {
+            store::set_swept(db, until)?;
+        }
         for (subject, look) in &self.looks {
             // since the look somebody else may have looked, or cleared it all
             let mark = store::mark(db, subject)?.filter(|mark| *mark <= self.now);
@@ -65,7 +70,7 @@ impl Gathered {
 /// So long a daemon must be active while the settings are broken.
 const HOLD: TimeDelta = TimeDelta::seconds(10);
 
-/// Looks at these subjects; at all that are worth it, if none is named.
+/// Looks at this subject; at all that are worth it, if none is named.
 pub(super) fn gather(
     site: &Site,
     store: &Store,
@@ -73,9 +78,17 @@ pub(super) fn gather(
     gathering: Gathering<'_>,
     settings: Option<&Settings>,
 ) -> Result<Gathered> {
+    let mut swept = Swept::default();
     let subjects = match subject {
         Some(subject) => vec![subject.clone()],
-        None => store.with(store::to_look_at)?,
+        None => {
+            swept = sweep(&site.manager, store, gathering, settings)?;
+            let mut subjects = store.with(store::to_look_at)?;
+            subjects.extend(swept.subjects.iter().map(|(subject, _)| subject.clone()));
+            subjects.sort();
+            subjects.dedup();
+            subjects
+        }
     };
     let recorded_since = store.with(store::recorded_since)?;
     let mut looks = Vec::new();
@@ -85,6 +98,7 @@ pub(super) fn gather(
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
+                seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at),
                 recorded_since: recorded_since.or(Some(gathering.now)),
                 open: store::active(db, &subject)?.is_some(),
                 last_failure: store::last_failure(db, &subject)?,
@@ -98,7 +112,7 @@ pub(super) fn gather(
         is_first |= known.mark.is_none() && look.mark.is_some();
         looks.push((subject, look));
     }
-    Ok(Gathered { looks, is_first, now: gathering.now })
+    Ok(Gathered { looks, is_first, swept: swept.until, now: gathering.now })
 }
 
 #[cfg(test)]
@@ -129,7 +143,7 @@ mod tests {
 
     fn gathered(changes: Vec<Change>, mark: i64) -> Gathered {
         let look = Look { changes, mark: Some(at(mark)), waits: false };
-        Gathered { looks: vec![(failure("", 0, false).subject, look)], is_first: false, now: at(100) }
+        Gathered { looks: vec![(failure("", 0, false).subject, look)], is_first: false, swept: None, now: at(100) }
     }
 
     fn runs(store: &Store) -> Vec<(String, bool)> {

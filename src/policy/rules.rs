@@ -35,6 +35,7 @@ pub const KEYS: &[Key] = &[
 /// The keys that only `[unit."GLOB"]` has.
 pub const UNIT_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
+    Key::new("sweep", Kind::Boolean, "false", "true: look for its failures in the journal, also without OnFailure="),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
 
@@ -68,6 +69,8 @@ pub struct Rules {
     pub recovery_hold: Duration,
     /// How many lines of the journal an alert shows.
     pub journal_lines: usize,
+    /// Look for its failures in the journal, also without OnFailure=.
+    pub sweep: bool,
     /// Recipients of this unit; empty: the method's own.
     pub to: Vec<String>,
 }
@@ -85,6 +88,7 @@ impl Rules {
             recovery: values.boolean("recovery"),
             recovery_hold: values.duration("recovery_hold"),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
+            sweep: values.boolean("sweep"),
             to: values.list("to"),
         }
     }

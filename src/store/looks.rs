@@ -36,6 +36,17 @@ pub fn recorded_since(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>
     db.query_row("SELECT value FROM meta WHERE key = 'since'", [], |row| row.get(0).map(time)).optional()
 }
 
+/// Up to when the journal was swept; `None`: never.
+pub fn swept(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    db.query_row("SELECT value FROM meta WHERE key = 'swept'", [], |row| row.get(0).map(time)).optional()
+}
+
+/// Notes that.
+pub fn set_swept(db: &Connection, until: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES ('swept', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
+    db.execute(sql, [until.timestamp_micros()]).map(drop)
+}
+
 /// Notes that there is a record from now on.
 pub fn begin_record(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('since', ?1)", [now.timestamp_micros()]).map(drop)

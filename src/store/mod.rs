@@ -27,7 +27,8 @@ pub use events::{
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use looks::{
-    begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, to_look_at, unconfirmed,
+    begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, set_swept, swept, to_look_at,
+    unconfirmed,
 };
 pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,

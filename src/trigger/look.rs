@@ -17,6 +17,8 @@ pub struct Known {
     pub unconfirmed: Vec<(i64, Event)>,
     /// Up to when the journal was asked; `None`: never.
     pub mark: Option<DateTime<Utc>>,
+    /// When a sweep first saw a failure of it that is not filed yet.
+    pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
     /// True when an incident is not over.
@@ -65,7 +67,7 @@ const BEFORE: TimeDelta = TimeDelta::seconds(1);
 
 /// Looks at a unit.
 pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> Look {
-    let first = known.unconfirmed.iter().map(|(_, event)| event.at).min().unwrap_or(when.now);
+    let first = known.unconfirmed.iter().map(|(_, event)| event.at).chain(known.seen).min().unwrap_or(when.now);
     // a mark that lies ahead is of a clock that was set back since
     let since = known.mark.filter(|mark| *mark <= when.now).unwrap_or_else(|| {
         // what failed before there was a record is no news; the failure that begins it is

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
-use sysalert::host::journal::{Excerpt, Kind, Message, Messages};
+use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
 use sysalert::host::manager::Unit;
 use sysalert::host::world::World;
 
@@ -53,6 +53,20 @@ impl World for StoryWorld {
         let all = self.messages.borrow();
         let list = all.iter().filter(|(unit, message)| unit == subject.name() && message.at >= since);
         Ok(Messages { list: list.map(|(_, message)| message.clone()).collect(), whole: true })
+    }
+
+    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
+        let mut units = BTreeMap::new();
+        let failed = |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed) && message.at > since;
+        for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
+            units.entry(unit.clone()).or_insert(message.at);
+        }
+        Ok(Troubled { units, ..Troubled::default() })
+    }
+
+    /// In a story all units are, but for those with this name.
+    fn is_handled(&self, subject: &Subject) -> Option<bool> {
+        Some(!subject.name().starts_with("other"))
     }
 
     fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {

@@ -28,5 +28,6 @@ mod send_test;
 mod situations;
 mod smoke;
 mod started_by;
+mod sweep;
 mod system_wide;
 mod without_monitor;

@@ -35,7 +35,7 @@ pub enum Kind {
     Other,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+pub(super) const KINDS: [(&str, Kind); 9] = [
     ("7d4958e842da4a758f6c1cdc7b36dcc5", Kind::Starting),
     ("39f53479d3a045ac8e11786248231fbf", Kind::Started),
     ("98e322203f7a4ed290d09fe03c09fe15", Kind::Exited),

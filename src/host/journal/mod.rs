@@ -6,10 +6,12 @@
 mod excerpt;
 mod files;
 mod messages;
+mod troubled;
 
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
 pub use messages::{Kind, Message, Messages};
+pub use troubled::Troubled;
 
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,20 @@ impl Journal {
         let until = self.until();
         let since = micros(since);
         messages::read(self.open(since)?, subject, since, until).map_err(unreadable)
+    }
+
+    /// The units of which the manager says that something failed since then.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn troubled(&mut self, users: bool, since: DateTime<Utc>) -> Result<Troubled, String> {
+        let until = self.until();
+        let since = micros(since);
+        let fields = Fields::new(users);
+        let mut found = troubled::read(self.open(since)?, &fields, since, until).map_err(unreadable)?;
+        // where an older file is left nothing is lost: nothing was written in between
+        found.gone_before = found.gone_before.filter(|_| files::oldest().is_none_or(|oldest| oldest > since));
+        Ok(found)
     }
 
     /// The last lines of a run that ended then.
@@ -114,7 +130,11 @@ struct Fields {
 
 impl Fields {
     fn of(subject: &Subject) -> Fields {
-        if subject.is_users() {
+        Fields::new(subject.is_users())
+    }
+
+    fn new(users: bool) -> Fields {
+        if users {
             let uid = geteuid().to_string();
             let manager = vec![("_UID", uid.clone()), ("_SYSTEMD_UNIT", format!("user@{uid}.service"))];
             Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit: "USER_UNIT", manager_invocation: "USER_INVOCATION_ID" }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::event::{Manager, UnitName};
-use crate::host::journal::{Excerpt, Kind, Message, Messages};
+use crate::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
 
 const HOLD: i64 = 10;
 
@@ -56,6 +56,14 @@ impl World for Fake {
         }
         let list = self.messages.iter().filter(|message| message.at >= since).cloned().collect();
         Ok(Messages { list, whole: !self.cut_off })
+    }
+
+    fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+        Err("not asked".into())
+    }
+
+    fn is_handled(&self, _: &Subject) -> Option<bool> {
+        None
     }
 
     fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
