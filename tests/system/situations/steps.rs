@@ -83,8 +83,10 @@ pub(super) const ROWS: &[Situation] = &[
         ..NOTHING
     },
     Situation {
-        name: "a failed assertion: systemd triggers nothing",
+        name: "a failed assertion: systemd triggers nothing, the sweep finds it",
         units: &[("assert.service", "[Unit]\nAssertPathExists=/nowhere\n[Service]\nType=oneshot\nExecStart=/bin/false")],
+        events: &["assert.service failed assert without a run"],
+        messages: &["assert.service failed: an Assert...= condition was not met"],
         ..NOTHING
     },
 ];
