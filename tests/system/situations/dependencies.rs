@@ -49,7 +49,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start wants.service"],
         events: &["wanted.service failed exit-code exited/3"],
         messages: &["wanted.service failed: exited with status 3"],
-        ..NOTHING
     },
     Situation {
         name: "a unit fails while another that is bound to it runs",
@@ -60,7 +59,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start bound.service", "systemctl kill --signal=KILL bond.service"],
         events: &["bond.service failed signal killed/KILL"],
         messages: &["bond.service failed: killed by SIGKILL"],
-        ..NOTHING
     },
     Situation {
         name: "a target whose required unit fails",
@@ -77,7 +75,6 @@ pub(super) const ROWS: &[Situation] = &[
             "reached.target failed: its dependency unreached.service failed",
             "unreached.service failed: exited with status 3",
         ],
-        ..NOTHING
     },
     Situation {
         name: "two units that fail one after the other",
@@ -88,6 +85,5 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start one.service two.service"],
         events: &["one.service failed exit-code exited/3", "two.service failed exit-code exited/4"],
         messages: &["one.service failed: exited with status 3", "two.service failed: exited with status 4"],
-        ..NOTHING
     },
 ];

@@ -44,7 +44,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start kill-by-hand.service", "systemctl kill --signal=KILL kill-by-hand.service"],
         events: &["kill-by-hand.service failed signal killed/KILL"],
         messages: &["kill-by-hand.service failed: killed by SIGKILL"],
-        ..NOTHING
     },
     Situation {
         name: "a core dump",
@@ -84,7 +83,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start stop-timeout.service", "systemctl stop stop-timeout.service"],
         events: &["stop-timeout.service failed timeout killed/KILL at stop"],
         messages: &["stop-timeout.service failed: timed out while stopping (killed by SIGKILL)"],
-        ..NOTHING
     },
     Situation {
         name: "a run that takes too long",
@@ -106,7 +104,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start hungry.service", "oom hungry.service"],
         events: &["hungry.service failed oom-kill killed/KILL"],
         messages: &["hungry.service failed: out of memory (killed by SIGKILL)"],
-        ..NOTHING
     },
     Situation {
         name: "a daemon that ends without having said that it is ready",

@@ -9,7 +9,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start t@a-b.service"],
         events: &["t@a-b.service failed exit-code exited/3"],
         messages: &["t@a-b.service failed: exited with status 3"],
-        ..NOTHING
     },
     Situation {
         name: "an escape in a name",
@@ -24,7 +23,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start run-nowhere.mount"],
         events: &["run-nowhere.mount failed exit-code exited/32 at ExecMount"],
         messages: &["run-nowhere.mount failed: mount exited with status 32"],
-        ..NOTHING
     },
     Situation {
         name: "a service that needs that kind of mount",
@@ -48,7 +46,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start deaf.socket"],
         events: &["deaf.socket failed resources"],
         messages: &["deaf.socket failed: not started, because systemd lacked a resource or a file for it"],
-        ..NOTHING
     },
     Situation {
         name: "a socket whose service takes no connection",
@@ -59,7 +56,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start refused.socket", "exec 3<>/dev/tcp/127.0.0.1/7001"],
         events: &["refused.socket failed trigger-limit-hit"],
         messages: &["refused.socket failed: triggered too often in a short time"],
-        ..NOTHING
     },
     Situation {
         name: "a path whose service leaves the file where it is",
@@ -73,7 +69,6 @@ pub(super) const ROWS: &[Situation] = &[
             "again.path failed: the unit that it starts was started too often in a short time",
             "again.service failed: started too often in a short time",
         ],
-        ..NOTHING
     },
     Situation {
         name: "a scope that takes too long",
@@ -83,6 +78,5 @@ pub(super) const ROWS: &[Situation] = &[
         ],
         events: &["late.scope failed timeout at runtime"],
         messages: &["late.scope failed: ran longer than it may (RuntimeMaxSec=)"],
-        ..NOTHING
     },
 ];

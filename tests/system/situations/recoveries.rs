@@ -1,6 +1,6 @@
 //! Failures, repetitions and recoveries.
 
-use super::{NOTHING, Situation};
+use super::Situation;
 
 pub(super) const ROWS: &[Situation] = &[
     Situation {
@@ -9,7 +9,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start twice.service", "systemctl start twice.service"],
         events: &["twice.service failed exit-code exited/3", "twice.service failed exit-code exited/3"],
         messages: &["twice.service failed: exited with status 3"],
-        ..NOTHING
     },
     Situation {
         name: "another failure",
@@ -20,7 +19,6 @@ pub(super) const ROWS: &[Situation] = &[
         ],
         events: &["another.service failed exit-code exited/3", "another.service failed exit-code exited/4"],
         messages: &["another.service failed: exited with status 3", "another.service failed: exited with status 4"],
-        ..NOTHING
     },
     Situation {
         name: "a oneshot that does well after a failure, with OnSuccess=",
@@ -31,7 +29,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start well-job.service", "touch /run/well-job; systemctl start well-job.service"],
         events: &["well-job.service failed exit-code exited/3", "well-job.service succeeded success"],
         messages: &["well-job.service failed: exited with status 3", "well-job.service recovered"],
-        ..NOTHING
     },
     Situation {
         name: "a oneshot that does well at once after a failure, with OnSuccess=",
@@ -42,7 +39,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start quick-job.service; touch /run/quick-job; systemctl start quick-job.service"],
         events: &["quick-job.service failed exit-code exited/3", "quick-job.service succeeded success"],
         messages: &["quick-job.service failed: exited with status 3", "quick-job.service recovered"],
-        ..NOTHING
     },
     Situation {
         name: "a oneshot that does well after a failure, without OnSuccess=",
@@ -50,7 +46,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start well.service", "touch /run/well; systemctl start well.service"],
         events: &["well.service failed exit-code exited/3", "well.service succeeded success"],
         messages: &["well.service failed: exited with status 3", "well.service recovered"],
-        ..NOTHING
     },
     Situation {
         name: "a oneshot that remains active, and does well after a failure",
@@ -58,7 +53,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start remains.service", "touch /run/remains; systemctl start remains.service"],
         events: &["remains.service failed exit-code exited/3", "remains.service succeeded success"],
         messages: &["remains.service failed: exited with status 3", "remains.service recovered"],
-        ..NOTHING
     },
     Situation {
         name: "a daemon that is started again after a failure",
@@ -66,7 +60,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start --wait daemon.service", "touch /run/daemon; systemctl start daemon.service"],
         events: &["daemon.service failed exit-code exited/3", "daemon.service succeeded success"],
         messages: &["daemon.service failed: exited with status 3", "daemon.service recovered"],
-        ..NOTHING
     },
     Situation {
         name: "a daemon that is stopped by hand soon after it was started again: nobody knows whether it is well",
@@ -77,7 +70,6 @@ pub(super) const ROWS: &[Situation] = &[
         ],
         events: &["stopped.service failed exit-code exited/3"],
         messages: &["stopped.service failed: exited with status 3"],
-        ..NOTHING
     },
     Situation {
         name: "a failed unit that is reset by hand: nobody knows whether it is well",
@@ -85,7 +77,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start reset.service", "systemctl reset-failed reset.service"],
         events: &["reset.service failed exit-code exited/3"],
         messages: &["reset.service failed: exited with status 3"],
-        ..NOTHING
     },
     Situation {
         name: "a mount that is mounted after a failure",
@@ -96,7 +87,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start run-late.mount", "mkdir /run/late-a /run/late-b; systemctl start run-late.mount"],
         events: &["run-late.mount failed exit-code exited/32 at ExecMount", "run-late.mount succeeded success"],
         messages: &["run-late.mount failed: mount exited with status 32", "run-late.mount recovered"],
-        ..NOTHING
     },
     Situation {
         name: "a required unit that does well at the second start, and the one that needs it",
@@ -120,6 +110,5 @@ pub(super) const ROWS: &[Situation] = &[
             "needs-later.service failed: its dependency later.service failed",
             "needs-later.service recovered",
         ],
-        ..NOTHING
     },
 ];

@@ -97,7 +97,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start keeps-good-runs.service", "for run in 1 2 3; do systemctl start good-runs.service; done"],
         events: &["good-runs.service failed start-limit-hit exited/0"],
         messages: &["good-runs.service failed: started too often in a short time"],
-        ..NOTHING
     },
     Situation {
         name: "the start limit after bad runs",
@@ -105,7 +104,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["for run in 1 2 3; do systemctl start bad-runs.service; done"],
         events: &["bad-runs.service failed exit-code exited/3", "bad-runs.service failed exit-code exited/3"],
         messages: &["bad-runs.service failed: exited with status 3"],
-        ..NOTHING
     },
     Situation {
         name: "a restart by hand into a failure",
@@ -117,6 +115,5 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start by-hand.service", "systemctl restart by-hand.service"],
         events: &["by-hand.service failed exit-code exited/3"],
         messages: &["by-hand.service failed: exited with status 3"],
-        ..NOTHING
     },
 ];

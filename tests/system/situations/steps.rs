@@ -37,7 +37,6 @@ pub(super) const ROWS: &[Situation] = &[
         steps: &["systemctl start stop.service", "systemctl stop stop.service"],
         events: &["stop.service failed exit-code exited/10 at ExecStop"],
         messages: &["stop.service failed: its ExecStop= exited with status 10"],
-        ..NOTHING
     },
     Situation {
         name: "ExecReload= fails: the daemon runs on",
