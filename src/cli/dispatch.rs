@@ -13,7 +13,7 @@ use crate::pipeline::{self, Gathering};
 use crate::store::{self, Older, Store};
 
 /// So long each answer of the journal or the service manager may take.
-const BUDGET: Duration = Duration::from_secs(1);
+const BUDGET: Duration = Duration::from_secs(3);
 
 /// A digest that is due so soon is waited for, in a run that lasts no longer than this.
 const STORM: TimeDelta = TimeDelta::seconds(60);
@@ -56,7 +56,11 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         make_ready(&mut store, clock::system())?;
     };
     store.checkpoint(clock::system())?;
-    if waits && synced.is_some() {
+    if waits {
+        if synced.is_none() {
+            // where the journal cannot be synced the next runs must not follow without a pause
+            clock::wait(LOOK);
+        }
         // the next run's journal is complete a little further
         wake::raise(site)?;
     }

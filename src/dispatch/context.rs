@@ -53,7 +53,9 @@ impl Complete {
 /// `Failure`, when the database does not answer.
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn World, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
-    let (ready, late): (Vec<_>, Vec<_>) = bare.into_iter().partition(|(_, _, event)| complete.reaches(event.at));
+    // a recovery shows no lines
+    let (ready, late): (Vec<_>, Vec<_>) =
+        bare.into_iter().partition(|(_, kind, event)| *kind == Kind::Recovery || complete.reaches(event.at));
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {

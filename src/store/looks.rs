@@ -77,9 +77,10 @@ pub fn file(db: &Connection, event: &Event) -> rusqlite::Result<()> {
     if event.restarts || event.outcome != Outcome::Failed {
         return Ok(());
     }
-    let sql = "UPDATE events SET restarts = 0, reason = NULL, at = ?4
-        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts AND NOT spoke
-          AND coalesce(json_extract(reason, '$.reason'), '') <> ?5";
+    // what was told already, and what was cleared, is not decided again
+    let sql = "UPDATE events SET restarts = 0, at = ?4,
+            reason = iif(spoke OR coalesce(json_extract(reason, '$.reason'), '') = ?5, reason, NULL)
+        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts";
     let cleared = Reason::Cleared.word();
     db.execute(sql, params![event.subject.as_str(), event.run, result, event.at.timestamp_micros(), cleared]).map(drop)
 }

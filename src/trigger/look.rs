@@ -136,6 +136,11 @@ impl Looking<'_> {
             let mut problem = refused.problem.clone();
             if problem.service_result.as_deref() == Some("dependency") {
                 problem.cause = self.world.culprit(self.subject);
+                if problem.cause.is_none() && !self.is_complete(refused.at) {
+                    // the manager is busy, as it is when much fails at once; dispatch has more patience
+                    self.wait_from(refused.at);
+                    continue;
+                }
             }
             let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
             self.file(event);
@@ -167,8 +172,12 @@ impl Looking<'_> {
 
     /// The next look begins before this run: its failure is told by more than one message.
     fn wait_for(&mut self, run: &Run) {
+        self.wait_from(run.first);
+    }
+
+    fn wait_from(&mut self, first: DateTime<Utc>) {
         self.look.waits = true;
-        let before = (run.first - TimeDelta::microseconds(1)).max(self.since);
+        let before = (first - TimeDelta::microseconds(1)).max(self.since);
         self.look.mark = self.look.mark.map(|mark| mark.min(before));
     }
 

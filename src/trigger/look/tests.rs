@@ -45,6 +45,7 @@ struct Fake {
     unit: Option<Unit>,
     silent: bool,
     cut_off: bool,
+    busy: bool,
     asked: Cell<Option<DateTime<Utc>>>,
 }
 
@@ -79,7 +80,7 @@ impl World for Fake {
     }
 
     fn culprit(&self, _: &Subject) -> Option<String> {
-        Some("postgresql.service".into())
+        (!self.busy).then(|| "postgresql.service".into())
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
@@ -274,8 +275,15 @@ fn how_a_process_ended_that_was_told_to_end_the_trigger_knows() {
 fn a_failed_dependency_has_a_culprit_and_no_run() {
     let refused = Message { result: Some("dependency".into()), job: Some("boot:7".into()), ..message(1, Kind::JobFailed, "") };
     let world = Fake { messages: vec![refused], ..Fake::default() };
-    let look = look(&world, &subject(), &known(&[(1, told("", 1))]), handler(1));
-    assert_eq!(changes(&look), ["file failed boot:7 dependency postgresql.service", "drop 1"]);
+    let one = known(&[(1, told("", 1))]);
+    let sure = ["file failed boot:7 dependency postgresql.service", "drop 1"];
+    assert_eq!(changes(&look(&world, &subject(), &one, handler(1))), sure);
+    // the manager is too busy to tell a handler: dispatch asks again, and tells it in any case
+    let busy = Fake { busy: true, ..world };
+    let early = look(&busy, &subject(), &one, handler(1));
+    assert_eq!((changes(&early), early.waits), (vec![], true));
+    assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
+    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(1))), ["file failed boot:7 dependency", "drop 1"]);
 }
 
 /// An incident whose last failure was at second 1.
