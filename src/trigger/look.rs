@@ -81,6 +81,13 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         // nothing to wait for: the triggers' words stand
         Err(_) => return as_told(known),
     };
+    let since = if known.mark.is_none() && known.recorded_since.is_some_and(|begun| begun > first - BEFORE) {
+        // the record begins with this very failure: the run before it, however close, is older than that
+        let runs = known.unconfirmed.iter().filter_map(|(_, event)| account.run(event.invocation_id.as_deref()?));
+        runs.map(|run| run.first - TimeDelta::microseconds(1)).min().map_or(since, |begun| begun.max(since))
+    } else {
+        since
+    };
     let mut looking = Looking {
         world,
         subject,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::guest::{Guest, Options};
+use crate::mail::fact;
 
 /// A method that writes each alert as one line of JSON, however many there are at once.
 const LOG: &str = r#"
@@ -47,8 +48,7 @@ impl Alert {
     /// What the text says after this label.
     #[track_caller]
     pub fn fact(&self, label: &str) -> &str {
-        let line = self.text.lines().find_map(|line| line.strip_prefix(label).filter(|rest| rest.starts_with("  ")));
-        line.unwrap_or_else(|| panic!("no {label} in\n{}", self.text)).trim()
+        fact(&self.text, label)
     }
 }
 

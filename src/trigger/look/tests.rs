@@ -162,6 +162,19 @@ fn what_is_older_than_the_mark_never_comes_back() {
 }
 
 #[test]
+fn where_the_record_begins_with_a_failure_the_one_just_before_it_is_no_news() {
+    let messages = [failing(1, "a"), failing(2, "b")].concat();
+    let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
+    let new = Known { recorded_since: Some(at(2)), ..known(&[(1, told("b", 2))]) };
+    assert_eq!(changes(&look(&world, &subject(), &new, handler(3))), ["correct 1 failed b exit-code 3"]);
+    let old = Known { recorded_since: Some(at(-3600)), ..new };
+    assert_eq!(
+        changes(&look(&world, &subject(), &old, handler(3))),
+        ["file failed a exit-code 3", "correct 1 failed b exit-code 3"]
+    );
+}
+
+#[test]
 fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
     let one = known(&[(1, told("a", 1))]);
     let again = [failing(1, "a"), vec![message(2, Kind::Restarts, "a")]].concat();
