@@ -1,6 +1,8 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
 use std::ffi::CString;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -42,16 +44,24 @@ impl Unit {
 
 /// A connection to the service manager; made when it is needed, and given up at the first question without an answer.
 pub struct ServiceManager {
-    users: bool,
+    connect: Connect,
     patience: Duration,
-    bus: Option<Bus>,
+    line: Option<Sender<Question>>,
     is_dead: bool,
 }
+
+/// Makes a connection. With a bus that accepts and never speaks the library waits 90 seconds here, and takes no other limit.
+type Connect = fn() -> systemd::Result<Bus>;
+/// What is asked, with the way back for the answer.
+type Question = Box<dyn FnOnce(&mut Bus) + Send>;
+/// So long the connection may take beside the first answer: in a storm each handler makes one.
+const CONNECTING: Duration = Duration::from_secs(1);
 
 impl ServiceManager {
     /// The machine's, or this user's; each answer may take as long as `patience`.
     pub fn new(users: bool, patience: Duration) -> ServiceManager {
-        ServiceManager { users, patience, bus: None, is_dead: false }
+        let connect: Connect = if users { || Bus::open_user() } else { || Bus::open_system() };
+        ServiceManager { connect, patience, line: None, is_dead: false }
     }
 
     /// How this unit is; `None` when nobody answers.
@@ -197,51 +207,89 @@ impl ServiceManager {
         self.number_of::<i32>(path, SERVICE, property, "i")
     }
 
-    fn number_of<T: for<'a> FromSdBusMessage<'a>>(
+    fn number_of<T: for<'a> FromSdBusMessage<'a> + Send + 'static>(
         &mut self,
         path: &str,
         interface: &str,
         property: &str,
-        kind: &str,
+        kind: &'static str,
     ) -> Option<T> {
         self.get(path, interface, property, kind, |iter| iter.next::<T>().ok().flatten())
     }
 
     /// One property; `None` when the unit has none of this name, or nobody answers.
-    fn get<T>(
+    fn get<T: Send + 'static>(
         &mut self,
         path: &str,
         interface: &str,
         property: &str,
-        kind: &str,
-        read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
+        kind: &'static str,
+        read: impl FnOnce(&mut MessageIter<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
         if self.is_dead {
             return None;
         }
-        if self.bus.is_none() {
-            let opened = if self.users { Bus::open_user() } else { Bus::open_system() };
-            self.is_dead = opened.is_err();
-            self.bus = opened.ok();
+        let (patience, connects) = (self.patience, self.line.is_none());
+        let line = self.line.get_or_insert_with(|| line(self.connect));
+        let (answers, answer) = mpsc::channel();
+        let words = [path, interface, property].map(str::to_owned);
+        let question = move |bus: &mut Bus| {
+            // whoever asked may have given up
+            let _ = answers.send(property_of(bus, &words, kind, patience, read));
+        };
+        let asked = line.send(Box::new(question)).is_ok();
+        // the library's own limit comes first, where it holds
+        let longest = patience + if connects { CONNECTING } else { patience };
+        let answer = if asked { answer.recv_timeout(longest).ok() } else { None };
+        let answer = answer.unwrap_or(Err(NoAnswer));
+        self.is_dead = answer.is_err();
+        answer.ok().flatten()
+    }
+}
+
+/// Nobody answers, or says something else than was asked.
+struct NoAnswer;
+
+/// A thread that asks: nobody waits for it once it hangs.
+fn line(connect: Connect) -> Sender<Question> {
+    let (line, questions) = mpsc::channel::<Question>();
+    thread::spawn(move || {
+        // without a connection the questions find no end of the line
+        let Ok(mut bus) = connect() else { return };
+        for question in questions {
+            question(&mut bus);
         }
-        let bus = self.bus.as_mut()?;
-        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", "Get").ok()?;
+    });
+    line
+}
+
+fn property_of<T>(
+    bus: &mut Bus,
+    [path, interface, property]: &[String; 3],
+    kind: &str,
+    patience: Duration,
+    read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
+) -> Result<Option<T>, NoAnswer> {
+    let made = (|| {
+        let mut call = bus.new_method_call(NAME, path.as_str(), "org.freedesktop.DBus.Properties", "Get").ok()?;
         for word in [interface, property] {
-            let word = CString::new(word).ok()?;
+            let word = CString::new(word.as_str()).ok()?;
             call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
         }
-        let mut reply = match call.call(u64::try_from(self.patience.as_micros()).unwrap_or(u64::MAX)) {
-            Ok(reply) => reply,
-            Err(error) => {
-                // a property that this systemd does not have is an answer, too
-                let name: &str = error.name().as_ref();
-                self.is_dead = !name.starts_with("org.freedesktop.DBus.Error.Unknown");
-                return None;
-            }
-        };
-        let mut iter = reply.iter().ok()?;
-        iter.enter_container(ContainerType::Variant, kind).ok()?.then(|| read(&mut iter))?
-    }
+        Some(call)
+    })();
+    let Some(mut call) = made else { return Ok(None) };
+    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
+        Ok(reply) => reply,
+        Err(error) => {
+            // a property that this systemd does not have is an answer, too
+            let name: &str = error.name().as_ref();
+            return if name.starts_with("org.freedesktop.DBus.Error.Unknown") { Ok(None) } else { Err(NoAnswer) };
+        }
+    };
+    let Ok(mut iter) = reply.iter() else { return Ok(None) };
+    let entered = iter.enter_container(ContainerType::Variant, kind).unwrap_or(false);
+    Ok(if entered { read(&mut iter) } else { None })
 }
 
 /// A dependency of a dependency, and so on: so far is looked.
@@ -269,6 +317,24 @@ fn path_of(unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Manager, UnitName};
+    use crate::host::clock;
+
+    #[test]
+    fn a_bus_that_never_speaks_is_waited_for_once_and_not_for_long() {
+        let connect: Connect = || {
+            loop {
+                thread::park();
+            }
+        };
+        let patience = Duration::from_millis(1);
+        let mut manager = ServiceManager { connect, patience, line: None, is_dead: false };
+        let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
+        let begun = clock::started();
+        assert_eq!(manager.unit(&subject), None);
+        assert!(clock::started() - begun < Duration::from_secs(30), "a handler has 30 seconds in all");
+        assert!(manager.is_dead && manager.culprit(&subject).is_none());
+    }
 
     #[test]
     fn paths_are_escaped_as_systemd_does() {
