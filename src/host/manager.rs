@@ -15,6 +15,7 @@ use crate::event::{Problem, Start, Subject};
 const NAME: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const TIMER: &str = "org.freedesktop.systemd1.Timer";
 
 /// How a unit is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +34,9 @@ pub struct Unit {
     pub start: Option<Start>,
     /// The timer or path unit that did.
     pub triggered_by: Option<String>,
+    /// A timer that elapsed before the start, and when: either the start had to wait for other units, or the timer began a run
+    /// before this one. The journal tells.
+    pub elapsed: Option<(String, DateTime<Utc>)>,
 }
 
 impl Unit {
@@ -50,6 +54,8 @@ pub struct ServiceManager {
     is_dead: bool,
 }
 
+/// A unit that starts another; with a time: a timer that elapsed then, perhaps for an earlier start.
+type By = (String, Option<DateTime<Utc>>);
 /// Makes a connection. With a bus that accepts and never speaks the library waits 90 seconds here, and takes no other limit.
 type Connect = fn() -> systemd::Result<Bus>;
 /// What is asked, with the way back for the answer.
@@ -75,8 +81,13 @@ impl ServiceManager {
             changed: self.time(&path, UNIT, "StateChangeTimestamp"),
             ..Unit::default()
         };
-        (unit.start, unit.triggered_by) = self.started_by(&path).unzip();
-        unit.triggered_by = unit.triggered_by.filter(|name| !name.is_empty());
+        if let Some((start, by)) = self.started_by(&path) {
+            unit.start = Some(start);
+            match by {
+                Some((timer, Some(elapsed))) => unit.elapsed = Some((timer, elapsed)),
+                by => unit.triggered_by = by.map(|(name, _)| name),
+            }
+        }
         Some(unit)
     }
 
@@ -135,9 +146,11 @@ impl ServiceManager {
         Some((documentation, sockets))
     }
 
-    /// What started the unit last. `ActivationDetails` is never taken back: after a start by hand it still names the timer of
-    /// the run before, so the times must fit.
-    fn started_by(&mut self, path: &str) -> Option<(Start, String)> {
+    /// What started the unit last.
+    ///
+    /// `ActivationDetails` are of the first start that had any since the unit was loaded: a unit that fails stays loaded, and
+    /// then they are those of its first failure, whatever starts it later. So the times must fit.
+    fn started_by(&mut self, path: &str) -> Option<(Start, Option<By>)> {
         let details: Vec<(String, String)> = self.get(path, UNIT, "ActivationDetails", "a(ss)", |iter| {
             let mut pairs = Vec::new();
             if iter.enter_container(ContainerType::Array, "(ss)").ok()? {
@@ -150,21 +163,37 @@ impl ServiceManager {
             Some(pairs)
         })?;
         let detail = |name: &str| details.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let other = (Start::Other, String::new());
+        let other = (Start::Other, None);
         let Some(unit) = detail("trigger_unit") else { return Some(other) };
-        let by = path_of(&unit);
+        let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
+        let mut timers = self.list(path, UNIT, "TriggeredBy").unwrap_or_default();
+        timers.push(unit.clone());
+        timers.retain(|unit| unit.ends_with(".timer"));
+        let mut before = None;
+        for timer in timers {
+            let by = path_of(&timer);
+            let Some(elapsed) = self.number_of::<u64>(&by, TIMER, "LastTriggerUSecMonotonic", "t") else { continue };
+            if begun.abs_diff(elapsed) < CLOSE {
+                return Some((Start::Timer, Some((timer, None))));
+            }
+            if elapsed > 0 && elapsed < begun {
+                before = before.max(Some((elapsed, timer)));
+            }
+        }
         if detail("trigger_path").is_some() {
+            let by = path_of(&unit);
             // a path unit looks again when the unit that it started has ended; of one that was started by hand it sees the start
             let looked = self.number_of::<u64>(&by, UNIT, "StateChangeTimestampMonotonic", "t")?;
             let ended = self.number_of::<u64>(path, UNIT, "InactiveEnterTimestampMonotonic", "t")?;
-            let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
             // still running: the path unit has not looked since it started it
             let is_its = if begun > ended { looked <= begun } else { looked >= ended };
-            return Some(if is_its { (Start::Path, unit) } else { other });
+            if is_its {
+                return Some((Start::Path, Some((unit, None))));
+            }
         }
-        let elapsed: u64 = detail("trigger_timer_monotonic_usec")?.parse().ok()?;
-        let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
-        Some(if begun.abs_diff(elapsed) < CLOSE { (Start::Timer, unit) } else { other })
+        let Some((_, timer)) = before else { return Some(other) };
+        let elapsed = self.time(&path_of(&timer), TIMER, "LastTriggerUSec");
+        Some((Start::Other, elapsed.map(|elapsed| (timer, Some(elapsed)))))
     }
 
     fn invocation(&mut self, path: &str) -> Option<String> {

@@ -174,16 +174,31 @@ impl Looking<'_> {
         let is_restart = self.account.is_restart(run);
         // the manager tells only of the last run what started it
         let unit = self.unit.as_ref().filter(|unit| !is_restart && unit.invocation.as_deref() == Some(run));
+        let (start, triggered_by) = unit.map_or((None, None), |unit| self.started(unit, run));
         Event {
             subject: self.subject.clone(),
             outcome,
             run: run.to_owned(),
             invocation_id: None,
             problem,
-            triggered_by: unit.and_then(|unit| unit.triggered_by.clone()),
-            start: if is_restart { Some(Start::Restart) } else { unit.and_then(|unit| unit.start) },
+            triggered_by,
+            start: if is_restart { Some(Start::Restart) } else { start },
             restarts: false,
             at,
+        }
+    }
+
+    /// What started this run, the unit's last.
+    fn started(&self, unit: &Unit, run: &str) -> (Option<Start>, Option<String>) {
+        let Some((timer, elapsed)) = &unit.elapsed else { return (unit.start, unit.triggered_by.clone()) };
+        match self.world.messages(self.subject, *elapsed) {
+            Ok(found) if found.whole => {
+                let account = runs::account(self.subject.unit_name(), &found.list);
+                // it waited for other units; but another run since was the timer's, or went on and needed no start
+                let is_its = account.runs.first().is_some_and(|first| first.invocation == run);
+                if is_its { (Some(Start::Timer), Some(timer.clone())) } else { (unit.start, None) }
+            }
+            _ => (None, None),
         }
     }
 
@@ -249,8 +264,8 @@ impl Looking<'_> {
         }
         let of_run = self.unit.as_ref().filter(|unit| unit.invocation.is_some() && unit.invocation == event.invocation_id);
         event.restarts = of_run.is_some_and(Unit::restarts);
-        event.start = of_run.and_then(|unit| unit.start);
-        event.triggered_by = of_run.and_then(|unit| unit.triggered_by.clone());
+        let started = of_run.map(|unit| self.started(unit, &event.run));
+        (event.start, event.triggered_by) = started.unwrap_or((None, None));
         Some(Change::Correct(id, event))
     }
 

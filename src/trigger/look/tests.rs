@@ -138,6 +138,23 @@ fn what_systemd_merged_into_one_trigger_is_filed_too() {
 }
 
 #[test]
+fn a_timer_started_a_run_that_waited_and_not_the_run_after_its_own() {
+    let look_at = |messages: Vec<Message>, run: &str| {
+        let elapsed = Some(("a.timer".to_owned(), at(1)));
+        let unit = state("failed", "failed", run).map(|unit| Unit { start: Some(Start::Other), elapsed, ..unit });
+        let world = Fake { messages, unit, ..Fake::default() };
+        let look = look(&world, &subject(), &Known { mark: Some(at(5)), ..known(&[(1, told(run, 9))]) }, handler(9));
+        let [Change::Correct(1, event)] = look.changes.as_slice() else { panic!("{look:?}") };
+        (event.start, event.triggered_by.clone())
+    };
+    let timers = (Some(Start::Timer), Some("a.timer".to_owned()));
+    assert_eq!(look_at(failing(9, "a"), "a"), timers, "it waited for other units");
+    assert_eq!(look_at([failing(1, "a"), failing(9, "b")].concat(), "b"), (Some(Start::Other), None), "by hand");
+    let ended = vec![message(2, Kind::Succeeded, "a")];
+    assert_eq!(look_at([ended, failing(9, "b")].concat(), "b"), (Some(Start::Other), None), "a ran when the timer elapsed");
+}
+
+#[test]
 fn what_is_older_than_the_mark_never_comes_back() {
     let messages = [failing(1, "a"), failing(2, "b")].concat();
     let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
