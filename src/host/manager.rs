@@ -30,6 +30,8 @@ pub struct Unit {
     pub active_since: Option<DateTime<Utc>>,
     /// Since when it is as it is now; its run was not begun later.
     pub changed: Option<DateTime<Utc>>,
+    /// True when systemd began the current run by itself, as `Restart=` says, since the last start from outside.
+    pub restarted: bool,
     /// What started it last; `None`: the manager does not tell (before systemd 250).
     pub start: Option<Start>,
     /// The timer or path unit that did.
@@ -79,6 +81,7 @@ impl ServiceManager {
             invocation: self.invocation(&path),
             active_since: self.time(&path, UNIT, "ActiveEnterTimestamp"),
             changed: self.time(&path, UNIT, "StateChangeTimestamp"),
+            restarted: self.number_of::<u32>(&path, SERVICE, "NRestarts", "u").is_some_and(|restarts| restarts > 0),
             ..Unit::default()
         };
         if let Some((start, by)) = self.started_by(&path) {

@@ -225,6 +225,20 @@ fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
 }
 
 #[test]
+fn where_systemd_keeps_silent_about_starts_the_manager_knows_of_restarts() {
+    // LogLevelMax=notice
+    let messages = vec![message(1, Kind::Failed, "a"), message(2, Kind::Failed, "b")];
+    let one = known(&[(1, told("a", 1)), (2, told("b", 2))]);
+    let look_at = |active: &str, run: &str| {
+        let unit = state(active, active, run).map(|unit| Unit { restarted: true, ..unit });
+        changes(&look(&Fake { messages: messages.clone(), unit, ..Fake::default() }, &subject(), &one, dispatch(9)))
+    };
+    let again = ["correct 1 failed a exit-code 3 again", "correct 2 failed b exit-code 3 again"];
+    assert_eq!(look_at("active", "c"), again);
+    assert_eq!(look_at("failed", "b"), [again[0], "correct 2 failed b exit-code 3"]);
+}
+
+#[test]
 fn a_restart_that_is_refused_turns_the_failure_final() {
     let mut messages = failing(1, "a");
     messages.extend([message(2, Kind::Restarts, "a"), message(3, Kind::Failed, "a")]);
