@@ -23,27 +23,40 @@ pub struct Gathering<'a> {
 
 /// What was gathered, and not written yet.
 pub(super) struct Gathered {
-    looks: Vec<(Subject, Look)>,
+    looks: Vec<Looked>,
     /// True when a subject was never looked at before, or nothing was.
     is_first: bool,
     now: DateTime<Utc>,
 }
 
+struct Looked {
+    subject: Subject,
+    /// The mark from which the look was taken.
+    from: Option<DateTime<Utc>>,
+    look: Look,
+}
+
 impl Gathered {
     /// True when there is something to write.
     pub(super) fn has_changes(&self) -> bool {
-        self.is_first || self.looks.iter().any(|(_, look)| !look.changes.is_empty())
+        self.is_first || self.looks.iter().any(|looked| !looked.look.changes.is_empty())
     }
 
     /// True when something can be said only after the journal has caught up.
     pub(super) fn waits(&self) -> bool {
-        self.looks.iter().any(|(_, look)| look.waits)
+        self.looks.iter().any(|looked| looked.look.waits)
     }
 
-    /// Writes it.
-    pub(super) fn write(&self, db: &Database) -> store::Answer<()> {
+    /// Writes it; true when somebody else has looked at a subject meanwhile, or cleared it: it is to be looked at once more.
+    pub(super) fn write(&self, db: &Database) -> store::Answer<bool> {
         store::begin_record(db, self.now)?;
-        for (subject, look) in &self.looks {
+        let mut overtaken = false;
+        for Looked { subject, from, look } in &self.looks {
+            // what was cleared meanwhile would come back
+            if store::mark(db, subject)? != *from {
+                overtaken = true;
+                continue;
+            }
             for change in &look.changes {
                 match change {
                     Change::File(event) => store::file(db, event)?,
@@ -55,7 +68,7 @@ impl Gathered {
                 store::set_mark(db, subject, mark)?;
             }
         }
-        Ok(())
+        Ok(overtaken)
     }
 }
 
@@ -93,7 +106,42 @@ pub(super) fn gather(
         let is_ours = subject.manager() == site.manager.to_string();
         let look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
         is_first |= known.mark.is_none() && look.mark.is_some();
-        looks.push((subject, look));
+        looks.push(Looked { subject, from: known.mark, look });
     }
     Ok(Gathered { looks, is_first, now: gathering.now })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::{Event, Manager, Outcome, Problem, UnitName};
+    use crate::store::Older;
+
+    #[test]
+    fn what_is_cleared_during_a_look_does_not_come_back() {
+        let at = |second: i64| DateTime::from_timestamp(1_000_000 + second, 0).unwrap();
+        let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
+        let event = Event {
+            subject: subject.clone(),
+            outcome: Outcome::Failed,
+            run: "1".to_owned(),
+            invocation_id: Some("1".to_owned()),
+            problem: Problem::default(),
+            triggered_by: None,
+            start: None,
+            restarts: false,
+            at: at(1),
+        };
+        let look = Look { changes: vec![Change::File(event)], mark: Some(at(1)), waits: false };
+        let gathered =
+            Gathered { looks: vec![Looked { subject: subject.clone(), from: None, look }], is_first: false, now: at(1) };
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Refuse, Duration::from_secs(60)).unwrap();
+        store.write(|db| store::clear(db, &subject, at(2))).unwrap();
+        assert!(store.write(|db| gathered.write(db)).unwrap());
+        assert!(store.with(store::undecided).unwrap().is_empty());
+        assert_eq!(store.with(|db| store::mark(db, &subject)).unwrap(), Some(at(2)));
+    }
 }
