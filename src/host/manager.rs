@@ -97,7 +97,7 @@ impl ServiceManager {
     /// How the last run ended, for a systemd that hands nothing to handlers.
     pub fn problem(&mut self, subject: &Subject) -> Option<Problem> {
         let path = path_of(subject.unit_name());
-        let result = self.text(&path, SERVICE, "Result")?;
+        let result = self.text(&path, &interface_of(subject.unit_name()), "Result")?;
         let code = self.number(&path, "ExecMainCode");
         let status = self.number(&path, "ExecMainStatus");
         // the numbers of waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED
@@ -333,6 +333,13 @@ fn string(iter: &mut MessageIter<'_>) -> Option<String> {
     iter.next::<&Utf8CStr>().ok().flatten().map(|text| text.to_string())
 }
 
+/// What is special about this type of unit: "a.mount" has the properties of "org.freedesktop.systemd1.Mount".
+fn interface_of(unit: &str) -> String {
+    let kind = unit.rsplit_once('.').map_or("service", |(_, kind)| kind);
+    let (first, rest) = kind.split_at(kind.chars().next().map_or(0, char::len_utf8));
+    format!("{NAME}.{}{rest}", first.to_uppercase())
+}
+
 /// The object of a unit: as systemd escapes names (`sd_bus_path_encode(3)`).
 fn path_of(unit: &str) -> String {
     let mut path = String::from("/org/freedesktop/systemd1/unit/");
@@ -366,6 +373,13 @@ mod tests {
         assert_eq!(manager.unit(&subject), None);
         assert!(clock::started() - begun < Duration::from_secs(30), "a handler has 30 seconds in all");
         assert!(manager.is_dead && manager.culprit(&subject).is_none());
+    }
+
+    #[test]
+    fn each_type_of_unit_has_its_own_result() {
+        for (unit, interface) in [("a.b.service", "Service"), ("mnt-x.mount", "Mount"), ("a.socket", "Socket")] {
+            assert_eq!(interface_of(unit), format!("org.freedesktop.systemd1.{interface}"));
+        }
     }
 
     #[test]
