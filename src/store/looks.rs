@@ -52,12 +52,10 @@ pub fn begin_record(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()>
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('since', ?1)", [now.timestamp_micros()]).map(drop)
 }
 
-/// Notes up to when the journal was asked. Whoever looked at the same time may have seen more; a mark that lies ahead is of a
-/// clock that was set back since.
-pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2)
-        ON CONFLICT (subject) DO UPDATE SET at = CASE WHEN at > ?3 THEN ?2 ELSE max(at, ?2) END";
-    db.execute(sql, params![subject.as_str(), at.timestamp_micros(), now.timestamp_micros()]).map(drop)
+/// Notes up to when the journal was asked.
+pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET at = ?2";
+    db.execute(sql, params![subject.as_str(), at.timestamp_micros()]).map(drop)
 }
 
 /// Files an event that the journal tells. What a trigger told of it meanwhile is corrected. A failure on record that systemd

@@ -157,8 +157,12 @@ impl Looking<'_> {
     /// Whether systemd starts the unit again after this failure; `None`: that cannot be said yet.
     fn restarts(&self, run: &Run, at: DateTime<Utc>) -> Option<bool> {
         let is_last = self.account.runs.last().is_some_and(|last| last.invocation == run.invocation);
+        let mut later = self.account.runs.iter().skip_while(|other| other.invocation != run.invocation).skip(1);
+        let is_silent = run.begun.is_none() && later.all(|run| run.begun.is_none());
         match &self.unit {
             _ if run.restarts => Some(true),
+            // with LogLevelMax= of the unit systemd keeps silent about starts, also about those of its own
+            Some(unit) if is_silent && unit.restarted && unit.invocation.as_ref() != Some(&run.invocation) => Some(true),
             // systemd says that it starts it again before it does
             _ if !is_last => Some(false),
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
@@ -192,16 +196,31 @@ impl Looking<'_> {
         let is_restart = self.account.is_restart(run);
         // the manager tells only of the last run what started it
         let unit = self.unit.as_ref().filter(|unit| !is_restart && unit.invocation.as_deref() == Some(run));
+        let (start, triggered_by) = unit.map_or((None, None), |unit| self.started(unit, run));
         Event {
             subject: self.subject.clone(),
             outcome,
             run: run.to_owned(),
             invocation_id: None,
             problem,
-            triggered_by: unit.and_then(|unit| unit.triggered_by.clone()),
-            start: if is_restart { Some(Start::Restart) } else { unit.and_then(|unit| unit.start) },
+            triggered_by,
+            start: if is_restart { Some(Start::Restart) } else { start },
             restarts: false,
             at,
+        }
+    }
+
+    /// What started this run, the unit's last.
+    fn started(&self, unit: &Unit, run: &str) -> (Option<Start>, Option<String>) {
+        let Some((timer, elapsed)) = &unit.elapsed else { return (unit.start, unit.triggered_by.clone()) };
+        match self.world.messages(self.subject, *elapsed) {
+            Ok(found) if found.whole => {
+                let account = runs::account(self.subject.unit_name(), &found.list);
+                // it waited for other units; but another run since was the timer's, or went on and needed no start
+                let is_its = account.runs.first().is_some_and(|first| first.invocation == run);
+                if is_its { (Some(Start::Timer), Some(timer.clone())) } else { (unit.start, None) }
+            }
+            _ => (None, None),
         }
     }
 
@@ -267,8 +286,8 @@ impl Looking<'_> {
         }
         let of_run = self.unit.as_ref().filter(|unit| unit.invocation.is_some() && unit.invocation == event.invocation_id);
         event.restarts = of_run.is_some_and(Unit::restarts);
-        event.start = of_run.and_then(|unit| unit.start);
-        event.triggered_by = of_run.and_then(|unit| unit.triggered_by.clone());
+        let started = of_run.map(|unit| self.started(unit, &event.run));
+        (event.start, event.triggered_by) = started.unwrap_or((None, None));
         Some(Change::Correct(id, event))
     }
 

@@ -147,6 +147,23 @@ fn what_systemd_merged_into_one_trigger_is_filed_too() {
 }
 
 #[test]
+fn a_timer_started_a_run_that_waited_and_not_the_run_after_its_own() {
+    let look_at = |messages: Vec<Message>, run: &str| {
+        let elapsed = Some(("a.timer".to_owned(), at(1)));
+        let unit = state("failed", "failed", run).map(|unit| Unit { start: Some(Start::Other), elapsed, ..unit });
+        let world = Fake { messages, unit, ..Fake::default() };
+        let look = look(&world, &subject(), &Known { mark: Some(at(5)), ..known(&[(1, told(run, 9))]) }, handler(9));
+        let [Change::Correct(1, event)] = look.changes.as_slice() else { panic!("{look:?}") };
+        (event.start, event.triggered_by.clone())
+    };
+    let timers = (Some(Start::Timer), Some("a.timer".to_owned()));
+    assert_eq!(look_at(failing(9, "a"), "a"), timers, "it waited for other units");
+    assert_eq!(look_at([failing(1, "a"), failing(9, "b")].concat(), "b"), (Some(Start::Other), None), "by hand");
+    let ended = vec![message(2, Kind::Succeeded, "a")];
+    assert_eq!(look_at([ended, failing(9, "b")].concat(), "b"), (Some(Start::Other), None), "a ran when the timer elapsed");
+}
+
+#[test]
 fn what_is_older_than_the_mark_never_comes_back() {
     let messages = [failing(1, "a"), failing(2, "b")].concat();
     let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
@@ -227,6 +244,20 @@ fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
     assert_eq!(look_at(3, 4), sure);
     // nobody waits an hour for a time that the clock had before it was set back
     assert_eq!(look_at(-3600, -3600), sure);
+}
+
+#[test]
+fn where_systemd_keeps_silent_about_starts_the_manager_knows_of_restarts() {
+    // LogLevelMax=notice
+    let messages = vec![message(1, Kind::Failed, "a"), message(2, Kind::Failed, "b")];
+    let one = known(&[(1, told("a", 1)), (2, told("b", 2))]);
+    let look_at = |active: &str, run: &str| {
+        let unit = state(active, active, run).map(|unit| Unit { restarted: true, ..unit });
+        changes(&look(&Fake { messages: messages.clone(), unit, ..Fake::default() }, &subject(), &one, dispatch(9)))
+    };
+    let again = ["correct 1 failed a exit-code 3 again", "correct 2 failed b exit-code 3 again"];
+    assert_eq!(look_at("active", "c"), again);
+    assert_eq!(look_at("failed", "b"), [again[0], "correct 2 failed b exit-code 3"]);
 }
 
 #[test]
