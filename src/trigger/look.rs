@@ -17,7 +17,7 @@ pub struct Known {
     pub unconfirmed: Vec<(i64, Event)>,
     /// Up to when the journal was asked; `None`: never.
     pub mark: Option<DateTime<Utc>>,
-    /// When a sweep first saw a failure of it that is not filed yet.
+    /// From when on it may have failures that are not filed: a sweep saw one, or none has come further.
     pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
@@ -246,13 +246,18 @@ impl Looking<'_> {
         Some(Change::Correct(id, event))
     }
 
-    fn told_success(&self, id: i64, told: &Event) -> Option<Change> {
-        let run = told.invocation_id.as_deref().and_then(|invocation| self.account.run(invocation));
+    fn told_success(&mut self, id: i64, told: &Event) -> Option<Change> {
+        let account = self.account;
+        let run = told.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
         let ended = run.filter(|run| run.ended_well.is_some() || !run.failures.is_empty());
         match ended {
             Some(run) => {
                 let problem = Problem { cause: run.stopped.then(|| "stop".to_owned()), ..told.problem.clone() };
-                Some(Change::Correct(id, Event { problem, restarts: run.restarts, ..told.clone() }))
+                let Some(restarts) = self.restarts(run, told.at) else {
+                    self.wait_for(run);
+                    return None;
+                };
+                Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
             }
             None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
         }
@@ -260,18 +265,30 @@ impl Looking<'_> {
 
     /// What ended well, or runs again, after a failure that is not over.
     fn recovery(&mut self) {
-        let events = self.look.changes.iter().filter_map(|change| match change {
+        // of successes only the journal's: a trigger may call one what failed, was stopped, or is started again
+        let failures = self.look.changes.iter().filter_map(|change| match change {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
             Change::Drop(_) => None,
         });
+        let failures = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed);
         let successes =
             self.account.runs.iter().filter_map(|run| Some((run.succeeded()?, Outcome::Succeeded, run.invocation.clone())));
         let successes = successes.filter(|(at, ..)| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last));
-        let mut story: Vec<_> = events.chain(successes).collect();
+        let mut story: Vec<_> = failures.chain(successes).collect();
         story.sort_by_key(|(at, ..)| *at);
         let mut open = self.known.open;
         for (at, outcome, run) in &story {
             let news = *outcome == Outcome::Succeeded && open;
+            if let Some(run) = self.account.run(run).filter(|_| news) {
+                match self.restarts(run, *at) {
+                    Some(false) => {}
+                    Some(true) => continue,
+                    None => {
+                        self.wait_for(run);
+                        continue;
+                    }
+                }
+            }
             open = *outcome == Outcome::Failed;
             let is_known = |(_, told): &(i64, Event)| told.outcome == Outcome::Succeeded && told.run == *run;
             if news && !self.known.unconfirmed.iter().any(is_known) {
