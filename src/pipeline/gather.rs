@@ -101,6 +101,7 @@ pub(super) fn gather(
         }
     };
     let recorded_since = store.with(store::recorded_since)?;
+    let unswept = store.with(store::swept)?;
     let mut looks = Vec::new();
     let mut is_first = recorded_since.is_none();
     for subject in subjects {
@@ -108,7 +109,7 @@ pub(super) fn gather(
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
-                seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at),
+                seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at).or(unswept),
                 recorded_since: recorded_since.or(Some(gathering.now)),
                 open: store::active(db, &subject)?.is_some(),
                 last_failure: store::last_failure(db, &subject)?,

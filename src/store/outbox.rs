@@ -100,14 +100,15 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
     db.execute("UPDATE alerts SET context = ?2 WHERE id = ?1", params![alert, json]).map(drop)
 }
 
-/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts of one incident keep their order: a
-/// recovery waits for its failure; and each for what is told beside its event. After a clock that was set back, what it made wait is due.
+/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order: a
+/// recovery waits for its failure, the next failure for that recovery; and each for what is told beside its event. After a clock that was set back, what it made wait is due.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
          WHERE (max(o.due, coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
            AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
-           AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
-               WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
+           AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert JOIN incidents i ON i.id = b.incident
+               WHERE e.method = o.method AND e.alert < o.alert
+                 AND i.subject = (SELECT subject FROM incidents WHERE id = a.incident))
          ORDER BY o.alert LIMIT 1";
     let busy = serde_json::to_string(busy).unwrap_or_default();
     db.query_row(sql, params![now.timestamp_micros(), busy], |row| row.get(0)).optional()

@@ -17,7 +17,7 @@ pub struct Known {
     pub unconfirmed: Vec<(i64, Event)>,
     /// Up to when the journal was asked; `None`: never.
     pub mark: Option<DateTime<Utc>>,
-    /// When a sweep first saw a failure of it that is not filed yet.
+    /// From when on it may have failures that are not filed: a sweep saw one, or none has come further.
     pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
@@ -69,7 +69,8 @@ const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
 /// Looks at a unit.
 pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> Look {
-    let first = known.unconfirmed.iter().map(|(_, event)| event.at).chain(known.seen).min().unwrap_or(when.now);
+    let told = known.unconfirmed.iter().map(|(_, event)| event.at).min();
+    let first = told.into_iter().chain(known.seen).min().unwrap_or(when.now);
     // a mark that lies ahead is of a clock that was set back since
     let since = known.mark.filter(|mark| *mark <= when.now).unwrap_or_else(|| {
         // what failed before there was a record is no news; the failure that begins it is
@@ -81,7 +82,8 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         // nothing to wait for: the triggers' words stand
         Err(_) => return as_told(known),
     };
-    let since = if known.mark.is_none() && known.recorded_since.is_some_and(|begun| begun > first - BEFORE) {
+    let begins = told.zip(known.recorded_since).is_some_and(|(told, begun)| begun > told - BEFORE);
+    let since = if known.mark.is_none() && begins {
         // the record begins with this very failure: the run before it, however close, is older than that
         let runs = known.unconfirmed.iter().filter_map(|(_, event)| account.run(event.invocation_id.as_deref()?));
         runs.map(|run| run.first - TimeDelta::microseconds(1)).min().map_or(since, |begun| begun.max(since))
@@ -291,13 +293,17 @@ impl Looking<'_> {
         Some(Change::Correct(id, event))
     }
 
-    fn told_success(&self, id: i64, told: &Event) -> Option<Change> {
-        let run = told.invocation_id.as_deref().and_then(|invocation| self.account.run(invocation));
+    fn told_success(&mut self, id: i64, told: &Event) -> Option<Change> {
+        let account = self.account;
+        let run = told.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
         let ended = run.filter(|run| run.ended_well.is_some() || !run.failures.is_empty());
         match ended {
             Some(run) => {
                 let problem = Problem { cause: run.stopped.then(|| "stop".to_owned()), ..told.problem.clone() };
-                let restarts = self.restarts(run, run.ended_well.unwrap_or(told.at))?;
+                let Some(restarts) = self.restarts(run, run.ended_well.unwrap_or(told.at)) else {
+                    self.wait_for(run);
+                    return None;
+                };
                 Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
             }
             None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
@@ -306,11 +312,12 @@ impl Looking<'_> {
 
     /// What ended well, or runs again, after a failure that is not over.
     fn recovery(&mut self) {
-        let events = self.look.changes.iter().filter_map(|change| match change {
+        // of successes only the journal's: a trigger may call one what failed, was stopped, or is started again
+        let failures = self.look.changes.iter().filter_map(|change| match change {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
             Change::Drop(_) => None,
         });
-        let mut story: Vec<_> = events.collect();
+        let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
         let account = self.account;
         for run in &account.runs {
             let is_new = |at: &DateTime<Utc>| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last);
@@ -328,6 +335,16 @@ impl Looking<'_> {
         let mut open = self.known.open;
         for (at, outcome, run) in &story {
             let news = *outcome == Outcome::Succeeded && open;
+            if let Some(run) = self.account.run(run).filter(|_| news) {
+                match self.restarts(run, *at) {
+                    Some(false) => {}
+                    Some(true) => continue,
+                    None => {
+                        self.wait_for(run);
+                        continue;
+                    }
+                }
+            }
             open = *outcome == Outcome::Failed;
             let is_known = |(_, told): &(i64, Event)| told.outcome == Outcome::Succeeded && told.run == *run;
             if news && !self.known.unconfirmed.iter().any(is_known) {

@@ -362,6 +362,38 @@ fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
 }
 
 #[test]
+fn what_systemd_starts_again_has_not_recovered() {
+    let messages = vec![message(2, Kind::Started, "b"), message(2, Kind::Succeeded, "b")];
+    let success = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
+    let look_at = |unconfirmed: &[(i64, Event)], unit, when| {
+        let world = Fake { messages: messages.clone(), unit, ..Fake::default() };
+        let look = look(&world, &subject(), &Known { unconfirmed: unconfirmed.to_vec(), ..incident() }, when);
+        (changes(&look), look.waits, look.mark < Some(at(2)))
+    };
+    // it waits for its restart, and the journal tells of that only then
+    let waiting = || state("activating", "auto-restart", "b");
+    assert_eq!(look_at(&[], waiting(), dispatch(3)), (vec![], false, false));
+    let again = "correct 1 succeeded b success 0 again".to_owned();
+    assert_eq!(look_at(&[(1, success.clone())], waiting(), handler(3)), (vec![again], false, false));
+    // a newer run, and no word on who began it
+    let newer = || state("active", "running", "c");
+    assert_eq!(look_at(&[], newer(), handler(3)), (vec![], true, true));
+    assert_eq!(look_at(&[(1, success)], newer(), handler(3)), (vec![], true, true));
+    assert_eq!(look_at(&[], newer(), dispatch(3)).0, ["file succeeded b success"]);
+}
+
+#[test]
+fn a_trigger_that_tells_of_no_true_success_hides_no_recovery() {
+    let unit = state("active", "running", "c").map(|unit| Unit { active_since: Some(at(3)), ..unit });
+    let messages = [Kind::Stopping, Kind::Succeeded].map(|kind| message(2, kind, "b")).to_vec();
+    let world = Fake { messages, unit, ..Fake::default() };
+    let stop = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
+    let known = Known { unconfirmed: vec![(1, stop)], ..incident() };
+    let expected = ["correct 1 succeeded b success 0 stop", "file succeeded c success"];
+    assert_eq!(changes(&look(&world, &subject(), &known, dispatch(3 + HOLD))), expected);
+}
+
+#[test]
 fn a_success_between_two_failures_is_filed_between_them() {
     let messages = [
         vec![message(2, Kind::Succeeded, "b")],
