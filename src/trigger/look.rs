@@ -326,8 +326,8 @@ impl Looking<'_> {
                 Some(false) => story.push((at, Outcome::Succeeded, run.invocation.clone())),
                 // whether it is well, the next run shows
                 Some(true) => {}
-                // nothing but a recovery: without an incident nobody waits for it
-                None if self.known.open => self.wait_for(run),
+                // nothing but a recovery: where nothing failed before nobody waits for it
+                None if self.known.open || story.iter().any(|(failed, ..)| *failed < at) => self.wait_for(run),
                 None => {}
             }
         }

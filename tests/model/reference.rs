@@ -142,6 +142,9 @@ impl Unit {
 
     /// The failure of which nobody heard, since systemd was to try again, is decided anew.
     fn gave_up(&mut self, rules: Rules, run: usize, at: DateTime<Utc>) {
+        if let Some(told) = self.failures.last_mut().filter(|last| last.run == run && last.spoke) {
+            told.restarts = false;
+        }
         let last = self.failures.pop_if(|last| last.run == run && !last.spoke);
         let Some(last) = last else { return };
         if self.is_open() {

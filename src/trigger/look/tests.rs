@@ -394,6 +394,17 @@ fn a_trigger_that_tells_of_no_true_success_hides_no_recovery() {
 }
 
 #[test]
+fn a_success_after_a_failure_that_nobody_told_is_waited_for() {
+    let messages = [failing(1, "a"), vec![message(2, Kind::Succeeded, "b")]].concat();
+    // the trigger of a third run came before the journal knew of it
+    let world = Fake { messages, unit: state("failed", "failed", "c"), ..Fake::default() };
+    let known = Known { recorded_since: Some(at(-3600)), ..known(&[(1, told("c", 3))]) };
+    let look = look(&world, &subject(), &known, handler(3));
+    assert_eq!((changes(&look), look.waits), (vec!["file failed a exit-code 3".to_owned()], true));
+    assert!(look.mark.is_some_and(|mark| mark < at(2)), "the success is read again: {:?}", look.mark);
+}
+
+#[test]
 fn a_success_between_two_failures_is_filed_between_them() {
     let messages = [
         vec![message(2, Kind::Succeeded, "b")],
