@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::{As, Machine, Run, ended_well};
+use crate::machine::{Machine, Run, ended_well};
 
 const KILLS: u64 = 1000;
 const UNITS: u64 = 20;
@@ -47,7 +47,7 @@ enum Fate {
 fn a_thousand_random_kills_lose_nothing() {
     let seed = std::env::var("SYSALERT_SEED").map_or(20_260_105, |seed| seed.parse().unwrap());
     eprintln!("SYSALERT_SEED={seed}");
-    let (machine, story) = (Machine::new(As::Root), Story::default());
+    let (machine, story) = (Machine::new(), Story::default());
     let begun = Instant::now();
     thread::scope(|scope| {
         for worker in 0..WORKERS {

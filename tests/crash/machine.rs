@@ -27,15 +27,6 @@ pub(crate) struct Machine {
     kept: Mutex<Vec<String>>,
 }
 
-/// Who runs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum As {
-    /// Somebody who may not read this machine's journal: the triggers' words stand.
-    Nobody,
-    /// Root, if the test is: what the triggers tell waits until the journal is complete.
-    Root,
-}
-
 /// A run of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Run {
@@ -51,9 +42,9 @@ impl Run {
 }
 
 impl Machine {
-    pub(crate) fn new(who: As) -> Machine {
+    pub(crate) fn new() -> Machine {
         let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-        let user = (is_root && who == As::Nobody).then_some(NOBODY);
+        let user = is_root.then_some(NOBODY);
         let machine = Machine { folder: tempfile::tempdir().unwrap(), user, mail: MailServer::start(), kept: Mutex::default() };
         let root = machine.folder.path();
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();

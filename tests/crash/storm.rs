@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::machine::{As, Machine, Run, ended_well};
+use crate::machine::{Machine, Run, ended_well};
 
 const HANDLERS: u64 = 200;
 
 /// Starts them all, waits for all, and lets dispatch deliver.
 fn storm(name: &str, before: &[&str]) -> Duration {
-    let machine = Machine::new(As::Root);
+    let machine = Machine::new();
     let begun = Instant::now();
     // of each unit two runs, so that some meet at the same incident
     let runs: Vec<Run> = (0..HANDLERS).map(|number| Run::new(&format!("u{:03}.service", number / 2), number + 1)).collect();
