@@ -8,17 +8,19 @@ mod letter;
 pub mod plugin;
 pub mod plugin_host;
 mod preview;
+mod storm;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
 pub use preview::{Preview, preview};
+pub use storm::collect;
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Answer, Status};
+use sysalert_abi::{Answer, Kind, Status};
 
 use crate::error::Result;
 use crate::host::clock::Clock;
@@ -26,6 +28,7 @@ use crate::host::{Site, log};
 use crate::message::visible;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Store};
+use letter::Prepared;
 
 /// Sends one request by one method; [`plugin::send`] does it in a child process.
 pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sync);
@@ -83,8 +86,9 @@ pub fn deliver(
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let answer = match prepared {
-                        Ok((method, envelope)) => send(site, &method, envelope),
-                        Err(why) => Answer::Retry(why, None),
+                        Prepared::Ready(method, envelope) => send(site, &method, *envelope),
+                        Prepared::Nothing => Answer::Sent("nothing is left to tell".to_owned()),
+                        Prepared::Impossible(why) => Answer::Retry(why, None),
                     };
                     // the receiver lives as long as this scope
                     let _ = sender.send((claimed, answer));
@@ -140,6 +144,9 @@ fn settle(store: &mut Store, claimed: &Claimed, answer: &Answer, now: DateTime<U
     let due = now + TimeDelta::from_std(backoff::pause(claimed.attempt, wish)).unwrap_or(TimeDelta::MAX);
     store.write(|db| {
         store::record_delivery(db, claimed, status, &detail, now)?;
+        if status == Status::Sent && claimed.kind == Kind::Digest {
+            store::digest_sent(db, claimed, now)?;
+        }
         if status == Status::Sent { store::done(db, claimed.id) } else { store::give_back(db, claimed, due, &detail) }
     })?;
     if status != Status::Sent {

@@ -13,6 +13,7 @@ use crate::event::{Problem, Start, Subject};
 const NAME: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const TIMER: &str = "org.freedesktop.systemd1.Timer";
 
 /// What our handlers' names begin with.
 const HANDLER: &str = "sysalert-failure@";
@@ -28,6 +29,8 @@ pub struct Unit {
     pub invocation: Option<String>,
     /// Since when it is active.
     pub active_since: Option<DateTime<Utc>>,
+    /// Since when it is as it is now; its run was not begun later.
+    pub changed: Option<DateTime<Utc>>,
     /// What started it last; `None`: the manager does not tell (before systemd 250).
     pub start: Option<Start>,
     /// The timer or path unit that did.
@@ -63,6 +66,7 @@ impl ServiceManager {
             sub: self.text(&path, UNIT, "SubState")?,
             invocation: self.invocation(&path),
             active_since: self.time(&path, UNIT, "ActiveEnterTimestamp"),
+            changed: self.time(&path, UNIT, "StateChangeTimestamp"),
             ..Unit::default()
         };
         (unit.start, unit.triggered_by) = self.started_by(&path).unzip();
@@ -131,10 +135,38 @@ impl ServiceManager {
         Some((documentation, sockets))
     }
 
-    /// What started the unit last. `ActivationDetails` is never taken back: after a start by hand it still names the timer of
-    /// the run before, so the times must fit.
+    /// What started the unit last. While a failed unit stays loaded, `ActivationDetails` keeps what its first trigger left,
+    /// whoever starts it again; so it is only asked whether the manager tells at all, and the triggers' own times decide.
     fn started_by(&mut self, path: &str) -> Option<(Start, String)> {
-        let details: Vec<(String, String)> = self.get(path, UNIT, "ActivationDetails", "a(ss)", |iter| {
+        let details = self.details(path)?;
+        let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
+        let ended = self.number_of::<u64>(path, UNIT, "InactiveEnterTimestampMonotonic", "t")?;
+        let triggers = self.list(path, UNIT, "TriggeredBy")?;
+        for trigger in triggers.iter().filter(|unit| unit.ends_with(".path")) {
+            // a path unit looks again when the unit that it started has ended; of one that was started otherwise it sees the start
+            let looked = self.number_of::<u64>(&path_of(trigger), UNIT, "StateChangeTimestampMonotonic", "t")?;
+            // still running: the path unit has not looked since it started it
+            if if begun > ended { looked <= begun } else { looked >= ended } {
+                return Some((Start::Path, trigger.clone()));
+            }
+        }
+        for trigger in triggers.iter().filter(|unit| unit.ends_with(".timer")) {
+            let last = self.number_of::<u64>(&path_of(trigger), TIMER, "LastTriggerUSecMonotonic", "t")?;
+            if (last..last + CLOSE).contains(&begun) {
+                return Some((Start::Timer, trigger.clone()));
+            }
+        }
+        // a timer that was stopped or unloaded meanwhile
+        let detail = |name: &str| details.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let elapsed = detail("trigger_timer_monotonic_usec").and_then(|text| text.parse::<u64>().ok());
+        match (detail("trigger_unit"), elapsed) {
+            (Some(unit), Some(elapsed)) if (elapsed..elapsed + CLOSE).contains(&begun) => Some((Start::Timer, unit)),
+            _ => Some((Start::Other, String::new())),
+        }
+    }
+
+    fn details(&mut self, path: &str) -> Option<Vec<(String, String)>> {
+        self.get(path, UNIT, "ActivationDetails", "a(ss)", |iter| {
             let mut pairs = Vec::new();
             if iter.enter_container(ContainerType::Array, "(ss)").ok()? {
                 while iter.enter_container(ContainerType::Struct, "ss").ok()? {
@@ -144,23 +176,7 @@ impl ServiceManager {
                 iter.exit_container().ok()?;
             }
             Some(pairs)
-        })?;
-        let detail = |name: &str| details.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let other = (Start::Other, String::new());
-        let Some(unit) = detail("trigger_unit") else { return Some(other) };
-        let by = path_of(&unit);
-        if detail("trigger_path").is_some() {
-            // a path unit looks again when the unit that it started has ended; of one that was started by hand it sees the start
-            let looked = self.number_of::<u64>(&by, UNIT, "StateChangeTimestampMonotonic", "t")?;
-            let ended = self.number_of::<u64>(path, UNIT, "InactiveEnterTimestampMonotonic", "t")?;
-            let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
-            // still running: the path unit has not looked since it started it
-            let is_its = if begun > ended { looked <= begun } else { looked >= ended };
-            return Some(if is_its { (Start::Path, unit) } else { other });
-        }
-        let elapsed: u64 = detail("trigger_timer_monotonic_usec")?.parse().ok()?;
-        let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
-        Some(if begun.abs_diff(elapsed) < CLOSE { (Start::Timer, unit) } else { other })
+        })
     }
 
     fn invocation(&mut self, path: &str) -> Option<String> {

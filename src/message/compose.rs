@@ -71,7 +71,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         lead,
         facts: facts(report),
         see: context.documentation.iter().filter_map(|link| shown_link(link)).take(LINKS).collect(),
-        failures: if report.failures.len() > 1 { listed(report.failures) } else { Vec::new() },
+        lists: if report.failures.len() > 1 { vec![("Its failures", listed(report.failures))] } else { Vec::new() },
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
@@ -194,7 +194,7 @@ fn late_by(late: &Late<'_>) -> String {
 }
 
 /// A length of time in its two largest units: "1h 5m".
-fn span(length: TimeDelta) -> String {
+pub(super) fn span(length: TimeDelta) -> String {
     short(Duration::from_secs(u64::try_from(length.num_seconds()).unwrap_or(0)))
 }
 

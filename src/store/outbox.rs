@@ -105,7 +105,7 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
          WHERE (max(o.due, coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
-           AND (a.event IS NULL OR a.context IS NOT NULL)
+           AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert
                WHERE e.method = o.method AND b.incident = a.incident AND e.alert < o.alert)
          ORDER BY o.alert LIMIT 1";

@@ -64,6 +64,8 @@ pub struct Look {
 const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 /// A failure comes so long before its trigger's word is on record, at most, while nothing waits.
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
+/// What happens while a look is taken lies ahead of it by less.
+const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
 /// Looks at a unit.
 pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> Look {
@@ -78,6 +80,13 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         Ok(messages) => (runs::account(subject.unit_name(), &messages.list), messages.whole),
         // nothing to wait for: the triggers' words stand
         Err(_) => return as_told(known),
+    };
+    let since = if known.mark.is_none() && known.recorded_since.is_some_and(|begun| begun > first - BEFORE) {
+        // the record begins with this very failure: the run before it, however close, is older than that
+        let runs = known.unconfirmed.iter().filter_map(|(_, event)| account.run(event.invocation_id.as_deref()?));
+        runs.map(|run| run.first - TimeDelta::microseconds(1)).min().map_or(since, |begun| begun.max(since))
+    } else {
+        since
     };
     let mut looking = Looking {
         world,
@@ -134,6 +143,11 @@ impl Looking<'_> {
             let mut problem = refused.problem.clone();
             if problem.service_result.as_deref() == Some("dependency") {
                 problem.cause = self.world.culprit(self.subject);
+                if problem.cause.is_none() && !self.is_complete(refused.at) {
+                    // the manager is busy, as it is when much fails at once; dispatch has more patience
+                    self.wait_from(refused.at);
+                    continue;
+                }
             }
             let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
             self.file(event);
@@ -149,19 +163,28 @@ impl Looking<'_> {
             _ if !is_last => Some(false),
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
             Some(unit) if unit.invocation.is_none() => Some(false),
-            // a new run: whether systemd or somebody else began it, the journal tells when it has caught up
-            _ => self.is_complete(at).then_some(false),
+            // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that
+            unit => {
+                let begun = unit.as_ref().and_then(|unit| unit.changed);
+                self.is_complete(begun.map_or(at, |begun| begun.max(at))).then_some(false)
+            }
         }
     }
 
     fn is_complete(&self, at: DateTime<Utc>) -> bool {
-        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete)
+        // what lies ahead is of a clock that was set back: nobody waits until it comes round again
+        let is_ahead = at > self.when.now + AHEAD;
+        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete || is_ahead)
     }
 
     /// The next look begins before this run: its failure is told by more than one message.
     fn wait_for(&mut self, run: &Run) {
+        self.wait_from(run.first);
+    }
+
+    fn wait_from(&mut self, first: DateTime<Utc>) {
         self.look.waits = true;
-        let before = (run.first - TimeDelta::microseconds(1)).max(self.since);
+        let before = (first - TimeDelta::microseconds(1)).max(self.since);
         self.look.mark = self.look.mark.map(|mark| mark.min(before));
     }
 
@@ -198,11 +221,14 @@ impl Looking<'_> {
 
     /// What the triggers told, and no message did.
     fn triggers(&mut self) {
+        // it may be about the failure that is waited for
+        let waits = self.look.waits;
         for (id, told) in &self.known.unconfirmed {
             if self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id)) {
                 continue;
             }
             let change = match told.outcome {
+                Outcome::Failed if waits => None,
                 Outcome::Failed => self.told_failure(*id, told),
                 Outcome::Succeeded => self.told_success(*id, told),
             };
@@ -252,7 +278,8 @@ impl Looking<'_> {
         match ended {
             Some(run) => {
                 let problem = Problem { cause: run.stopped.then(|| "stop".to_owned()), ..told.problem.clone() };
-                Some(Change::Correct(id, Event { problem, restarts: run.restarts, ..told.clone() }))
+                let restarts = self.restarts(run, run.ended_well.unwrap_or(told.at))?;
+                Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
             }
             None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
         }
@@ -264,10 +291,20 @@ impl Looking<'_> {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
             Change::Drop(_) => None,
         });
-        let successes =
-            self.account.runs.iter().filter_map(|run| Some((run.succeeded()?, Outcome::Succeeded, run.invocation.clone())));
-        let successes = successes.filter(|(at, ..)| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last));
-        let mut story: Vec<_> = events.chain(successes).collect();
+        let mut story: Vec<_> = events.collect();
+        let account = self.account;
+        for run in &account.runs {
+            let is_new = |at: &DateTime<Utc>| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last);
+            let Some(at) = run.succeeded().filter(is_new) else { continue };
+            match self.restarts(run, at) {
+                Some(false) => story.push((at, Outcome::Succeeded, run.invocation.clone())),
+                // whether it is well, the next run shows
+                Some(true) => {}
+                // nothing but a recovery: without an incident nobody waits for it
+                None if self.known.open => self.wait_for(run),
+                None => {}
+            }
+        }
         story.sort_by_key(|(at, ..)| *at);
         let mut open = self.known.open;
         for (at, outcome, run) in &story {

@@ -212,15 +212,38 @@ impl Machine {
         let made_up: Vec<_> = recorded.keys().filter(|run| !runs.contains(run)).collect();
         assert!(made_up.is_empty(), "never happened: {made_up:?}");
 
-        let queued: BTreeSet<String> = self.rows("SELECT key FROM alerts").into_iter().collect();
         let lines = self.lines();
-        let keys = lines.iter().map(|line| line["idempotency_key"].as_str().unwrap().trim_end_matches(".log").to_owned());
         let mails = self.mail.ids();
-        let ids = mails.iter().map(|id| id.trim_start_matches('<').split('.').next().unwrap().to_owned());
-        let arrived = [("file", keys.collect::<BTreeSet<String>>()), ("mailbox", ids.collect())];
-        for (place, arrived) in &arrived {
-            assert_eq!(*arrived, queued, "each alert arrived in the {place} under its key, and nothing else did");
+        let key = |line: &Value| line["idempotency_key"].as_str().unwrap().trim_end_matches(".log").to_owned();
+        let in_mail = |id: &String| id.trim_start_matches('<').split('.').next().unwrap().to_owned();
+        let arrived: [(&str, Vec<String>); 2] =
+            [("log", lines.iter().map(key).collect()), ("mail", mails.iter().map(in_mail).collect())];
+        let mut duplicates = 0;
+        for (method, arrived) in arrived {
+            let sent = |which: &str| {
+                let sql = format!(
+                    "SELECT a.key FROM alerts a WHERE a.id {which} (SELECT alert FROM deliveries d
+                     WHERE d.method = '{method}' AND d.status = 'sent' AND d.detail <> 'in a digest')"
+                );
+                self.rows(&sql).into_iter().collect::<BTreeSet<_>>()
+            };
+            let (alone, others) = (sent("IN"), sent("NOT IN"));
+            let different: BTreeSet<String> = arrived.iter().cloned().collect();
+            let missing: Vec<_> = alone.difference(&different).collect();
+            assert!(missing.is_empty(), "said to be sent by {method}, and not there: {missing:?}");
+            let again: Vec<_> = different.intersection(&others).collect();
+            assert!(again.is_empty(), "sent by {method}, and once more under another key: {again:?}");
+            assert!(different.is_subset(&alone), "nobody knows of {different:?}");
+            duplicates += arrived.len() - different.len();
+            let untold = format!(
+                "SELECT a.key FROM alerts a WHERE a.kind <> 'digest' AND a.id NOT IN
+                 (SELECT alert FROM deliveries d WHERE d.method = '{method}' AND d.status = 'sent')"
+            );
+            assert!(self.rows(&untold).is_empty(), "never sent by {method}: {:?}", self.rows(&untold));
         }
+        let ids = |mails: &[String]| mails.iter().cloned().collect::<BTreeSet<_>>().len();
+        let keys = mails.iter().map(in_mail).collect::<BTreeSet<_>>().len();
+        assert_eq!(ids(&mails), keys, "one Message-ID for each key: {mails:?}");
         // nobody is told twice of the same failure under two keys
         let twice = "SELECT i.subject || ' ' || group_concat(a.key) FROM alerts a JOIN incidents i ON i.id = a.incident
             WHERE a.kind IN ('failure', 'recovery') GROUP BY i.id, a.kind HAVING count(*) > 1";
@@ -240,9 +263,7 @@ impl Machine {
         let spooled: Vec<_> = spool.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         // a draft that nobody finished is no event
         assert!(spooled.iter().all(|name| name.starts_with('.')), "{spooled:?}");
-        let different = mails.iter().collect::<BTreeSet<_>>().len();
-        assert_eq!(different, queued.len(), "one Message-ID for each alert: {mails:?}");
-        lines.len() + mails.len() - 2 * queued.len()
+        duplicates
     }
 
     /// What the method wrote; a line that a crash cut is no line.

@@ -43,7 +43,7 @@ fn nothing_that_others_wrote_is_obeyed() {
     assert_eq!(mail.defects, [""; 0]);
     for (name, value) in &mail.headers {
         assert!(!["bcc", "x-injected"].contains(&name.to_lowercase().as_str()), "{name}: {value}");
-        assert!(!value.contains("victim") && !value.chars().any(char::is_control), "{name}: {value}");
+        assert!(!value.contains("victim") && !value.contains(['\n', '\r', '\0', '\u{1b}']), "{name}: {value}");
     }
     assert_eq!(mail.header("Envelope-To"), Some("ops@example.org"), "{:?}", mail.headers);
     let html = mail.html.clone().unwrap();

@@ -1,60 +1,37 @@
-//! A thousand units fail at once.
-
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+//! Many units at once: few messages, and the cause first.
 
 use crate::guest::{Guest, Options};
-
-const UNITS: usize = 1000;
-/// Many times what it takes on an idle machine.
-const LIMIT: Duration = Duration::from_secs(150);
+use crate::jobs::MAIL;
 
 #[test]
-fn a_thousand_failing_units_are_all_recorded() {
-    let guest = Guest::boot("thousand", Options::new());
-    guest.configure("[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n");
-    guest.write_file(
-        "/etc/systemd/system/f@.service",
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/false\n",
+fn what_waits_for_a_failed_dependency_stands_under_it_in_one_message() {
+    let guest = Guest::boot("storm", Options::new().mail_server());
+    guest.configure(MAIL);
+    guest.write_unit(
+        "db.service",
+        "[Unit]\nOnFailure=sysalert-failure@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no disk; exit 5'\n",
     );
-    let example = "/usr/share/doc/sysalert/overrides/NAME.service.d/10-sysalert.conf";
-    guest.run(&["install", "-D", "-m", "0644", "-t", "/etc/systemd/system/f@.service.d", example]).ok();
-    guest.run(&["systemctl", "daemon-reload"]).ok();
-
-    let begun = Instant::now();
-    guest.sh(&format!("systemctl start --no-block f@{{1..{UNITS}}}.service")).ok();
-    let recorded = || guest.number("SELECT count(DISTINCT subject) FROM events");
-    guest.wait_at_most(LIMIT, "all are recorded", || recorded() == UNITS as i64);
-    let all_recorded = begun.elapsed();
-    // the handlers that are still to end, and dispatch
-    let running =
-        "systemctl list-units --no-legend --plain --state=activating 'sysalert-*@*' 'f@*'; systemctl list-jobs --no-legend";
-    guest.wait_at_most(LIMIT, "all handlers have ended", || !guest.sh(running).ok().contains('@'));
-    let all_ended = begun.elapsed();
-
-    // what systemd itself says of the failures, and what is on record
-    let failed = "MESSAGE_ID=d9b373ed55a64feb8242e02dbe79a49c";
-    let script = format!("journalctl --sync; journalctl -q -o json --output-fields=UNIT,INVOCATION_ID _PID=1 {failed}");
-    let told: BTreeSet<String> = guest
-        .sh(&script)
-        .ok()
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter(|message| message["UNIT"].as_str().unwrap().starts_with("f@"))
-        .map(|message| format!("unit:{} {}", message["UNIT"].as_str().unwrap(), message["INVOCATION_ID"].as_str().unwrap()))
-        .collect();
-    assert_eq!(told.len(), UNITS, "systemd's own messages");
-    let rows = guest.rows("SELECT subject || ' ' || coalesce(invocation_id, 'unknown') AS it FROM events");
-    let known: Vec<String> = rows.iter().map(|row| row["it"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(known.len(), UNITS, "each once");
-    assert_eq!(known.into_iter().collect::<BTreeSet<_>>(), told);
-
-    let ours = guest.run(&["systemctl", "list-units", "--failed", "--no-legend", "--plain", "sysalert-*"]).ok();
-    assert_eq!(ours, "", "no handler failed");
-    let said = guest.journal(&[failed, "_PID=1"]);
-    assert!(!said.contains("sysalert-"), "{said}");
-    let complaints = guest.journal(&["-t", "sysalert", "-p", "warning"]);
-    assert_eq!(complaints, "", "what sysalert itself said");
-    assert_eq!(guest.sysalert(&["db", "check"]).ok(), "The database is whole.");
-    eprintln!("{UNITS} units failed at once: all recorded after {all_recorded:.1?}, all handlers gone after {all_ended:.1?}");
+    let web = "[Unit]\nOnFailure=sysalert-failure@%n.service\nRequires=db.service\nAfter=db.service\n[Service]\nExecStart=/bin/sleep 99\n";
+    guest.write_unit("web@.service", web);
+    guest.sh("systemctl start --no-block web@{1..80}.service").ok();
+    guest.wait_until("all are recorded", || guest.number("SELECT count(*) FROM incidents") == 81);
+    guest.settle();
+    let mails = guest.mails();
+    let kind = |kind: &str| mails.iter().filter(|mail| mail.header("X-Sysalert-Kind") == Some(kind)).collect::<Vec<_>>();
+    let (single, digests) = (kind("failure"), kind("digest"));
+    assert!(single.len() <= 10, "{} single messages", single.len());
+    assert!((1..=2).contains(&digests.len()) && single.len() + digests.len() == mails.len(), "{} digests", digests.len());
+    let told: usize = digests.iter().map(|mail| mail.text.matches("web@").count()).sum();
+    let cause_told = single.iter().any(|mail| mail.subject.starts_with("db.service failed"));
+    assert!(told + single.len() >= 80, "{told} in digests, {} single", single.len());
+    let digest = digests[0];
+    assert!(digest.subject.contains("because db.service failed"), "{}", digest.subject);
+    let first = digest.text.lines().skip_while(|line| !line.starts_with("What failed:")).nth(1).unwrap();
+    assert!(first.contains("db.service"), "the cause comes first: {first}");
+    assert!(cause_told || first.contains("exited with status 5"), "{first}");
+    assert_eq!(digest.defects, [""; 0]);
+    assert_eq!(
+        guest.number("SELECT count(DISTINCT incident) FROM alerts a JOIN deliveries d ON d.alert = a.id WHERE d.status = 'sent'"),
+        81
+    );
 }

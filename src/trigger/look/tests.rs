@@ -45,6 +45,7 @@ struct Fake {
     unit: Option<Unit>,
     silent: bool,
     cut_off: bool,
+    busy: bool,
     asked: Cell<Option<DateTime<Utc>>>,
 }
 
@@ -79,7 +80,7 @@ impl World for Fake {
     }
 
     fn culprit(&self, _: &Subject) -> Option<String> {
-        Some("postgresql.service".into())
+        (!self.busy).then(|| "postgresql.service".into())
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
@@ -161,6 +162,19 @@ fn what_is_older_than_the_mark_never_comes_back() {
 }
 
 #[test]
+fn where_the_record_begins_with_a_failure_the_one_just_before_it_is_no_news() {
+    let messages = [failing(1, "a"), failing(2, "b")].concat();
+    let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
+    let new = Known { recorded_since: Some(at(2)), ..known(&[(1, told("b", 2))]) };
+    assert_eq!(changes(&look(&world, &subject(), &new, handler(3))), ["correct 1 failed b exit-code 3"]);
+    let old = Known { recorded_since: Some(at(-3600)), ..new };
+    assert_eq!(
+        changes(&look(&world, &subject(), &old, handler(3))),
+        ["file failed a exit-code 3", "correct 1 failed b exit-code 3"]
+    );
+}
+
+#[test]
 fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
     let one = known(&[(1, told("a", 1))]);
     let again = [failing(1, "a"), vec![message(2, Kind::Restarts, "a")]].concat();
@@ -197,6 +211,22 @@ fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
     assert!(early.mark.is_some_and(|mark| mark < at(1)), "all of the run is read again: {:?}", early.mark);
     let late = look(&world, &subject(), &Known { mark: early.mark, ..one }, dispatch(3));
     assert_eq!((changes(&late), late.waits), (vec!["correct 1 failed a exit-code 3".to_owned()], false));
+}
+
+#[test]
+fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
+    let one = known(&[(1, told("a", 1))]);
+    let unit = state("active", "running", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
+    let world = Fake { messages: failing(1, "a"), unit, ..Fake::default() };
+    let look_at = |complete, now| {
+        let look = look(&world, &subject(), &one, When { complete: Some(at(complete)), ..handler(now) });
+        (changes(&look), look.waits)
+    };
+    let sure = (vec!["correct 1 failed a exit-code 3".to_owned()], false);
+    assert_eq!(look_at(2, 4), (vec![], true), "complete beyond the failure, but not beyond the start of the new run");
+    assert_eq!(look_at(3, 4), sure);
+    // nobody waits an hour for a time that the clock had before it was set back
+    assert_eq!(look_at(-3600, -3600), sure);
 }
 
 #[test]
@@ -258,8 +288,15 @@ fn how_a_process_ended_that_was_told_to_end_the_trigger_knows() {
 fn a_failed_dependency_has_a_culprit_and_no_run() {
     let refused = Message { result: Some("dependency".into()), job: Some("boot:7".into()), ..message(1, Kind::JobFailed, "") };
     let world = Fake { messages: vec![refused], ..Fake::default() };
-    let look = look(&world, &subject(), &known(&[(1, told("", 1))]), handler(1));
-    assert_eq!(changes(&look), ["file failed boot:7 dependency postgresql.service", "drop 1"]);
+    let one = known(&[(1, told("", 1))]);
+    let sure = ["file failed boot:7 dependency postgresql.service", "drop 1"];
+    assert_eq!(changes(&look(&world, &subject(), &one, handler(1))), sure);
+    // the manager is too busy to tell a handler: dispatch asks again, and tells it in any case
+    let busy = Fake { busy: true, ..world };
+    let early = look(&busy, &subject(), &one, handler(1));
+    assert_eq!((changes(&early), early.waits), (vec![], true));
+    assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
+    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(1))), ["file failed boot:7 dependency", "drop 1"]);
 }
 
 /// An incident whose last failure was at second 1.
@@ -278,6 +315,14 @@ fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
     assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
     assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), [""; 0]);
     assert_eq!(run(&[Kind::Starting]), [""; 0]);
+    // it ended well, and waits for its restart: systemd says so in the journal only when that comes
+    let look_at = |unit| {
+        let world = Fake { messages: vec![message(2, Kind::Succeeded, "b")], unit, ..Fake::default() };
+        let look = look(&world, &subject(), &incident(), handler(3));
+        (changes(&look), look.waits)
+    };
+    assert_eq!(look_at(state("activating", "auto-restart", "b")), (vec![], false));
+    assert_eq!(look_at(state("active", "running", "c")), (vec![], true));
     // with nothing wrong a success leaves no trace
     let messages = vec![message(2, Kind::Succeeded, "b")];
     let world = Fake { messages, ..Fake::default() };
@@ -331,4 +376,11 @@ fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
     assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), sure("correct 1 succeeded b success 0 again"));
     assert_eq!(look_at(&[Kind::Starting], handler(2)), (vec![], true));
     assert_eq!(look_at(&[], dispatch(2)), sure("correct 1 succeeded b success 0"));
+    let waiting = Fake {
+        messages: vec![message(2, Kind::Succeeded, "b")],
+        unit: state("activating", "auto-restart", "b"),
+        ..Fake::default()
+    };
+    let known = Known { unconfirmed: vec![(1, success)], ..incident() };
+    assert_eq!(changes(&look(&waiting, &subject(), &known, handler(2))), ["correct 1 succeeded b success 0 again"]);
 }
