@@ -12,8 +12,10 @@ use crate::machine::{Machine, Run, ended_well};
 const KILLS: u64 = 1000;
 const UNITS: u64 = 20;
 const WORKERS: u64 = 3;
-/// Longer than a run takes on an idle machine.
-const LONGEST: u64 = 25_000;
+/// In microseconds, longer than a handler's run takes on an idle machine.
+const HANDLER: u64 = 25_000;
+/// And long enough for some letters. A dispatch that waits for a digest's time is killed as well.
+const DISPATCH: u64 = 200_000;
 
 /// SplitMix64.
 struct Random(u64);
@@ -89,9 +91,10 @@ fn work(machine: &Machine, story: &Story, worker: u64, random: &mut Random) {
         let verb = ["failure", "failure", "failure", "success", "dispatch"][usize::try_from(random.below(5)).unwrap()];
         let mut command = if verb == "dispatch" { machine.dispatch(&[]) } else { machine.handler(&[], verb, &run) };
         let mut child = command.spawn().unwrap();
-        // one in eight lives
-        if random.below(8) > 0 {
-            let end = Instant::now() + Duration::from_micros(random.below(LONGEST));
+        // one handler in eight lives
+        if verb == "dispatch" || random.below(8) > 0 {
+            let longest = if verb == "dispatch" { DISPATCH } else { HANDLER };
+            let end = Instant::now() + Duration::from_micros(random.below(longest));
             while Instant::now() < end && child.try_wait().unwrap().is_none() {
                 thread::yield_now();
             }

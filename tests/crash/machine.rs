@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use crate::mail_server::MailServer;
 
 const NOBODY: u32 = 65534;
-/// Later than any lease and any pause between two tries.
-const LATER: u32 = 3600;
+/// In seconds: longer than any lease, any pause between two tries and any digest's time.
+const HOUR: u32 = 3600;
 
 pub(crate) struct Machine {
     folder: TempDir,
@@ -60,7 +60,8 @@ impl Machine {
         let alerts = machine.state().join("alerts");
         let port = machine.mail.port;
         let config = format!(
-            "[method.log]\nplugin = \"file\"\npath = {alerts:?}\n
+            "[storm]\nwindow = \"1s\"\n
+            [method.log]\nplugin = \"file\"\npath = {alerts:?}\n
             [method.mail]\nplugin = \"email\"\nhost = \"127.0.0.1\"\nport = {port}\nto = [\"ops@example.org\"]\n"
         );
         fs::write(root.join("sysalert.toml"), config).unwrap();
@@ -127,6 +128,13 @@ impl Machine {
         ended_well(self.handler(&[], "failure", run).output().unwrap());
     }
 
+    /// The same, so many hours later.
+    pub(crate) fn dispatch_later(&self, before: &[&str], hours: u32) -> Command {
+        let mut dispatch = self.dispatch(before);
+        dispatch.env("LD_PRELOAD", self.folder.path().join("later.so")).env("SECONDS_LATER", (hours * HOUR).to_string());
+        dispatch
+    }
+
     /// `sysalert dispatch`, after what its unit does first.
     pub(crate) fn dispatch(&self, before: &[&str]) -> Command {
         // the journal of this machine holds nothing of these units: it is complete at any time
@@ -142,10 +150,8 @@ impl Machine {
     /// Lets the timer start dispatch so often that nothing is left to do, each time an hour later.
     #[track_caller]
     pub(crate) fn time_passes(&self) {
-        for hour in 1..=5 {
-            let mut dispatch = self.dispatch(&[]);
-            dispatch.env("LD_PRELOAD", self.folder.path().join("later.so"));
-            ended_well(dispatch.env("SECONDS_LATER", (hour * LATER).to_string()).output().unwrap());
+        for hours in 2..=6 {
+            ended_well(self.dispatch_later(&[], hours).output().unwrap());
             let left = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM events WHERE reason IS NULL)";
             if self.number(left) == 0 {
                 return;
@@ -223,7 +229,7 @@ impl Machine {
             let sent = |which: &str| {
                 let sql = format!(
                     "SELECT a.key FROM alerts a WHERE a.id {which} (SELECT alert FROM deliveries d
-                     WHERE d.method = '{method}' AND d.status = 'sent' AND d.detail <> 'in a digest')"
+                     WHERE d.method = '{method}' AND d.status = 'sent' AND d.detail NOT IN ('in a digest', 'nothing is left to tell'))"
                 );
                 self.rows(&sql).into_iter().collect::<BTreeSet<_>>()
             };
@@ -250,9 +256,10 @@ impl Machine {
         assert!(self.rows(twice).is_empty(), "two alerts for one incident: {:?}", self.rows(twice));
         // a unit is told of by its own alert or in a digest
         for unit in runs.iter().map(|run| &run.unit).collect::<BTreeSet<_>>() {
+            // a digest names so many, and counts the others
+            let names = |text: &str| text.contains(unit.as_str()) || text.contains("lines more");
             let tells = |line: &Value| {
-                line["service_name"] == **unit
-                    || line["kind"] == "digest" && line["message"]["text"].as_str().unwrap().contains(unit.as_str())
+                line["service_name"] == **unit || line["kind"] == "digest" && names(line["message"]["text"].as_str().unwrap())
             };
             assert!(lines.iter().any(tells), "nobody was told of {unit}");
         }

@@ -186,3 +186,24 @@ fn a_dispatch_with_two_alerts_is_killed_anywhere() {
     };
     at_each_point("a dispatch with two alerts", &machine, |before| machine.dispatch(before), after);
 }
+
+#[test]
+fn a_dispatch_with_a_digest_is_killed_anywhere() {
+    let (machine, earlier) = told();
+    let many: Vec<Run> = (0..12).map(|number| Run::new(&format!("u{number}.service"), MINE)).collect();
+    many.iter().for_each(|run| machine.fails(run));
+    // it waits for more, for a moment
+    let mut waiting = machine.dispatch(&[]).spawn().unwrap();
+    while machine.number("SELECT count(*) FROM outbox WHERE digest IS NOT NULL") < 2 * 12 {
+        assert!(waiting.try_wait().unwrap().is_none(), "there is no digest");
+    }
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    let all: BTreeSet<Run> = many.into_iter().chain([earlier]).collect();
+    machine.keep();
+    let after = |_: &Hit| {
+        machine.time_passes();
+        machine.all_is_well(&all)
+    };
+    at_each_point("a dispatch with a digest of twelve", &machine, |before| machine.dispatch_later(before, 1), after);
+}
