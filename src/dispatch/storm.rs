@@ -36,7 +36,7 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
             // while a storm lasts one digest in each window tells what is new
             let last = store::last_digest(db, &method)?.map(|last| last + window).filter(|due| *due > now);
             let due = last.unwrap_or((now + QUIET).min(begun + window));
-            store::bind(db, digest, &method, due, now).map(drop)
+            store::bind(db, digest, &method, due).map(drop)
         })?;
     }
     Ok(())

@@ -7,10 +7,10 @@ use sysalert_abi::Kind;
 use super::events::{self, Recorded};
 use super::outbox::{self, Alert, Claimed, kind};
 
-/// The methods that have alerts about incidents to deliver.
+/// The methods that have alerts about incidents to deliver which a digest could take in.
 pub fn methods_at_work(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT DISTINCT o.method FROM outbox o JOIN alerts a ON a.id = o.alert
-        WHERE a.incident IS NOT NULL AND o.digest IS NULL ORDER BY o.method";
+        WHERE a.incident IS NOT NULL AND o.digest IS NULL AND o.attempts = 0 ORDER BY o.method";
     db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
@@ -54,12 +54,12 @@ pub fn begin_digest(db: &Connection, key: &str, method: &str, at: DateTime<Utc>)
     outbox::queue(db, &Alert { kind: Kind::Digest, key, about: None, at }, &[method.to_owned()])
 }
 
-/// Binds what the method has to tell, and nobody is sending, to a digest, which is due then; a digest that was tried already
-/// keeps its own time. How many were bound.
-pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<usize> {
-    let sql = "UPDATE outbox SET digest = ?1 WHERE method = ?2 AND digest IS NULL AND coalesce(lease, 0) <= ?3
+/// Binds what the method has to tell to a digest, which is due then; a digest that was tried already keeps its own time. What
+/// was tried by itself goes on by itself: it may have arrived, and would come once more under another key. How many were bound.
+pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>) -> rusqlite::Result<usize> {
+    let sql = "UPDATE outbox SET digest = ?1 WHERE method = ?2 AND digest IS NULL AND attempts = 0
         AND alert IN (SELECT id FROM alerts WHERE incident IS NOT NULL)";
-    let bound = db.execute(sql, params![digest, method, now.timestamp_micros()])?;
+    let bound = db.execute(sql, params![digest, method])?;
     if bound > 0 {
         let sql = "UPDATE outbox SET due = ?3 WHERE alert = ?1 AND method = ?2 AND attempts = 0";
         db.execute(sql, params![digest, method, due.timestamp_micros()])?;

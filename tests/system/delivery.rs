@@ -85,6 +85,9 @@ fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() 
         ("451", "451"),
         ("550", "550"),
         ("hang", "did not answer in time"),
+        ("hang-ehlo", "did not answer in time"),
+        ("hang-mail", "did not answer in time"),
+        ("hang-rcpt", "did not answer in time"),
         ("hang-data", "did not confirm the message in time"),
         ("cut-after-data", "was lost before it confirmed the message"),
     ];
@@ -227,7 +230,21 @@ fn a_wrong_password_and_an_untrusted_server_are_said_and_wait() {
     assert!(reason.contains("certificate") && reason.contains("elsewhere.example.test"), "{reason}");
     assert_eq!(guest.mails().len(), 0);
 
+    // the right name, but an authority that nobody knows
+    guest
+        .sh("cd /etc/mail-server; cp -p server.crt known.crt
+            openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -days 1 -subj '/CN=another authority' -out other.crt
+            openssl x509 -req -in server.csr -CA other.crt -CAkey other.key -CAcreateserial -days 1 -out unknown.crt \
+                -extfile <(echo subjectAltName=DNS:mail.example.test)
+            cat unknown.crt >server.crt; systemctl restart mail-server.service")
+        .ok();
     guest.configure(MAIL);
+    guest.hurry();
+    let reason = outbox(&guest)[0]["detail"].as_str().unwrap().to_owned();
+    assert!(reason.contains("certificate") && reason.contains("mail.example.test") && reason.contains("nknown"), "{reason}");
+    assert_eq!(guest.mails().len(), 0);
+
+    guest.sh("cd /etc/mail-server; cat known.crt >server.crt; systemctl restart mail-server.service").ok();
     guest.hurry();
     let mails = guest.wait_for_mails(1);
     assert_eq!(mails.len(), 1);

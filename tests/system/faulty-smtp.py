@@ -4,6 +4,8 @@
   451             every mail is put off ("451 try again later") after its content came
   550             every recipient is refused for good
   hang            takes the connection and never says a word
+  hang-ehlo, hang-mail, hang-rcpt
+                  is polite, but never answers to this command
   hang-data       is polite, but never answers to the content of a mail
   cut-after-data  takes the content of a mail and drops the connection before it answers
   accept          nothing fails; for comparison
@@ -27,7 +29,22 @@ class Handler:
     def __init__(self, mode):
         self.mode = mode
 
+    async def silence_at(self, verb):
+        if self.mode == f"hang-{verb}":
+            await asyncio.sleep(3600)
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        await self.silence_at("ehlo")
+        session.host_name = hostname
+        return responses
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        await self.silence_at("mail")
+        envelope.mail_from = address
+        return "250 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, options):
+        await self.silence_at("rcpt")
         if self.mode == "550":
             return "550 5.1.1 no such user here"
         envelope.rcpt_tos.append(address)
@@ -41,8 +58,7 @@ class Handler:
         partial.rename(KEPT / f"{number:04}.eml")
         if self.mode == "451":
             return "451 4.3.0 try again later"
-        if self.mode == "hang-data":
-            await asyncio.sleep(3600)
+        await self.silence_at("data")
         if self.mode == "cut-after-data":
             server.transport.abort()
         return "250 OK"
@@ -64,7 +80,7 @@ def ready():
 async def main():
     mode = sys.argv[1]
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 2525
-    if mode not in ("451", "550", "hang", "hang-data", "cut-after-data", "accept"):
+    if mode not in ("451", "550", "hang", "hang-ehlo", "hang-mail", "hang-rcpt", "hang-data", "cut-after-data", "accept"):
         sys.exit(__doc__)
     KEPT.mkdir(parents=True, exist_ok=True)
     if mode == "hang":

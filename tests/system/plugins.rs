@@ -42,7 +42,7 @@ fn tries(guest: &Guest) -> Vec<(String, String, String)> {
 
 #[test]
 fn plugins_that_crash_hang_or_lie_hurt_nobody_else() {
-    let names = ["crash", "exit0", "hang", "noise", "old", "wrong_nonce"];
+    let names = ["crash", "endless", "exit0", "flood", "half", "hang", "memory", "noise", "old", "torn", "wrong_nonce"];
     let guest = Guest::boot("hostile", Options::new().tree(&compiled("hostile", "/usr/lib/sysalert/plugins", &names)));
     // the methods' names are such that neither their order nor their number favours the healthy one
     let methods: String = names.iter().map(|name| format!("[method.{name}]\ntimeout = \"3s\"\n")).collect();
@@ -57,11 +57,16 @@ fn plugins_that_crash_hang_or_lie_hurt_nobody_else() {
     let found = tries(&guest);
     let rows = [
         ("crash", "retry", "the plugin crash.so ended without a reply (killed by SIGSEGV)"),
+        ("endless", "retry", "the plugin endless.so ended without a reply"),
         ("exit0", "retry", "the plugin exit0.so ended without a reply (exit status 0)"),
+        ("flood", "retry", "the plugin flood.so took longer than 3 s and was killed"),
+        ("half", "retry", "answered something that is no reply"),
         ("hang", "retry", "the plugin hang.so took longer than 3 s and was killed"),
         ("log", "sent", "/var/log/sysalert/alerts.json"),
+        ("memory", "retry", "the plugin memory.so ended without a reply (killed by SIGABRT)"),
         ("noise", "sent", "by a test plugin"),
         ("old", "retry", "the plugin /usr/lib/sysalert/plugins/old.so speaks version 2 of the interface"),
+        ("torn", "retry", "the plugin torn.so ended without a reply (exit status 0)"),
         ("wrong_nonce", "retry", "the plugin wrong_nonce answered another request than this one"),
     ];
     for (row, (method, status, detail)) in rows.iter().zip(&found) {
@@ -87,7 +92,7 @@ fn plugins_that_crash_hang_or_lie_hurt_nobody_else() {
         }
     }
     let waiting = guest.number("SELECT count(*) FROM outbox");
-    assert_eq!(waiting, 5);
+    assert_eq!(waiting, 10);
     for method in ["log", "noise"] {
         let shown = status.lines().filter(|line| line.starts_with("backup.service") && line.contains("failure"));
         assert!(!shown.into_iter().any(|line| line.split_whitespace().any(|word| word == method)), "{status}");
