@@ -12,6 +12,8 @@ pub fn compose_overtaken(report: &Report<'_>) -> Letter {
     let mut letter = compose(&Report { context: &context, ..*report });
     letter.subject = format!("{name} failed and recovered on {host}{how}");
     letter.banner.status = format!("Failed and recovered on {host}");
-    letter.lead = format!("{name} on {host} failed{how}. It is well again. No message told of that failure before.");
+    letter.lead = format!(
+        "{name} on {host} failed{how}. It is well again. The message about that failure had not been sent yet: this one tells both."
+    );
     letter
 }
