@@ -87,3 +87,56 @@ pub(super) fn of_alert(row: &Row<'_>) -> rusqlite::Result<Option<Outage>> {
     let json: Option<String> = row.get("outage")?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, claim_at, failure, open, told};
+    use super::super::{done, drop_tests, waiting};
+    use super::*;
+
+    #[test]
+    fn an_outage_lasts_from_the_first_failed_try_to_the_next_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &["mail"]);
+        store.write(|db| cannot_send(db, "mail", "busy", at(10))).unwrap();
+        store.write(|db| cannot_send(db, "mail", "down", at(70))).unwrap();
+        let found = store.with(outages).unwrap().remove(0);
+        assert_eq!((found.since, found.last, found.detail.as_str(), found.waiting), (at(10), at(70), "down", 1));
+        store.write(|db| cannot_send(db, "mail", "down", at(-5))).unwrap();
+        assert_eq!(store.with(outages).unwrap()[0].since, at(-5), "the clock was set back");
+        assert_eq!(store.write(|db| sends(db, "mail")).unwrap().unwrap().since, at(-5));
+        assert!(store.with(outages).unwrap().is_empty());
+        assert!(store.write(|db| sends(db, "mail")).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_outage_is_forgotten_when_nothing_waits_unless_somebody_was_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &["mail", "phone"]);
+        for method in ["mail", "phone", "pager"] {
+            store.write(|db| cannot_send(db, method, "busy", at(10))).unwrap();
+        }
+        store.write(|db| set_told(db, "pager", at(20))).unwrap();
+        let claimed = claim_at(&mut store, 11, &["phone"]).unwrap();
+        store.write(|db| done(db, claimed.id)).unwrap();
+        store.write(|db| drop_stale(db)).unwrap();
+        let left: Vec<_> = store.with(outages).unwrap().into_iter().map(|outage| outage.method).collect();
+        assert_eq!(left, ["pager", "phone"]);
+    }
+
+    #[test]
+    fn an_alert_about_an_outage_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        store.write(|db| cannot_send(db, "mail", "busy", at(10))).unwrap();
+        let outage = store.with(outages).unwrap().remove(0);
+        store.write(|db| announce(db, Kind::Failure, "key", &outage, "phone", at(20))).unwrap();
+        // `db clear --all` forgets tests, not this
+        store.write(|db| drop_tests(db)).unwrap();
+        assert_eq!(store.with(waiting).unwrap()[0].outage.as_deref(), Some("mail"));
+        let claimed = claim_at(&mut store, 21, &[]).unwrap();
+        assert_eq!((claimed.outage, claimed.about.is_none()), (Some(outage), true));
+    }
+}

@@ -10,6 +10,7 @@ mod budget;
 mod configuration;
 mod delivery;
 mod excerpt;
+mod fallback;
 mod guest;
 mod installation;
 mod jobs;
