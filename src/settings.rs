@@ -104,6 +104,13 @@ impl Settings {
         self.methods.get(name).cloned().or_else(|| (name == method::JOURNAL).then(|| Method::bare(name)))
     }
 
+    /// The methods that stand in for this one, the nearest first.
+    pub fn stand_ins(&self, name: &str) -> Vec<String> {
+        // the fallbacks are known to come to an end
+        let next = |name: &String| self.method(name).and_then(|method| method.fallback);
+        std::iter::successors(next(&name.to_owned()), next).collect()
+    }
+
     /// Every effective setting with where it stands; `None` where it is the default.
     pub fn effective(&self) -> Vec<(String, String, Value, Option<Origin>)> {
         let mut rows = Vec::new();

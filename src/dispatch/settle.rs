@@ -44,7 +44,7 @@ pub(super) fn settle(
     let detail: String = visible(detail.as_bytes()).chars().take(LONGEST_DETAIL).collect();
     let method = settings.method(&claimed.method).unwrap_or_else(|| Method::bare(&claimed.method));
     if status == Status::Sent {
-        sent(store, claimed, &method, &detail, now)?;
+        sent(store, settings, claimed, &detail, now)?;
         return Ok(Fate::Sent);
     }
     let since = claimed.failing.unwrap_or(now).min(now);
@@ -72,13 +72,18 @@ pub(super) fn settle(
     Ok(if refused { Fate::Refused } else { Fate::Retry })
 }
 
-fn sent(store: &mut Store, claimed: &Claimed, method: &Method, detail: &str, now: DateTime<Utc>) -> Result<()> {
+fn sent(store: &mut Store, settings: &Settings, claimed: &Claimed, detail: &str, now: DateTime<Utc>) -> Result<()> {
+    let stand_ins = settings.stand_ins(&claimed.method);
     let ended = store.write(|db| {
         store::record_delivery(db, claimed, Status::Sent, detail, now)?;
         store::settle_overtaken(db, claimed, "told with its recovery", now)?;
         store::done(db, claimed.id)?;
-        let ended = store::sends(db, &method.name)?.filter(|outage| outage.told.is_some());
-        if let (Some(outage), Some(fallback)) = (&ended, &method.fallback) {
+        if claimed.kind == Kind::Recovery {
+            // who heard of the failure instead hears of its end, too
+            stand_ins.iter().try_for_each(|method| store::tell_stand_in(db, claimed.alert, method).map(drop))?;
+        }
+        let ended = store::sends(db, &claimed.method)?.filter(|outage| outage.told.is_some());
+        if let (Some(outage), Some(fallback)) = (&ended, stand_ins.first()) {
             store::announce(db, Kind::Recovery, &names::nonce(), outage, fallback, now)?;
         }
         Ok(ended)

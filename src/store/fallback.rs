@@ -35,6 +35,16 @@ pub fn hand_over(db: &Connection, instead: Instead<'_>, alerts: Option<&[i64]>) 
     Ok(queued)
 }
 
+/// Queues a recovery for a method that stood in when its failures were told, or is about to; not if it was asked to anyway.
+pub fn tell_stand_in(db: &Connection, recovery: i64, method: &str) -> rusqlite::Result<usize> {
+    let sql = "INSERT OR IGNORE INTO outbox (alert, method) SELECT r.id, ?2 FROM alerts r
+        WHERE r.id = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert = r.id AND method = ?2)
+          AND EXISTS (SELECT 1 FROM alerts a WHERE a.incident = r.incident AND a.id < r.id
+              AND (EXISTS (SELECT 1 FROM outbox WHERE alert = a.id AND method = ?2)
+                OR EXISTS (SELECT 1 FROM deliveries WHERE alert = a.id AND method = ?2 AND status = 'sent')))";
+    db.execute(sql, params![recovery, method])
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{at, claim_at, failure, open, told};

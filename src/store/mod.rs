@@ -30,7 +30,7 @@ pub use events::{
     Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
     nothing_open, run_failed, subjects, told, undecided,
 };
-pub use fallback::{Instead, hand_over, to_hand_over};
+pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
