@@ -1,10 +1,14 @@
 //! The catalogue: joins the settings of each module, and holds the valid ones. Nothing in it is optional that has a default.
 
+mod method;
+
+pub use method::{KEYS as METHOD_KEYS, Method};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wildmatch::WildMatch;
 
 use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
@@ -13,12 +17,14 @@ use crate::event::UnitName;
 use crate::policy;
 
 /// `[policy]` alone has these.
-const HOST_KEYS: &[Key] = &[Key::new("host", Kind::Text, "", "replaces the kernel's host name in messages")];
-
-/// `[method.NAME]` has these; the rest belongs to its plugin.
-const METHOD_KEYS: &[Key] = &[
-    Key::new("plugin", Kind::Text, "", "the shared library that sends; default: the section's name"),
-    Key::new("timeout", Kind::Duration { min: 1, max: 120 }, "\"30s\"", "one try to send may last this long"),
+const HOST_KEYS: &[Key] = &[
+    Key::new("host", Kind::Text, "", "replaces the kernel's host name in messages"),
+    Key::new(
+        "method_failing_after",
+        Kind::ANY_TIME,
+        "\"1h\"",
+        "a method that has failed for this long is announced, and fails sysalert-dispatch.service",
+    ),
 ];
 
 /// `[storm]`
@@ -55,9 +61,6 @@ pub const CATALOGUE: &[Section] = &[
 /// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
-/// The method that reports when none is configured.
-const JOURNAL: &str = "journal";
-
 /// The valid settings.
 #[derive(Debug)]
 pub struct Settings {
@@ -65,6 +68,8 @@ pub struct Settings {
     pub host: Option<String>,
     /// The configured methods by name; `journal` when none is configured.
     pub methods: BTreeMap<String, Method>,
+    /// A method that has failed for this long is announced.
+    pub method_failing_after: Duration,
     /// When many messages become one.
     pub storm: Storm,
     /// How long the history of what is over is kept.
@@ -82,28 +87,6 @@ pub struct Storm {
     pub window: Duration,
 }
 
-/// A configured way to send.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Method {
-    /// Its section's name.
-    pub name: String,
-    /// Its shared library's name.
-    pub plugin: String,
-    /// One try may last this long.
-    pub timeout: Duration,
-    /// The keys that are its plugin's.
-    pub config: Vec<Setting>,
-    /// Where its section stands; `None` for the one that is there by itself.
-    pub origin: Option<Origin>,
-}
-
-impl Method {
-    /// The plugin's keys as JSON, secrets not yet put in.
-    pub fn config(&self) -> Map<String, Value> {
-        self.config.iter().map(|setting| (setting.key.clone(), setting.value.clone())).collect()
-    }
-}
-
 impl Settings {
     /// Reads and checks the files.
     ///
@@ -111,13 +94,17 @@ impl Settings {
     /// `Config`, with every complaint there is, each with file and line.
     pub fn read(files: &[(PathBuf, String)]) -> Result<Settings> {
         let document = Document::read(files, CATALOGUE).map_err(|complaints| Error::config(complaints.join("\n")))?;
-        let host = Values { keys: &[HOST_KEYS], written: &[document.section("policy", None)] }.text("host");
+        let policy = [document.section("policy", None)];
+        let policy = Values { keys: &[HOST_KEYS], written: &policy };
+        let (host, method_failing_after) = (policy.text("host"), policy.duration("method_failing_after"));
         let retention = [document.section("retention", None)];
         let history = Values { keys: &[RETENTION_KEYS], written: &retention }.duration("history");
         let storm = [document.section("storm", None)];
         let storm = Values { keys: &[STORM_KEYS], written: &storm };
         let storm = Storm { incidents: storm.count("incidents"), window: storm.duration("window") };
-        let settings = Settings { host, methods: methods(&document), storm, history, globs: globs(&document), document };
+        let methods = method::methods(&document);
+        let globs = globs(&document);
+        let settings = Settings { host, methods, method_failing_after, storm, history, globs, document };
         settings.check()?;
         Ok(settings)
     }
@@ -141,7 +128,14 @@ impl Settings {
 
     /// The method of this name; `journal` is always there.
     pub fn method(&self, name: &str) -> Option<Method> {
-        self.methods.get(name).cloned().or_else(|| (name == JOURNAL).then(journal))
+        self.methods.get(name).cloned().or_else(|| (name == method::JOURNAL).then(|| Method::bare(name)))
+    }
+
+    /// The methods that stand in for this one, the nearest first.
+    pub fn stand_ins(&self, name: &str) -> Vec<String> {
+        // the fallbacks are known to come to an end
+        let next = |name: &String| self.method(name).and_then(|method| method.fallback);
+        std::iter::successors(next(&name.to_owned()), next).collect()
     }
 
     /// Every effective setting with where it stands; `None` where it is the default.
@@ -173,7 +167,13 @@ impl Settings {
 
     /// What no key can tell by itself: the names of sections, and names of something else.
     fn check(&self) -> Result<()> {
-        let complaints = [self.unknown_methods(), self.illegal_units(), self.illegal_methods()].concat();
+        let complaints = [
+            self.unknown_methods(),
+            self.illegal_units(),
+            self.illegal_methods(),
+            method::wrong_fallbacks(&self.document, &self.methods),
+        ]
+        .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
     }
 
@@ -224,33 +224,6 @@ impl Settings {
         }
         complaints
     }
-}
-
-fn methods(document: &Document) -> BTreeMap<String, Method> {
-    let mut methods = BTreeMap::new();
-    for (name, origin) in document.names("method") {
-        let written = document.section("method", Some(name));
-        let values = Values { keys: &[METHOD_KEYS], written: &[written] };
-        let own = |setting: &&Setting| !METHOD_KEYS.iter().any(|key| key.name == setting.key);
-        let method = Method {
-            name: name.to_owned(),
-            plugin: values.text("plugin").unwrap_or_else(|| name.to_owned()),
-            timeout: values.duration("timeout"),
-            config: written.iter().filter(own).cloned().collect(),
-            origin: Some(origin.clone()),
-        };
-        methods.insert(method.name.clone(), method);
-    }
-    if methods.is_empty() {
-        methods.insert(JOURNAL.to_owned(), journal());
-    }
-    methods
-}
-
-/// The method `journal` needs no section.
-fn journal() -> Method {
-    let timeout = Values { keys: &[METHOD_KEYS], written: &[] }.duration("timeout");
-    Method { name: JOURNAL.to_owned(), plugin: JOURNAL.to_owned(), timeout, config: Vec::new(), origin: None }
 }
 
 /// The globs of the `[unit."GLOB"]`s, the most specific first: more literal characters, then fewer wildcards, then by name.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use story::Story;
 use sysalert::host::clock;
+use sysalert::message::Context;
 use sysalert::store::{self, Older, Store};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -155,15 +156,17 @@ fn what_is_being_sent_is_left_alone() {
     let telling = told("outbox.in", folder.path());
     let now = clock::system();
     let mut store = Store::open(folder.path(), Older::Migrate, PATIENCE).unwrap();
+    // the bot's failure: it alone is ready, and has no recovery
+    store.write(|db| store::set_context(db, 3, &Context::default())).unwrap();
     let claimed = store.write(|db| store::claim(db, now, &[], |_| now + TimeDelta::hours(1))).unwrap().unwrap();
     drop(store);
     fs::remove_file(&telling.site.flag).unwrap();
-    assert_eq!((claimed.id, claimed.method.as_str()), (1, "mail"));
-    let refused = "sysalert: the failure alert of backup.service by mail is being sent right now\n\
+    assert_eq!((claimed.id, claimed.method.as_str()), (5, "mail"));
+    let refused = "sysalert: the failure alert of alice/bot.service by mail is being sent right now\n\
                    hint: a try lasts two minutes at the most: `sysalert outbox list` shows what became of it\n\
                    (exit status: 1)\n";
-    assert_eq!(telling.run("outbox drop 1 --yes"), refused);
-    assert_eq!(telling.run("outbox retry 1"), "1 is being sent right now.\n");
+    assert_eq!(telling.run("outbox drop 5 --yes"), refused);
+    assert_eq!(telling.run("outbox retry 5"), "1 is being sent right now.\n");
     assert!(!telling.site.flag.exists(), "there is nothing to wake dispatch for");
     assert_eq!(telling.run("outbox retry"), "5 alerts are tried again now.\n1 is being sent right now.\n");
     assert!(telling.site.flag.exists());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::incident::{Incident, Severity};
-use sysalert::message::{self, Context, Late, Raw, Report};
+use sysalert::message::{self, Because, Context, Late, Raw, Report};
 use sysalert_abi::Kind;
 
 /// What WCAG 2 asks of text (1.4.3, level AA).
@@ -271,7 +271,7 @@ fn hostile() -> String {
     event.problem.cause = Some(format!("{}.service", "c".repeat(200)));
     let failures = [(at(-60), event.problem.clone()), (at(0), event.problem.clone())];
     let refused = "5".repeat(400);
-    let late = Some(Late { by: TimeDelta::hours(7), because: Some(&refused) });
+    let late = Some(Late { by: TimeDelta::hours(7), because: Some(Because::Failed(&refused)) });
     letter(&event, &failures, &context, late, &"h".repeat(64))
 }
 

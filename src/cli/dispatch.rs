@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::context::{Context, PATIENCE};
-use crate::dispatch::{self, Complete};
-use crate::error::Result;
+use crate::dispatch::{self, Complete, Outside};
+use crate::error::{Error, Result};
 use crate::host::world::Machine;
-use crate::host::{clock, log, wake};
+use crate::host::{clock, log, names, wake};
 use crate::pipeline::{self, Gathering};
 use crate::store::{self, Older, Store};
 
@@ -43,9 +43,10 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     };
     make_ready(&mut store, clock::system())?;
     let settings = context.settings()?;
+    let outside = Outside { clock: &clock::system, dice: &names::dice, send: &dispatch::plugin::send };
     let started = clock::started();
     let tally = loop {
-        let tally = dispatch::deliver(site, &mut store, &settings, &clock::system, &dispatch::plugin::send, &mut make_ready)?;
+        let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;
         // a digest is waited for: the timer's next run may be a minute away
         let now = clock::system();
         let soon = store.with(store::next_digest)?.is_some_and(|due| due > now && due <= now + STORM);
@@ -65,6 +66,12 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         wake::raise(site)?;
     }
     store::prune_a_step(&mut store, settings.history, clock::system())?;
-    log::info(None, &format!("{} sent, {} wait for the next try", tally.sent, tally.waiting));
-    Ok(0)
+    log::info(None, &format!("{} sent, {} wait for the next try, {} given up", tally.sent, tally.waiting, tally.expired));
+    let failing = dispatch::failing(&store, &settings, clock::system())?;
+    if failing.is_empty() {
+        return Ok(0);
+    }
+    // all that can be done is done; the unit fails, so that whoever looks at units sees it
+    let hint = "mend what it says, and `sysalert outbox retry` tries again at once";
+    Err(Error::failure(failing.join("\n")).hint(hint))
 }

@@ -133,6 +133,9 @@ fn described(waiting: &Waiting) -> String {
 }
 
 fn name_of(waiting: &Waiting) -> String {
+    if let Some(method) = &waiting.outage {
+        return format!("method {method}");
+    }
     waiting.subject.clone().map_or_else(|| "-".to_owned(), |subject| Subject::stored(subject).name().to_owned())
 }
 
@@ -143,14 +146,17 @@ pub(super) fn table_of(waiting: &[Waiting], now: DateTime<Utc>) -> String {
             waiting.id.to_string(),
             name_of(waiting),
             waiting.kind.as_str().to_owned(),
-            waiting.method.clone(),
+            match &waiting.instead_of {
+                Some(other) => format!("{} for {other}", waiting.method),
+                None => waiting.method.clone(),
+            },
             short_time(waiting.at),
             waiting.attempts.to_string(),
             next_try(waiting, now),
-            waiting.detail.clone().unwrap_or_else(|| "-".to_owned()),
+            waiting.held.as_ref().or(waiting.detail.as_ref()).cloned().unwrap_or_else(|| "-".to_owned()),
         ]
     };
-    let header = ["ID", "UNIT", "ALERT", "METHOD", "SINCE", "TRIES", "NEXT TRY", "THE LAST TRY MET"];
+    let header = ["ID", "UNIT", "ALERT", "METHOD", "SINCE", "TRIES", "NEXT TRY", "WHY IT WAITS"];
     output::table(&header, waiting.iter().map(row))
 }
 
@@ -158,6 +164,7 @@ pub(super) fn table_of(waiting: &[Waiting], now: DateTime<Utc>) -> String {
 pub(super) fn next_try(waiting: &Waiting, now: DateTime<Utc>) -> String {
     match waiting.lease {
         Some(lease) if lease > now => "being sent".to_owned(),
+        _ if waiting.with_recovery => "with its recovery".to_owned(),
         _ => waiting.due.filter(|due| *due > now).map_or_else(|| "soon".to_owned(), short_time),
     }
 }
@@ -172,9 +179,13 @@ pub(super) fn json_of(waiting: &Waiting) -> Value {
         "unit": subject.as_ref().map(Subject::unit_name),
         "manager": subject.as_ref().map(Subject::manager),
         "method": waiting.method,
+        "instead_of": waiting.instead_of,
+        "outage_of": waiting.outage,
         "since": utc_time(waiting.at),
         "tries": waiting.attempts,
         "next_try": waiting.due.map(utc_time),
         "detail": waiting.detail,
+        "limit": waiting.held,
+        "with_recovery": waiting.with_recovery,
     })
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::output::{self, Format, Output};
-use super::{db, outbox};
+use super::{db, methods, outbox};
 use crate::error::Result;
 use crate::host::clock;
 use crate::store::{self, Which};
@@ -21,16 +21,19 @@ impl Status {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let store = context.read()?;
         let recorded = store.is_some();
-        let (incidents, waiting, undecided) = match store {
-            Some(store) => {
-                store.with(|db| Ok((store::list(db, Which::Active)?, store::waiting(db)?, store::count_undecided(db)?)))?
-            }
+        let (incidents, waiting, undecided, outages) = match store {
+            Some(store) => store.with(|db| {
+                Ok((store::list(db, Which::Active)?, store::waiting(db)?, store::count_undecided(db)?, store::outages(db)?))
+            })?,
             None => Default::default(),
         };
         if self.output.output == Format::Json {
             let incidents: Vec<_> = incidents.iter().map(db::json_of).collect();
             let waiting: Vec<_> = waiting.iter().map(outbox::json_of).collect();
-            output::json(&json!({ "incidents": incidents, "outbox": waiting, "undecided": undecided }))?;
+            let failing: Vec<_> = outages.iter().map(methods::outage_json).collect();
+            output::json(
+                &json!({ "incidents": incidents, "outbox": waiting, "undecided": undecided, "failing_methods": failing }),
+            )?;
             return Ok(0);
         }
         let mut text = match (recorded, incidents.is_empty()) {
@@ -43,6 +46,10 @@ impl Status {
         if !waiting.is_empty() {
             text += "\nNot yet delivered:\n";
             text += &outbox::table_of(&waiting, clock::system());
+        }
+        if !outages.is_empty() {
+            text += "\nMethods that cannot send:\n";
+            text += &methods::outages_table(&outages);
         }
         if undecided > 0 {
             let events =

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::plugin::{self, Description};
 use crate::config::{Kind, nearest};
 use crate::host::{Site, library, secret};
-use crate::settings::{Method, Settings};
+use crate::settings::{METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
 #[derive(Debug, Deserialize)]
@@ -83,7 +83,8 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
     for setting in &method.config {
         match known.iter().find(|key| key.name == setting.key) {
             None => {
-                let near = nearest(&setting.key, known.iter().map(|key| key.name.as_str()).chain(["plugin", "timeout"]));
+                let ours = METHOD_KEYS.iter().map(|key| key.name.as_ref());
+                let near = nearest(&setting.key, known.iter().map(|key| key.name.as_str()).chain(ours));
                 let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 complaints.push(format!("{}: unknown key in {section}: `{}`{near}", setting.origin, setting.key.escape_debug()));
             }

@@ -1,14 +1,14 @@
 //! From a claimed alert to the request that its plugin gets: composes, puts in the secrets.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
+use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
 
 use super::plugin::Envelope;
 use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::{names, secret};
-use crate::message::{self, Late, Report};
+use crate::message::{self, Because, Late, Letter, MethodReport, Report};
 use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
@@ -45,17 +45,21 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         Err(why) => return Ok(Prepared::Impossible(why)),
     };
     let host = settings.host.clone().unwrap_or_else(names::host);
-    let (message, failures, recipients) = match &claimed.about {
+    let (letter, failures, recipients) = match &claimed.about {
         Some((recorded, incident)) => {
             let failures = store.with(|db| store::failures_of(db, incident.id, recorded.id))?;
             let rules = settings.rules(recorded.event.subject.name());
             (about(claimed, recorded, incident, &failures, &host, now), listed(failures, &method.name), rules.to)
         }
         None if claimed.kind == Kind::Digest => match storm::letter(store, claimed.alert, &host)? {
-            Some(letter) => (letter.render(), Vec::new(), Vec::new()),
+            Some(letter) => (letter, Vec::new(), Vec::new()),
             None => return Ok(Prepared::Nothing),
         },
-        None => (message::test_letter(&host, &method.name, claimed.at).render(), Vec::new(), Vec::new()),
+        None => (without_event(claimed, &host), Vec::new(), Vec::new()),
+    };
+    let letter = match &claimed.instead_of {
+        Some((instead_of, because)) => letter.instead_of(instead_of, because),
+        None => letter,
     };
     let request = Request {
         schema: SCHEMA,
@@ -68,7 +72,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
             .map_or_else(|| "sysalert".to_owned(), |(recorded, _)| recorded.event.subject.unit_name().to_owned()),
         failures,
         incident: claimed.about.as_ref().map(|(_, incident)| facts(incident)),
-        message,
+        message: letter.render(),
         idempotency_key: format!("{}.{}", claimed.key, claimed.method),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         config,
@@ -83,9 +87,8 @@ fn about(
     failures: &[(Event, Vec<String>)],
     host: &str,
     now: DateTime<Utc>,
-) -> Message {
+) -> Letter {
     let event = &recorded.event;
-    let by = now - event.at;
     let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     let why = why(recorded);
     let report = Report {
@@ -96,9 +99,30 @@ fn about(
         why: why.as_deref(),
         failures: &failures,
         context: &claimed.context,
-        late: late(claimed.attempt - 1, by, claimed.detail.as_deref()),
+        late: late(claimed.attempt - 1, now - event.at, claimed.detail.as_deref(), claimed.held.as_deref()),
     };
-    message::compose(&report).render()
+    let (Some(first), Some(last)) = (claimed.overtaken.first(), claimed.overtaken.last()) else {
+        return message::compose(&report);
+    };
+    let tries = claimed.attempt - 1 + claimed.overtaken.iter().map(|one| one.attempts).sum::<u32>();
+    let detail = claimed.detail.as_deref().or_else(|| claimed.overtaken.iter().rev().find_map(|one| one.detail.as_deref()));
+    let held = claimed.held.as_deref().or(first.held.as_deref());
+    message::compose_overtaken(&Report { context: &last.context, late: late(tries, now - first.at, detail, held), ..report })
+}
+
+/// The letter of an outage, or of a test.
+fn without_event(claimed: &Claimed, host: &str) -> Letter {
+    let Some(outage) = &claimed.outage else { return message::test_letter(host, &claimed.method, claimed.at) };
+    message::compose_method(&MethodReport {
+        host,
+        method: &outage.method,
+        by: &claimed.method,
+        since: outage.since,
+        detail: &outage.detail,
+        waiting: outage.waiting,
+        at: claimed.at,
+        works: claimed.kind == Kind::Recovery,
+    })
 }
 
 /// Why somebody hears of this event now. A first failure and a recovery need no explanation, and what kept silent has none.
@@ -107,9 +131,10 @@ pub(super) fn why(recorded: &Recorded) -> Option<String> {
     recorded.reason.as_ref().filter(speaks).map(Reason::why)
 }
 
-/// Says that a message is late, after these tries and this time.
-pub(super) fn late(tries: u32, by: TimeDelta, because: Option<&str>) -> Option<Late<'_>> {
-    (tries > 0 || by >= LATE).then_some(Late { by, because })
+/// Says that a message is late, after these tries and this time, and why: what the last try met, or the limit that held it.
+pub(super) fn late<'a>(tries: u32, by: TimeDelta, met: Option<&'a str>, held: Option<&'a str>) -> Option<Late<'a>> {
+    let because = if tries > 0 { met.map(Because::Failed) } else { None };
+    (tries > 0 || by >= LATE).then_some(Late { by, because: because.or(held.map(Because::Held)) })
 }
 
 fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {

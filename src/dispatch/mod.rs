@@ -5,13 +5,17 @@ mod backoff;
 mod check;
 mod context;
 mod letter;
+mod limit;
+mod outage;
 pub mod plugin;
 pub mod plugin_host;
 mod preview;
+mod settle;
 mod storm;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
+pub use outage::failing;
 pub use preview::{Preview, preview};
 pub use storm::collect;
 
@@ -20,12 +24,12 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Answer, Kind, Status};
+use sysalert_abi::Answer;
 
+use self::settle::Fate;
 use crate::error::Result;
+use crate::host::Site;
 use crate::host::clock::Clock;
-use crate::host::{Site, log};
-use crate::message::visible;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Store};
 use letter::Prepared;
@@ -43,9 +47,6 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A run begins no try after this time: with the longest `timeout` it ends before its unit's `TimeoutStartSec=5min`, which would
 /// cut it off in mid-send. The timer goes on with what is left.
 const RUN: TimeDelta = TimeDelta::seconds(150);
-/// What a method says is kept up to this many characters.
-const LONGEST_DETAIL: usize = 500;
-
 /// What one run did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
@@ -53,6 +54,19 @@ pub struct Tally {
     pub sent: u32,
     /// Not delivered; they wait for the next try.
     pub waiting: u32,
+    /// Given up.
+    pub expired: u32,
+}
+
+/// What a run gets from outside, so that tests decide it.
+#[derive(Clone, Copy)]
+pub struct Outside<'a> {
+    /// Tells the time.
+    pub clock: Clock<'a>,
+    /// A number from 0 to 1 by chance, which spreads the pauses between tries.
+    pub dice: &'a dyn Fn() -> f64,
+    /// Sends.
+    pub send: Send<'a>,
 }
 
 /// Delivers what is due, until nothing is.
@@ -63,10 +77,10 @@ pub fn deliver(
     site: &Site,
     store: &mut Store,
     settings: &Settings,
-    clock: Clock<'_>,
-    send: Send<'_>,
+    outside: Outside<'_>,
     meanwhile: Meanwhile<'_>,
 ) -> Result<Tally> {
+    let Outside { clock, dice, send } = outside;
     let started = clock();
     let mut tally = Tally::default();
     // a method that just failed is left in peace until the next run
@@ -75,8 +89,9 @@ pub fn deliver(
     let (sender, results) = mpsc::channel::<(Claimed, Answer)>();
     thread::scope(|scope| {
         loop {
-            let busy: Vec<String> = resting.iter().chain(&sending).cloned().collect();
             let now = clock();
+            let full = limit::full(store, settings, now)?;
+            let busy: Vec<String> = resting.iter().chain(&sending).chain(full.iter().map(|full| &full.method)).cloned().collect();
             let lease = |method: &str| now + settings.method(method).map_or(MARGIN, |method| method.timeout + MARGIN);
             if now - started < RUN
                 && let Some(claimed) = claim(store, now, &busy, lease)?
@@ -96,6 +111,11 @@ pub fn deliver(
                 continue;
             }
             if sending.is_empty() {
+                limit::hold(store, &full, now)?;
+                // what that queues may be due
+                if outage::see_to(store, settings, now)? && now - started < RUN {
+                    continue;
+                }
                 return Ok(tally);
             }
             let (claimed, answer) = match results.recv_timeout(LOOK) {
@@ -108,11 +128,15 @@ pub fn deliver(
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(tally),
             };
             sending.retain(|method| *method != claimed.method);
-            match settle(store, &claimed, &answer, clock())? {
-                Status::Sent => tally.sent += 1,
-                Status::Refused => tally.waiting += 1,
-                Status::Retry => {
+            match settle::settle(store, settings, &claimed, &answer, clock(), dice())? {
+                Fate::Sent => tally.sent += 1,
+                Fate::Refused => tally.waiting += 1,
+                Fate::Retry => {
                     tally.waiting += 1;
+                    resting.push(claimed.method);
+                }
+                Fate::Expired => {
+                    tally.expired += 1;
                     resting.push(claimed.method);
                 }
             }
@@ -131,35 +155,6 @@ fn claim(
         return Ok(None);
     }
     store.write(|db| store::claim(db, now, busy, lease))
-}
-
-/// Files what became of a try.
-fn settle(store: &mut Store, claimed: &Claimed, answer: &Answer, now: DateTime<Utc>) -> Result<Status> {
-    let (status, detail, wish) = match answer {
-        Answer::Sent(detail) => (Status::Sent, detail, None),
-        Answer::Retry(detail, wish) => (Status::Retry, detail, *wish),
-        Answer::Refused(detail) => (Status::Refused, detail, None),
-    };
-    let detail: String = visible(detail.as_bytes()).chars().take(LONGEST_DETAIL).collect();
-    let due = now + TimeDelta::from_std(backoff::pause(claimed.attempt, wish)).unwrap_or(TimeDelta::MAX);
-    store.write(|db| {
-        store::record_delivery(db, claimed, status, &detail, now)?;
-        if status == Status::Sent && claimed.kind == Kind::Digest {
-            store::digest_sent(db, claimed, now)?;
-        }
-        if status == Status::Sent { store::done(db, claimed.id) } else { store::give_back(db, claimed, due, &detail) }
-    })?;
-    if status != Status::Sent {
-        let subject = claimed.about.as_ref().map(|(recorded, _)| recorded.event.subject.as_str());
-        log::warn(
-            subject,
-            &format!(
-                "the method {} could not send (try {}): {detail}; the alert waits for the next try",
-                claimed.method, claimed.attempt
-            ),
-        );
-    }
-    Ok(status)
 }
 
 #[cfg(test)]
@@ -194,8 +189,9 @@ mod tests {
             second.fetch_add(100, Ordering::SeqCst);
             Answer::Sent(String::new())
         };
-        let mut run = || deliver(&site, &mut store, &settings, &clock, &send, &mut |_, _| Ok(())).unwrap();
-        assert_eq!(run(), Tally { sent: 2, waiting: 0 }, "the third would begin after 200 s");
-        assert_eq!(run(), Tally { sent: 2, waiting: 0 }, "the next run goes on");
+        let outside = Outside { clock: &clock, dice: &|| 0.5, send: &send };
+        let mut run = || deliver(&site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
+        assert_eq!(run(), Tally { sent: 2, ..Tally::default() }, "the third would begin after 200 s");
+        assert_eq!(run(), Tally { sent: 2, ..Tally::default() }, "the next run goes on");
     }
 }

@@ -70,7 +70,7 @@ pub fn preview(
         failures: &failures,
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
-        late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref())),
+        late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref(), None)),
     };
     let message = message::compose(&report).render();
     Ok(Some(Preview { message, is_alert: alert.is_some(), reason: recorded.reason }))

@@ -21,6 +21,9 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
     if settings.storm.incidents == 0 {
         return Ok(());
     }
+    if store.with(store::has_orphans)? {
+        store.write(|db| store::release_orphans(db))?;
+    }
     for method in store.with(store::methods_at_work)? {
         let (recent, waiting) = store.with(|db| store::load(db, &method, now - window))?;
         let is_storm = recent.max(waiting) > settings.storm.incidents;

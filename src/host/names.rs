@@ -28,3 +28,9 @@ pub fn nonce() -> String {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     text.trim().replace('-', "")
 }
+
+/// A number from 0 to 1, by chance.
+pub fn dice() -> f64 {
+    let number = u32::from_str_radix(nonce().get(..8).unwrap_or_default(), 16);
+    number.map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}

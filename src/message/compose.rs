@@ -36,8 +36,17 @@ pub struct Report<'a> {
 pub struct Late<'a> {
     /// How long ago it happened.
     pub by: TimeDelta,
+    /// Why, as far as it is known.
+    pub because: Option<Because<'a>>,
+}
+
+/// Why a message could not be sent before.
+#[derive(Debug, Clone, Copy)]
+pub enum Because<'a> {
     /// What the last try to send it met.
-    pub because: Option<&'a str>,
+    Failed(&'a str),
+    /// The method's limit, for which it waited.
+    Held(&'a str),
 }
 
 /// So many failures are listed; of more, the first and the newest.
@@ -157,7 +166,7 @@ fn shown_link(link: &str) -> Option<String> {
     (!link.is_empty() && link.len() <= LONGEST_LINK).then_some(link)
 }
 
-fn capitalized(text: &str) -> String {
+pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
@@ -188,7 +197,8 @@ fn listed(failures: &[(DateTime<Utc>, Problem)]) -> Vec<String> {
 fn late_by(late: &Late<'_>) -> String {
     let by = span(late.by);
     match late.because {
-        Some(because) => format!("it happened {by} ago; earlier tries to send this failed: {because}"),
+        Some(Because::Failed(met)) => format!("it happened {by} ago; earlier tries to send this failed: {met}"),
+        Some(Because::Held(limit)) => format!("it happened {by} ago and waited for its turn: {limit}"),
         None => format!("it happened {by} ago"),
     }
 }

@@ -8,13 +8,17 @@ mod digest;
 mod excerpt;
 mod html;
 mod markdown;
+mod method;
+mod overtaken;
 mod redact;
 mod text;
 
-pub use compose::{Late, Report, compose, test_letter};
+pub use compose::{Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, shown, visible};
+pub use method::{MethodReport, compose_method};
+pub use overtaken::compose_overtaken;
 
 use sysalert_abi::Message;
 
@@ -76,6 +80,13 @@ impl Letter {
             1 => "The run's last lines (a secret was removed)".to_owned(),
             many => format!("The run's last lines ({many} secrets were removed)"),
         }
+    }
+
+    /// Says first that it comes by another way than it should.
+    #[must_use]
+    pub fn instead_of(mut self, method: &str, because: &str) -> Letter {
+        self.facts.insert(0, ("Instead of", format!("{method}, which {because}")));
+        self
     }
 
     /// Every form of it.

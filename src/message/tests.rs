@@ -254,7 +254,8 @@ fn a_late_one_says_so_first() {
     let event = event(unit("backup.service"), Outcome::Failed, ["timeout", "killed", "TERM"], 0);
     let incident = incident(&event.subject, 1, 0, State::Open);
     let failures = [(at(0), event.problem.clone())];
-    let late = Some(Late { by: TimeDelta::minutes(390), because: Some("smtp.example.org:587: connection refused") });
+    let late =
+        Some(Late { by: TimeDelta::minutes(390), because: Some(Because::Failed("smtp.example.org:587: connection refused")) });
     check("late", &compose(&Report { late, ..report(&event, &incident, &failures) }));
 }
 
@@ -284,7 +285,7 @@ fn hostile_texts_are_shown_and_do_nothing() {
         b"a tab\tand a backslash \\n",
     ];
     let lines = texts.map(|text| Raw { at: at(0), identifier: "<b>`evil`\n", text });
-    let late = Some(Late { by: TimeDelta::minutes(6), because: Some("550 <no> **such** `user`") });
+    let late = Some(Late { by: TimeDelta::minutes(6), because: Some(Because::Failed("550 <no> **such** `user`")) });
     let links = [
         "https://example.org/\"onmouseover=alert(1)",
         "https://example.org/<script>",

@@ -15,14 +15,15 @@ pub struct Retried {
     pub leased: usize,
 }
 
-/// Makes an alert due at once, with those about its subject that must go before it by the same method; without an ID, all.
+/// Makes an alert due at once, with those about its subject that go before it by the same method, or with it; without an ID, all.
 /// `None`: no alert of this ID waits.
 pub fn retry(db: &Connection, id: Option<i64>, now: DateTime<Utc>) -> rusqlite::Result<Option<Retried>> {
     let now = now.timestamp_micros();
     let meant = "(?2 IS NULL OR id = ?2 OR id IN (
         SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
             JOIN outbox me ON me.id = ?2 JOIN alerts mine ON mine.id = me.alert JOIN incidents its ON its.id = mine.incident
-        WHERE o.method = me.method AND i.subject = its.subject AND o.alert < me.alert))";
+        WHERE o.method = me.method AND i.subject = its.subject
+          AND (o.alert < me.alert OR (a.incident = mine.incident AND a.kind = 'recovery'))))";
     if let Some(id) = id
         && !is_there(db, id)?
     {
@@ -47,6 +48,13 @@ pub enum Dropped {
 
 /// Takes an alert out of the outbox, undelivered.
 pub fn drop_waiting(db: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<Dropped> {
+    // of a digest, what it would have told, too
+    let sql = format!(
+        "DELETE FROM outbox WHERE digest = (SELECT alert FROM outbox o JOIN alerts a ON a.id = o.alert
+            WHERE o.id = ?2 AND a.kind = 'digest' AND NOT {})",
+        LEASED.replace("lease", "o.lease").replace("tried", "o.tried")
+    );
+    db.execute(&sql, params![now.timestamp_micros(), id])?;
     let sql = format!("DELETE FROM outbox WHERE id = ?2 AND NOT {LEASED}");
     Ok(match (db.execute(&sql, params![now.timestamp_micros(), id])?, is_there(db, id)?) {
         (0, true) => Dropped::Leased,

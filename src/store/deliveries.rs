@@ -12,7 +12,7 @@ use super::time;
 pub struct Delivery {
     /// By which method.
     pub method: String,
-    /// "sent", "retry" or "refused".
+    /// "sent", "retry", "refused", "merged" (told with its recovery, in one message) or "expired" (given up).
     pub status: String,
     /// What the method said.
     pub detail: String,
@@ -21,9 +21,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether the channel took it.
+    /// Whether the channel took it, or the message that tells it, too.
     pub fn was_sent(&self) -> bool {
-        self.status == "sent"
+        matches!(self.status.as_str(), "sent" | "merged")
     }
 }
 
@@ -34,11 +34,38 @@ pub fn record(db: &Connection, claimed: &Claimed, status: Status, detail: &str, 
         Status::Retry => "retry",
         Status::Refused => "refused",
     };
-    db.execute(
-        "INSERT INTO deliveries (alert, method, attempt, status, detail, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![claimed.alert, claimed.method, claimed.attempt, word, detail, at.timestamp_micros()],
-    )
-    .map(drop)
+    file(db, claimed.alert, claimed, word, detail, at)
+}
+
+/// Files that an alert is given up.
+pub fn record_expired(db: &Connection, alert: i64, claimed: &Claimed, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    file(db, alert, claimed, "expired", detail, at)
+}
+
+/// Files that an alert was told by the message of another one.
+pub(super) fn record_merged(db: &Connection, alert: i64, by: &Claimed, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    file(db, alert, by, "merged", detail, at)
+}
+
+fn file(db: &Connection, alert: i64, by: &Claimed, word: &str, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO deliveries (alert, method, attempt, status, detail, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    db.execute(sql, params![alert, by.method, by.attempt, word, detail, at.timestamp_micros()]).map(drop)
+}
+
+/// When this method sent its newest messages after `since`, the newest first; at most so many.
+pub fn sent_between(
+    db: &Connection,
+    method: &str,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+    most: u64,
+) -> rusqlite::Result<Vec<DateTime<Utc>>> {
+    // later than now: the clock was set back
+    let sql =
+        "SELECT at FROM deliveries WHERE method = ?1 AND at > ?2 AND at <= ?3 AND status = 'sent' ORDER BY at DESC LIMIT ?4";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = params![method, since.timestamp_micros(), now.timestamp_micros(), most];
+    db.prepare(sql)?.query_map(rows, |row| row.get(0).map(time))?.collect()
 }
 
 pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {

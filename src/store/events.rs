@@ -129,7 +129,7 @@ pub fn told(db: &Connection, incident: i64) -> rusqlite::Result<Vec<Told>> {
 pub fn failures_of(db: &Connection, incident: i64, until: i64) -> rusqlite::Result<Vec<(Event, Vec<String>)>> {
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT group_concat(DISTINCT d.method) FROM deliveries d JOIN alerts a ON d.alert = a.id
-            WHERE a.event = events.id AND d.status = 'sent') AS methods
+            WHERE a.event = events.id AND d.status IN ('sent', 'merged')) AS methods
          FROM events WHERE incident = ?1 AND outcome = 'failed' AND at <= (SELECT at FROM events WHERE id = ?2) ORDER BY at, id"
     );
     let split = |methods: Option<String>| methods.map_or_else(Vec::new, |all| all.split(',').map(str::to_owned).collect());

@@ -8,11 +8,15 @@ mod check;
 mod deliveries;
 mod digests;
 mod events;
+mod fallback;
 mod history;
 mod incidents;
+mod limit;
 mod lock;
 mod looks;
+mod outages;
 mod outbox;
+mod overtaken;
 mod prune;
 mod schema;
 mod spool;
@@ -20,21 +24,30 @@ mod stats;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
-pub use deliveries::{Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery};
-pub use digests::{begin_digest, bind, digest_sent, last_digest, load, members, methods_at_work, next_digest, open_digest};
+pub use deliveries::{
+    Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery, record_expired, sent_between,
+};
+pub use digests::{
+    begin_digest, bind, digest_given_up, digest_sent, has_orphans, last_digest, load, members, methods_at_work, next_digest,
+    open_digest, release_orphans,
+};
 pub use events::{
     Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
     nothing_open, run_failed, subjects, told, undecided,
 };
+pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
+pub use limit::{hold, to_hold};
 pub use looks::{
     begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, set_swept, swept, to_look_at,
     unconfirmed,
 };
+pub use outages::{Outage, announce, cannot_send, drop_stale, outages, sends, set_told};
 pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
 };
+pub use overtaken::{Overtaken, settle_overtaken};
 pub use prune::{Pruned, before, prune, prune_a_step};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};

@@ -1,10 +1,12 @@
 //! Alerts that are decided and not yet delivered: one row per alert and method.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Kind;
 
 use super::events::{self, Recorded};
+use super::outages::{self, Outage};
+use super::overtaken::{self, Overtaken};
 use super::{incidents, time};
 use crate::event::Event;
 use crate::incident::Incident;
@@ -45,7 +47,7 @@ pub fn queue_test(db: &Connection, key: &str, at: DateTime<Utc>, methods: &[Stri
 
 /// Forgets the test alerts that were not delivered.
 pub fn drop_tests(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE incident IS NULL)", []).map(drop)
+    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE kind = 'test')", []).map(drop)
 }
 
 /// One alert that this process sends now.
@@ -67,8 +69,18 @@ pub struct Claimed {
     pub detail: Option<String>,
     /// When it was decided.
     pub at: DateTime<Utc>,
-    /// The event and its incident; none for a test.
+    /// The event and its incident; none for a test and for an outage.
     pub about: Option<(Recorded, Incident)>,
+    /// The outage of a method that it is about.
+    pub outage: Option<Outage>,
+    /// The alerts of its incident that were not delivered before, oldest first: this one, a recovery, tells them too.
+    pub overtaken: Vec<Overtaken>,
+    /// Since when its tries fail.
+    pub failing: Option<DateTime<Utc>>,
+    /// The method's limit, if it waited for that.
+    pub held: Option<String>,
+    /// The method for which this one stands in, and what is wrong with that.
+    pub instead_of: Option<(String, String)>,
     /// What is told beside the event.
     pub context: Context,
     /// Until when the claim holds: it is the claim's name, too.
@@ -100,15 +112,19 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
     db.execute("UPDATE alerts SET context = ?2 WHERE id = ?1", params![alert, json]).map(drop)
 }
 
-/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order: a
-/// recovery waits for its failure, the next failure for that recovery; and each for what is told beside its event. After a clock that was set back, what it made wait is due.
+/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order, but
+/// what waits when the recovery comes is told with that; each waits for what is told beside its event, and for its digest. After
+/// a clock that was set back, what it made wait is due. What a limit held is due: whoever calls knows whether it still holds.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
-         WHERE (max(o.due, coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
+         WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
            AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert JOIN incidents i ON i.id = b.incident
-               WHERE e.method = o.method AND e.alert < o.alert
-                 AND i.subject = (SELECT subject FROM incidents WHERE id = a.incident))
+               WHERE e.method = o.method AND i.subject = (SELECT subject FROM incidents WHERE id = a.incident) AND CASE
+                   WHEN b.incident <> a.incident THEN e.alert < o.alert
+                   WHEN e.alert > o.alert THEN b.kind = 'recovery'
+                   WHEN e.alert < o.alert AND a.kind = 'recovery' THEN coalesce(e.lease, 0) > ?1 AND e.tried <= ?1
+                   ELSE e.alert < o.alert END)
          ORDER BY o.alert LIMIT 1";
     let busy = serde_json::to_string(busy).unwrap_or_default();
     db.query_row(sql, params![now.timestamp_micros(), busy], |row| row.get(0)).optional()
@@ -122,7 +138,8 @@ pub fn claim(
     lease: impl Fn(&str) -> DateTime<Utc>,
 ) -> rusqlite::Result<Option<Claimed>> {
     let Some(id) = due(db, now, busy)? else { return Ok(None) };
-    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, a.kind, a.key, a.at, a.incident, a.event, a.context
+    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, o.failing, o.held, o.instead_of, o.because,
+            a.kind, a.key, a.at, a.incident, a.event, a.context, a.outage
          FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.id = ?1";
     let (mut claimed, about) = db.query_row(sql, [id], |row| {
         let method: String = row.get("method")?;
@@ -136,10 +153,12 @@ pub fn claim(
             detail: row.get("detail")?,
             at: time(row.get("at")?),
             about: None,
-            context: row
-                .get::<_, Option<String>>("context")?
-                .and_then(|json| serde_json::from_str(&json).ok())
-                .unwrap_or_default(),
+            outage: outages::of_alert(row)?,
+            overtaken: Vec::new(),
+            failing: events::maybe(row.get("failing")?),
+            held: row.get("held")?,
+            instead_of: row.get::<_, Option<String>>("instead_of")?.zip(row.get("because")?),
+            context: context(row)?,
             lease: lease(&method),
             method,
         };
@@ -147,10 +166,18 @@ pub fn claim(
     })?;
     if let (Some(event), Some(incident)) = about {
         claimed.about = events::get(db, event)?.zip(Some(incidents::get(db, incident)?));
+        if claimed.kind == Kind::Recovery {
+            claimed.overtaken = overtaken::by(db, incident, claimed.alert, &claimed.method)?;
+        }
     }
     let sql = "UPDATE outbox SET lease = ?2, attempts = ?3, tried = ?4 WHERE id = ?1";
     db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt, now.timestamp_micros()])?;
     Ok(Some(claimed))
+}
+
+pub(super) fn context(row: &Row<'_>) -> rusqlite::Result<Context> {
+    let json: Option<String> = row.get("context")?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
 }
 
 /// It is delivered, or will never be: takes it out.
@@ -160,7 +187,8 @@ pub fn done(db: &Connection, id: i64) -> rusqlite::Result<()> {
 
 /// It was not delivered: the next try is due then. A claim that somebody else took over meanwhile is left alone.
 pub fn give_back(db: &Connection, claimed: &Claimed, due: DateTime<Utc>, detail: &str) -> rusqlite::Result<()> {
-    let sql = "UPDATE outbox SET lease = NULL, due = ?3, detail = ?4 WHERE id = ?1 AND lease = ?2";
+    let sql = "UPDATE outbox SET lease = NULL, due = ?3, detail = ?4, held = NULL, failing = min(coalesce(failing, tried), tried)
+        WHERE id = ?1 AND lease = ?2";
     db.execute(sql, params![claimed.id, claimed.lease.timestamp_micros(), due.timestamp_micros(), detail]).map(drop)
 }
 
@@ -171,10 +199,14 @@ pub struct Waiting {
     pub id: i64,
     /// Its kind.
     pub kind: Kind,
-    /// The subject; none for a test.
+    /// The subject; none for a test and for an outage.
     pub subject: Option<String>,
+    /// The method whose outage it tells.
+    pub outage: Option<String>,
     /// By which method.
     pub method: String,
+    /// The method for which that one stands in.
+    pub instead_of: Option<String>,
     /// When it was decided.
     pub at: DateTime<Utc>,
     /// How many tries there were.
@@ -185,11 +217,17 @@ pub struct Waiting {
     pub lease: Option<DateTime<Utc>>,
     /// What the last one met.
     pub detail: Option<String>,
+    /// The method's limit, while it waits for that.
+    pub held: Option<String>,
+    /// True when its recovery waits, too, and tells it.
+    pub with_recovery: bool,
 }
 
 /// What waits, oldest first.
 pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let sql = "SELECT o.id, a.kind, i.subject, o.method, a.at, o.attempts, o.due, o.lease, o.detail
+    let sql = "SELECT o.id, a.kind, i.subject, o.method, o.instead_of, a.at, a.outage, o.attempts, o.due, o.lease, o.detail, o.held,
+            EXISTS (SELECT 1 FROM outbox r JOIN alerts b ON b.id = r.alert
+                WHERE r.method = o.method AND b.incident = a.incident AND r.alert > o.alert AND b.kind = 'recovery') AS with_recovery
          FROM outbox o JOIN alerts a ON a.id = o.alert LEFT JOIN incidents i ON i.id = a.incident ORDER BY o.alert, o.method";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map([], |row| {
@@ -197,9 +235,13 @@ pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
             id: row.get("id")?,
             kind: kind(&row.get::<_, String>("kind")?),
             subject: row.get("subject")?,
+            outage: outages::of_alert(row)?.map(|outage| outage.method),
             method: row.get("method")?,
+            instead_of: row.get("instead_of")?,
             at: time(row.get("at")?),
             attempts: row.get("attempts")?,
+            held: row.get("held")?,
+            with_recovery: row.get("with_recovery")?,
             due: events::maybe(Some(row.get("due")?).filter(|due| *due != 0)),
             lease: events::maybe(row.get("lease")?),
             detail: row.get("detail")?,

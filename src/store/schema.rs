@@ -97,6 +97,40 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE outbox ADD COLUMN digest INTEGER REFERENCES alerts (id);   -- it goes out in this one
     CREATE INDEX outbox_digest ON outbox (digest) WHERE digest IS NOT NULL;
 ",
+    "
+    ALTER TABLE outbox ADD COLUMN failing INTEGER;                         -- since when its tries fail
+    ALTER TABLE outbox ADD COLUMN held TEXT;                               -- the method's limit, while it waits for that
+    ALTER TABLE outbox ADD COLUMN instead_of TEXT;                         -- the method for which this one stands in,
+    ALTER TABLE outbox ADD COLUMN because TEXT;                            -- and what is wrong with that: 'keeps failing: ...'
+    ALTER TABLE outbox ADD COLUMN handed_over INTEGER NOT NULL DEFAULT 0;  -- 1: the fallback has it, too
+
+    ALTER TABLE alerts ADD COLUMN outage TEXT;                             -- JSON: the method that it is about; no event then
+
+    -- a method that could send nothing since then; the row is gone once it sends again
+    CREATE TABLE outages (
+        method TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,
+        last INTEGER NOT NULL,               -- the last try
+        detail TEXT NOT NULL,                -- what it met
+        told INTEGER                         -- when somebody was told
+    ) STRICT, WITHOUT ROWID;
+
+    -- 'merged': told with its recovery, in one message; 'expired': given up
+    CREATE TABLE deliveries_3 (
+        id INTEGER PRIMARY KEY,
+        alert INTEGER NOT NULL REFERENCES alerts (id),
+        method TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('sent', 'retry', 'refused', 'merged', 'expired')),
+        detail TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO deliveries_3 SELECT id, alert, method, attempt, status, detail, at FROM deliveries;
+    DROP TABLE deliveries;
+    ALTER TABLE deliveries_3 RENAME TO deliveries;
+    CREATE INDEX deliveries_alert ON deliveries (alert);
+    CREATE INDEX deliveries_method ON deliveries (method, at);
+",
 ];
 
 /// Why a database cannot be used.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use sysalert::dispatch::{self, Complete, plugin::Envelope};
+use sysalert::dispatch::{self, Complete, Outside, plugin::Envelope};
 use sysalert::event::{Event, Manager, Outcome, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit;
@@ -321,9 +321,13 @@ impl Telling {
             got.lock().unwrap().push((method.name.clone(), envelope, script.to_owned()));
             answer(script)
         };
-        let tally = dispatch::deliver(&self.site, &mut store, &settings, &|| at, &send, &mut |_, _| Ok(())).unwrap();
-        self.say(when, &format!("dispatch: {} sent, {} wait", tally.sent, tally.waiting));
+        // the pauses in a story are the middle ones
+        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
+        let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
+        let expired = if tally.expired > 0 { format!(", {} given up", tally.expired) } else { String::new() };
+        self.say(when, &format!("dispatch: {} sent, {} wait{expired}", tally.sent, tally.waiting));
         let mut got = got.into_inner().unwrap();
+        let failing = dispatch::failing(&store, &settings, at).unwrap();
         // the methods send side by side; each keeps its order
         got.sort_by(|a, b| a.0.cmp(&b.0));
         for (method, Envelope { request, recipients }, script) in got {
@@ -336,6 +340,9 @@ impl Telling {
                     format!("Subject: {}\n\n{}", request.message.subject, request.message.text),
                 ));
             }
+        }
+        for sentence in failing {
+            self.say("", &format!("dispatch fails: {sentence}"));
         }
     }
 
@@ -358,10 +365,13 @@ impl Telling {
             let due = row
                 .due
                 .map_or("once".to_owned(), |due| humantime::format_duration((due - start()).to_std().unwrap()).to_string());
-            let subject = row.subject.unwrap_or_default();
+            let subject = row.subject.or(row.outage.map(|method| format!("the method {method}"))).unwrap_or_default();
             let met = row.detail.map_or_else(String::new, |detail| format!(", met: {detail}"));
+            let instead = row.instead_of.map_or_else(String::new, |method| format!(", instead of {method}"));
+            let held = row.held.map_or_else(String::new, |limit| format!(", held: {limit}"));
+            let with = if row.with_recovery { ", with its recovery" } else { "" };
             let line = format!(
-                "outbox: {} of {subject} by {}, tries: {}, due at {due}{met}",
+                "outbox: {} of {subject} by {}, tries: {}, due at {due}{met}{instead}{held}{with}",
                 row.kind.as_str(),
                 row.method,
                 row.attempts

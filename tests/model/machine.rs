@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert::dispatch::{self, Complete, plugin::Envelope};
+use sysalert::dispatch::{self, Complete, Outside, plugin::Envelope};
 use sysalert::event::{Manager, Outcome};
 use sysalert::host::Site;
 use sysalert::host::journal::{Kind, Message};
@@ -299,18 +299,22 @@ impl Machine {
             got.lock().unwrap().push(envelope.request);
             if sends { Answer::Sent(String::new()) } else { Answer::Retry("busy".into(), None) }
         };
-        dispatch::deliver(&self.site, &mut store, &settings, &|| now, &send, &mut |_, _| Ok(())).unwrap();
+        let outside = Outside { clock: &|| now, dice: &|| 0.5, send: &send };
+        dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
         for model in &mut self.models {
             model.look(self.rules, now);
         }
         for request in got.into_inner().unwrap() {
             let (name, _) = NAMES.iter().find(|(_, text)| *text == request.service_name).unwrap();
             let unsent = &mut self.models[*name as usize].unsent;
-            let told = if request.kind == Alert::Recovery { Told::Recovery } else { Told::Failure };
-            assert_eq!(Some(&told), unsent.first(), "the next message about {}", request.service_name);
+            // a recovery tells with itself what of its incident was not told before
+            let until = unsent.iter().position(|told| *told == Told::Recovery).filter(|_| request.kind == Alert::Recovery);
+            let told: Vec<Told> = unsent.iter().take(until.map_or(1, |until| until + 1)).copied().collect();
+            let kinds = told.iter().map(|told| if *told == Told::Recovery { Alert::Recovery } else { Alert::Failure });
+            assert_eq!(kinds.clone().next_back(), Some(request.kind), "the next message about {}", request.service_name);
             if sends {
-                unsent.remove(0);
-                self.by_incident.entry(request.incident.unwrap().id).or_default().push(request.kind);
+                self.by_incident.entry(request.incident.unwrap().id).or_default().extend(kinds);
+                unsent.drain(..told.len());
             } else {
                 self.refused = Some(now);
             }

@@ -12,6 +12,7 @@ mod bursts;
 mod configuration;
 mod delivery;
 mod excerpt;
+mod fallback;
 mod guest;
 mod hostile_text;
 mod installation;
