@@ -52,7 +52,9 @@ $(built) &: $(sources)
 check: setup ## run every test
 	@$(scripts)/check
 
-demo: setup build ## a unit fails and recovers on a throw-away systemd, and the mails arrive
+demo: ## a unit fails and recovers on a throw-away systemd, and the mails arrive
+	@$(scripts)/setup demo
+	@$(MAKE) build
 	@$(scripts)/demo
 
 # What an administrator has turned off since the first installation stays off.

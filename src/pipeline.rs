@@ -140,13 +140,15 @@ pub fn settle(
     if !gathered.has_changes() && store.with(store::undecided)?.is_empty() {
         return Ok(Settled { waits, ..Settled::default() });
     }
-    let queued = store.write(|db| {
-        gathered.write(db)?;
-        let Ok(settings) = &settings else { return Ok(false) };
-        let undecided = store::undecided(db)?;
-        undecided.into_iter().try_fold(false, |queued, undecided| Ok(decide(db, settings, &undecided)? || queued))
+    let (queued, overtaken) = store.write(|db| {
+        let overtaken = gathered.write(db)?;
+        let Ok(settings) = &settings else { return Ok((false, overtaken)) };
+        let mut undecided = store::undecided(db)?.into_iter();
+        let queued =
+            undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided).map(|told| told || queued))?;
+        Ok((queued, overtaken))
     })?;
-    settings.map(|_| Settled { queued, waits, changed: true })
+    settings.map(|_| Settled { queued, waits: waits || overtaken, changed: true })
 }
 
 /// What waits in the spool, and in the one that stands in for it.

@@ -27,6 +27,17 @@ const HOST_KEYS: &[Key] = &[
     ),
 ];
 
+/// `[storm]`
+const STORM_KEYS: &[Key] = &[
+    Key::new(
+        "incidents",
+        Kind::Integer { min: 0, max: 1_000_000 },
+        "10",
+        "more than this many within the window become one message; 0: never",
+    ),
+    Key::new("window", Kind::Duration { min: 1, max: 3600 }, "\"30s\"", "how close together; while it lasts, one digest in each"),
+];
+
 /// `[retention]`. Within a day nothing is history: somebody may still be looking at it.
 const RETENTION_KEYS: &[Key] = &[Key::new(
     "history",
@@ -43,6 +54,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "policy", named: false, keys: &[policy::KEYS, HOST_KEYS], open: false },
     Section { name: "unit", named: true, keys: &[policy::KEYS, policy::UNIT_KEYS], open: false },
     Section { name: "method", named: true, keys: &[METHOD_KEYS], open: true },
+    Section { name: "storm", named: false, keys: &[STORM_KEYS], open: false },
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
 ];
 
@@ -58,10 +70,21 @@ pub struct Settings {
     pub methods: BTreeMap<String, Method>,
     /// A method that has failed for this long is announced.
     pub method_failing_after: Duration,
+    /// When many messages become one.
+    pub storm: Storm,
     /// How long the history of what is over is kept.
     pub history: Duration,
     document: Document,
     globs: Vec<(WildMatch, String)>,
+}
+
+/// When many messages become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storm {
+    /// More than this many incidents; 0: never.
+    pub incidents: u64,
+    /// Within this time.
+    pub window: Duration,
 }
 
 impl Settings {
@@ -76,8 +99,11 @@ impl Settings {
         let (host, method_failing_after) = (policy.text("host"), policy.duration("method_failing_after"));
         let retention = [document.section("retention", None)];
         let history = Values { keys: &[RETENTION_KEYS], written: &retention }.duration("history");
+        let storm = [document.section("storm", None)];
+        let storm = Values { keys: &[STORM_KEYS], written: &storm };
+        let storm = Storm { incidents: storm.count("incidents"), window: storm.duration("window") };
         let methods = method::methods(&document);
-        let settings = Settings { host, methods, method_failing_after, history, globs: globs(&document), document };
+        let settings = Settings { host, methods, method_failing_after, storm, history, globs: globs(&document), document };
         settings.check()?;
         Ok(settings)
     }

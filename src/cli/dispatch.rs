@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::context::{Context, PATIENCE};
 use crate::dispatch::{self, Complete, Outside};
 use crate::error::{Error, Result};
@@ -11,7 +13,12 @@ use crate::pipeline::{self, Gathering};
 use crate::store::{self, Older, Store};
 
 /// So long each answer of the journal or the service manager may take.
-const BUDGET: Duration = Duration::from_secs(1);
+const BUDGET: Duration = Duration::from_secs(3);
+
+/// A digest that is due so soon is waited for, in a run that lasts no longer than this.
+const STORM: TimeDelta = TimeDelta::seconds(60);
+const STORM_RUN: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
@@ -30,15 +37,31 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         let complete = Complete { now, synced };
         let gathering = Gathering { world: &world, now, complete: Some(complete.until()) };
         let settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
-        waits = !dispatch::gather(store, &context.settings()?, &world, complete)? || settled.waits;
-        Ok(())
+        let settings = context.settings()?;
+        waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
+        dispatch::collect(store, &settings, now)
     };
     make_ready(&mut store, clock::system())?;
     let settings = context.settings()?;
     let outside = Outside { clock: &clock::system, dice: &names::dice, send: &dispatch::plugin::send };
-    let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;
+    let started = clock::started();
+    let tally = loop {
+        let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;
+        // a digest is waited for: the timer's next run may be a minute away
+        let now = clock::system();
+        let soon = store.with(store::next_digest)?.is_some_and(|due| due > now && due <= now + STORM);
+        if !soon || started.elapsed() > STORM_RUN {
+            break tally;
+        }
+        clock::wait(LOOK);
+        make_ready(&mut store, clock::system())?;
+    };
     store.checkpoint(clock::system())?;
-    if waits && synced.is_some() {
+    if waits {
+        if synced.is_none() {
+            // where the journal cannot be synced the next runs must not follow without a pause
+            clock::wait(LOOK);
+        }
         // the next run's journal is complete a little further
         wake::raise(site)?;
     }

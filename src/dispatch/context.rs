@@ -37,6 +37,11 @@ impl Complete {
         (self.now - PATIENCE).max(self.synced.unwrap_or(DateTime::<Utc>::MIN_UTC))
     }
 
+    /// Whether nobody waits for more about this time. What lies ahead is of a clock that was set back.
+    fn reaches(self, at: DateTime<Utc>) -> bool {
+        at <= self.until() || at > self.now + PATIENCE
+    }
+
     fn is_sure(self, at: DateTime<Utc>) -> bool {
         self.synced.is_some_and(|synced| at <= synced) || at + SURELY <= self.now
     }
@@ -48,7 +53,9 @@ impl Complete {
 /// `Failure`, when the database does not answer.
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn World, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
-    let (ready, late): (Vec<_>, Vec<_>) = bare.into_iter().partition(|(_, _, event)| event.at <= complete.until());
+    // a recovery shows no lines
+    let (ready, late): (Vec<_>, Vec<_>) =
+        bare.into_iter().partition(|(_, kind, event)| *kind == Kind::Recovery || complete.reaches(event.at));
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
@@ -89,9 +96,6 @@ fn excerpt(world: &dyn World, event: &Event, most: usize, complete: Complete) ->
         Ok(found) => found,
         Err(why) => return note(&format!("There are no journal lines: {why}.")),
     };
-    if found.lines.is_empty() {
-        return note("The journal has no lines of this run.");
-    }
     let missing = if found.cut_short {
         Some("the journal could not be searched to the end in time")
     } else if found.begins_before && found.lines.len() < most {
@@ -101,6 +105,12 @@ fn excerpt(world: &dyn World, event: &Event, most: usize, complete: Complete) ->
     } else {
         None
     };
+    if found.lines.is_empty() {
+        return match missing {
+            Some(why) => note(&format!("No journal lines of this run were found: {why}.")),
+            None => note("The journal has no lines of this run."),
+        };
+    }
     let raw: Vec<Raw<'_>> =
         found.lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
     let (excerpt, secrets) = message::shown(&raw);
@@ -113,4 +123,25 @@ fn usual(account: &Account, before: DateTime<Utc>) -> Option<Duration> {
     let mut lengths: Vec<Duration> = account.runs.iter().filter_map(lasted).collect();
     lengths.sort_unstable();
     (lengths.len() >= SEVERAL).then(|| lengths[lengths.len() / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_time_that_the_clock_had_before_it_was_set_back() {
+        let at = |second| DateTime::from_timestamp(1_000_000 + second, 0).unwrap();
+        let complete = |synced: Option<i64>| Complete { now: at(100), synced: synced.map(at) };
+        for (what, complete, second, reaches) in [
+            ("nobody told up to when: a moment ago is waited for", complete(None), 98, false),
+            ("a while ago is not", complete(None), 90, true),
+            ("complete up to then", complete(Some(98)), 98, true),
+            ("what came since", complete(Some(98)), 99, false),
+            ("what came while this looked", complete(Some(98)), 101, false),
+            ("an hour ahead", complete(Some(98)), 3700, true),
+        ] {
+            assert_eq!(complete.reaches(at(second)), reaches, "{what}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
 
 use super::plugin::Envelope;
+use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::{names, secret};
@@ -17,26 +18,31 @@ const MOST_FAILURES: usize = 100;
 /// A first try later than this says so.
 const LATE: TimeDelta = TimeDelta::minutes(5);
 
-/// The method and what it is to send; the inner error is a sentence about why it cannot be tried.
+/// What became of a claimed alert.
+pub(super) enum Prepared {
+    /// The method and what it is to send.
+    Ready(Method, Box<Envelope>),
+    /// All that it was about is settled.
+    Nothing,
+    /// A sentence about why it cannot be tried.
+    Impossible(String),
+}
+
+/// Makes ready what is claimed.
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub(super) fn prepare(
-    store: &Store,
-    settings: &Settings,
-    claimed: &Claimed,
-    now: DateTime<Utc>,
-) -> Result<std::result::Result<(Method, Envelope), String>> {
+pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now: DateTime<Utc>) -> Result<Prepared> {
     let Some(method) = settings.method(&claimed.method) else {
         let why = format!(
             "the configuration has no [method.{0}] any more: write it again, or forget the alert with `sysalert db clear`",
             claimed.method
         );
-        return Ok(Err(why));
+        return Ok(Prepared::Impossible(why));
     };
     let config = match secret::resolve(method.config()) {
         Ok(config) => config,
-        Err(why) => return Ok(Err(why)),
+        Err(why) => return Ok(Prepared::Impossible(why)),
     };
     let host = settings.host.clone().unwrap_or_else(names::host);
     let (letter, failures, recipients) = match &claimed.about {
@@ -45,6 +51,10 @@ pub(super) fn prepare(
             let rules = settings.rules(recorded.event.subject.name());
             (about(claimed, recorded, incident, &failures, &host, now), listed(failures, &method.name), rules.to)
         }
+        None if claimed.kind == Kind::Digest => match storm::letter(store, claimed.alert, &host)? {
+            Some(letter) => (letter, Vec::new(), Vec::new()),
+            None => return Ok(Prepared::Nothing),
+        },
         None => (without_event(claimed, &host), Vec::new(), Vec::new()),
     };
     let letter = match &claimed.instead_of {
@@ -67,7 +77,7 @@ pub(super) fn prepare(
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         config,
     };
-    Ok(Ok((method, Envelope { request, recipients })))
+    Ok(Prepared::Ready(method, Box::new(Envelope { request, recipients })))
 }
 
 fn about(

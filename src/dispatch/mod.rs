@@ -11,11 +11,13 @@ pub mod plugin;
 pub mod plugin_host;
 mod preview;
 mod settle;
+mod storm;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
 pub use outage::failing;
 pub use preview::{Preview, preview};
+pub use storm::collect;
 
 use std::sync::mpsc;
 use std::thread;
@@ -30,6 +32,7 @@ use crate::host::Site;
 use crate::host::clock::Clock;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Store};
+use letter::Prepared;
 
 /// Sends one request by one method; [`plugin::send`] does it in a child process.
 pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sync);
@@ -93,12 +96,19 @@ pub fn deliver(
             if now - started < RUN
                 && let Some(claimed) = claim(store, now, &busy, lease)?
             {
+                let prepared = match letter::prepare(store, settings, &claimed, now)? {
+                    Prepared::Ready(method, envelope) => Ok((method, envelope)),
+                    Prepared::Impossible(why) => Err(why),
+                    Prepared::Nothing => {
+                        store.write(|db| store::done(db, claimed.id))?;
+                        continue;
+                    }
+                };
                 sending.push(claimed.method.clone());
-                let prepared = letter::prepare(store, settings, &claimed, now)?;
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let answer = match prepared {
-                        Ok((method, envelope)) => send(site, &method, envelope),
+                        Ok((method, envelope)) => send(site, &method, *envelope),
                         Err(why) => Answer::Retry(why, None),
                     };
                     // the receiver lives as long as this scope

@@ -1,6 +1,10 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod started;
+
 use std::ffi::CString;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +17,7 @@ use crate::event::{Problem, Start, Subject};
 const NAME: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const TIMER: &str = "org.freedesktop.systemd1.Timer";
 
 /// What our handlers' names begin with.
 const HANDLER: &str = "sysalert-failure@";
@@ -28,10 +33,17 @@ pub struct Unit {
     pub invocation: Option<String>,
     /// Since when it is active.
     pub active_since: Option<DateTime<Utc>>,
+    /// Since when it is as it is now; its run was not begun later.
+    pub changed: Option<DateTime<Utc>>,
+    /// True when systemd began the current run by itself, as `Restart=` says, since the last start from outside.
+    pub restarted: bool,
     /// What started it last; `None`: the manager does not tell (before systemd 250).
     pub start: Option<Start>,
     /// The timer or path unit that did.
     pub triggered_by: Option<String>,
+    /// A timer that elapsed before the start, and when: either the start had to wait for other units, or the timer began a run
+    /// before this one. The journal tells.
+    pub elapsed: Option<(String, DateTime<Utc>)>,
 }
 
 impl Unit {
@@ -43,16 +55,24 @@ impl Unit {
 
 /// A connection to the service manager; made when it is needed, and given up at the first question without an answer.
 pub struct ServiceManager {
-    users: bool,
+    connect: Connect,
     patience: Duration,
-    bus: Option<Bus>,
+    line: Option<Sender<Question>>,
     is_dead: bool,
 }
+
+/// Makes a connection. With a bus that accepts and never speaks the library waits 90 seconds here, and takes no other limit.
+type Connect = fn() -> systemd::Result<Bus>;
+/// What is asked, with the way back for the answer.
+type Question = Box<dyn FnOnce(&mut Bus) + Send>;
+/// So long the connection may take beside the first answer: in a storm each handler makes one.
+const CONNECTING: Duration = Duration::from_secs(1);
 
 impl ServiceManager {
     /// The machine's, or this user's; each answer may take as long as `patience`.
     pub fn new(users: bool, patience: Duration) -> ServiceManager {
-        ServiceManager { users, patience, bus: None, is_dead: false }
+        let connect: Connect = if users { || Bus::open_user() } else { || Bus::open_system() };
+        ServiceManager { connect, patience, line: None, is_dead: false }
     }
 
     /// How this unit is; `None` when nobody answers.
@@ -63,17 +83,24 @@ impl ServiceManager {
             sub: self.text(&path, UNIT, "SubState")?,
             invocation: self.invocation(&path),
             active_since: self.time(&path, UNIT, "ActiveEnterTimestamp"),
+            changed: self.time(&path, UNIT, "StateChangeTimestamp"),
+            restarted: self.number_of::<u32>(&path, SERVICE, "NRestarts", "u").is_some_and(|restarts| restarts > 0),
             ..Unit::default()
         };
-        (unit.start, unit.triggered_by) = self.started_by(&path).unzip();
-        unit.triggered_by = unit.triggered_by.filter(|name| !name.is_empty());
+        if let Some((start, by)) = self.started_by(&path) {
+            unit.start = Some(start);
+            match by {
+                Some((timer, Some(elapsed))) => unit.elapsed = Some((timer, elapsed)),
+                by => unit.triggered_by = by.map(|(name, _)| name),
+            }
+        }
         Some(unit)
     }
 
     /// How the last run ended, for a systemd that hands nothing to handlers.
     pub fn problem(&mut self, subject: &Subject) -> Option<Problem> {
         let path = path_of(subject.unit_name());
-        let result = self.text(&path, SERVICE, "Result")?;
+        let result = self.text(&path, &interface_of(subject.unit_name()), "Result")?;
         let code = self.number(&path, "ExecMainCode");
         let status = self.number(&path, "ExecMainStatus");
         // the numbers of waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED
@@ -131,38 +158,6 @@ impl ServiceManager {
         Some((documentation, sockets))
     }
 
-    /// What started the unit last. `ActivationDetails` is never taken back: after a start by hand it still names the timer of
-    /// the run before, so the times must fit.
-    fn started_by(&mut self, path: &str) -> Option<(Start, String)> {
-        let details: Vec<(String, String)> = self.get(path, UNIT, "ActivationDetails", "a(ss)", |iter| {
-            let mut pairs = Vec::new();
-            if iter.enter_container(ContainerType::Array, "(ss)").ok()? {
-                while iter.enter_container(ContainerType::Struct, "ss").ok()? {
-                    pairs.push((string(iter)?, string(iter)?));
-                    iter.exit_container().ok()?;
-                }
-                iter.exit_container().ok()?;
-            }
-            Some(pairs)
-        })?;
-        let detail = |name: &str| details.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let other = (Start::Other, String::new());
-        let Some(unit) = detail("trigger_unit") else { return Some(other) };
-        let by = path_of(&unit);
-        if detail("trigger_path").is_some() {
-            // a path unit looks again when the unit that it started has ended; of one that was started by hand it sees the start
-            let looked = self.number_of::<u64>(&by, UNIT, "StateChangeTimestampMonotonic", "t")?;
-            let ended = self.number_of::<u64>(path, UNIT, "InactiveEnterTimestampMonotonic", "t")?;
-            let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
-            // still running: the path unit has not looked since it started it
-            let is_its = if begun > ended { looked <= begun } else { looked >= ended };
-            return Some(if is_its { (Start::Path, unit) } else { other });
-        }
-        let elapsed: u64 = detail("trigger_timer_monotonic_usec")?.parse().ok()?;
-        let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
-        Some(if begun.abs_diff(elapsed) < CLOSE { (Start::Timer, unit) } else { other })
-    }
-
     fn invocation(&mut self, path: &str) -> Option<String> {
         let bytes: Vec<u8> = self.get(path, UNIT, "InvocationID", "ay", |iter| {
             let mut bytes = Vec::new();
@@ -203,60 +198,103 @@ impl ServiceManager {
         self.number_of::<i32>(path, SERVICE, property, "i")
     }
 
-    fn number_of<T: for<'a> FromSdBusMessage<'a>>(
+    fn number_of<T: for<'a> FromSdBusMessage<'a> + Send + 'static>(
         &mut self,
         path: &str,
         interface: &str,
         property: &str,
-        kind: &str,
+        kind: &'static str,
     ) -> Option<T> {
         self.get(path, interface, property, kind, |iter| iter.next::<T>().ok().flatten())
     }
 
     /// One property; `None` when the unit has none of this name, or nobody answers.
-    fn get<T>(
+    fn get<T: Send + 'static>(
         &mut self,
         path: &str,
         interface: &str,
         property: &str,
-        kind: &str,
-        read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
+        kind: &'static str,
+        read: impl FnOnce(&mut MessageIter<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
         if self.is_dead {
             return None;
         }
-        if self.bus.is_none() {
-            let opened = if self.users { Bus::open_user() } else { Bus::open_system() };
-            self.is_dead = opened.is_err();
-            self.bus = opened.ok();
+        let (patience, connects) = (self.patience, self.line.is_none());
+        let line = self.line.get_or_insert_with(|| line(self.connect));
+        let (answers, answer) = mpsc::channel();
+        let words = [path, interface, property].map(str::to_owned);
+        let question = move |bus: &mut Bus| {
+            // whoever asked may have given up
+            let _ = answers.send(property_of(bus, &words, kind, patience, read));
+        };
+        let asked = line.send(Box::new(question)).is_ok();
+        // the library's own limit comes first, where it holds
+        let longest = patience + if connects { CONNECTING } else { patience };
+        let answer = if asked { answer.recv_timeout(longest).ok() } else { None };
+        let answer = answer.unwrap_or(Err(NoAnswer));
+        self.is_dead = answer.is_err();
+        answer.ok().flatten()
+    }
+}
+
+/// Nobody answers, or says something else than was asked.
+struct NoAnswer;
+
+/// A thread that asks: nobody waits for it once it hangs.
+fn line(connect: Connect) -> Sender<Question> {
+    let (line, questions) = mpsc::channel::<Question>();
+    thread::spawn(move || {
+        // without a connection the questions find no end of the line
+        let Ok(mut bus) = connect() else { return };
+        for question in questions {
+            question(&mut bus);
         }
-        let bus = self.bus.as_mut()?;
-        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", "Get").ok()?;
+    });
+    line
+}
+
+fn property_of<T>(
+    bus: &mut Bus,
+    [path, interface, property]: &[String; 3],
+    kind: &str,
+    patience: Duration,
+    read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
+) -> Result<Option<T>, NoAnswer> {
+    let made = (|| {
+        let mut call = bus.new_method_call(NAME, path.as_str(), "org.freedesktop.DBus.Properties", "Get").ok()?;
         for word in [interface, property] {
-            let word = CString::new(word).ok()?;
+            let word = CString::new(word.as_str()).ok()?;
             call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
         }
-        let mut reply = match call.call(u64::try_from(self.patience.as_micros()).unwrap_or(u64::MAX)) {
-            Ok(reply) => reply,
-            Err(error) => {
-                // a property that this systemd does not have is an answer, too
-                let name: &str = error.name().as_ref();
-                self.is_dead = !name.starts_with("org.freedesktop.DBus.Error.Unknown");
-                return None;
-            }
-        };
-        let mut iter = reply.iter().ok()?;
-        iter.enter_container(ContainerType::Variant, kind).ok()?.then(|| read(&mut iter))?
-    }
+        Some(call)
+    })();
+    let Some(mut call) = made else { return Ok(None) };
+    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
+        Ok(reply) => reply,
+        Err(error) => {
+            // a property that this systemd does not have is an answer, too
+            let name: &str = error.name().as_ref();
+            return if name.starts_with("org.freedesktop.DBus.Error.Unknown") { Ok(None) } else { Err(NoAnswer) };
+        }
+    };
+    let Ok(mut iter) = reply.iter() else { return Ok(None) };
+    let entered = iter.enter_container(ContainerType::Variant, kind).unwrap_or(false);
+    Ok(if entered { read(&mut iter) } else { None })
 }
 
 /// A dependency of a dependency, and so on: so far is looked.
 const DEEPEST: usize = 5;
-/// The manager notes when a timer elapses, and a moment later that the unit starts.
-const CLOSE: u64 = 1_000_000;
 
 fn string(iter: &mut MessageIter<'_>) -> Option<String> {
     iter.next::<&Utf8CStr>().ok().flatten().map(|text| text.to_string())
+}
+
+/// What is special about this type of unit: "a.mount" has the properties of "org.freedesktop.systemd1.Mount".
+fn interface_of(unit: &str) -> String {
+    let kind = unit.rsplit_once('.').map_or("service", |(_, kind)| kind);
+    let (first, rest) = kind.split_at(kind.chars().next().map_or(0, char::len_utf8));
+    format!("{NAME}.{}{rest}", first.to_uppercase())
 }
 
 /// The object of a unit: as systemd escapes names (`sd_bus_path_encode(3)`).
@@ -275,6 +313,31 @@ fn path_of(unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Manager, UnitName};
+    use crate::host::clock;
+
+    #[test]
+    fn a_bus_that_never_speaks_is_waited_for_once_and_not_for_long() {
+        let connect: Connect = || {
+            loop {
+                thread::park();
+            }
+        };
+        let patience = Duration::from_millis(1);
+        let mut manager = ServiceManager { connect, patience, line: None, is_dead: false };
+        let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
+        let begun = clock::started();
+        assert_eq!(manager.unit(&subject), None);
+        assert!(clock::started() - begun < Duration::from_secs(30), "a handler has 30 seconds in all");
+        assert!(manager.is_dead && manager.culprit(&subject).is_none());
+    }
+
+    #[test]
+    fn each_type_of_unit_has_its_own_result() {
+        for (unit, interface) in [("a.b.service", "Service"), ("mnt-x.mount", "Mount"), ("a.socket", "Socket")] {
+            assert_eq!(interface_of(unit), format!("org.freedesktop.systemd1.{interface}"));
+        }
+    }
 
     #[test]
     fn paths_are_escaped_as_systemd_does() {

@@ -80,7 +80,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         lead,
         facts: facts(report),
         see: context.documentation.iter().filter_map(|link| shown_link(link)).take(LINKS).collect(),
-        failures: if report.failures.len() > 1 { listed(report.failures) } else { Vec::new() },
+        lists: if report.failures.len() > 1 { vec![("Its failures", listed(report.failures))] } else { Vec::new() },
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),

@@ -34,7 +34,7 @@ pub(super) fn render(letter: &Letter) -> String {
     if !letter.note.is_empty() {
         blocks += &format!("<p class=\"note\" style=\"margin:12px 0 0\">{}</p>\n", escaped(&letter.note));
     }
-    blocks += &block("Its failures", &letter.failures);
+    blocks.extend(letter.lists.iter().map(|(title, lines)| block(title, lines)));
     blocks += &block("To look further", &letter.commands);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\

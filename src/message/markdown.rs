@@ -11,7 +11,7 @@ pub(super) fn render(letter: &Letter) -> String {
     let block = |title: &str, lines: &[String]| (!lines.is_empty()).then(|| format!("{title}:\n{}", fenced(lines)));
     parts.extend(block(&letter.excerpt_title(), &letter.excerpt));
     parts.extend((!letter.note.is_empty()).then(|| escaped(&letter.note)));
-    parts.extend(block("Its failures", &letter.failures));
+    parts.extend(letter.lists.iter().filter_map(|(title, lines)| block(title, lines)));
     parts.extend(block("To look further", &letter.commands));
     parts.join("\n\n") + "\n"
 }

@@ -4,6 +4,7 @@
 mod commands;
 mod compose;
 mod context;
+mod digest;
 mod excerpt;
 mod html;
 mod markdown;
@@ -14,6 +15,7 @@ mod text;
 
 pub use compose::{Because, Late, Report, compose, test_letter};
 pub use context::Context;
+pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, shown, visible};
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
@@ -33,8 +35,8 @@ pub struct Letter {
     pub facts: Vec<(&'static str, String)>,
     /// Where to read about the unit: the last fact, of several lines.
     pub see: Vec<String>,
-    /// The failures, when there is more than one to tell.
-    pub failures: Vec<String>,
+    /// Lists with their titles: the failures, when there is more than one to tell; the units of a digest.
+    pub lists: Vec<(&'static str, Vec<String>)>,
     /// The run's last lines.
     pub excerpt: Vec<String>,
     /// How many secrets were taken out of them.

@@ -15,9 +15,7 @@ pub(super) fn render(letter: &Letter) -> String {
     if !letter.note.is_empty() {
         parts.push(letter.note.clone());
     }
-    if !letter.failures.is_empty() {
-        parts.push(block("Its failures:", &letter.failures));
-    }
+    parts.extend(letter.lists.iter().map(|(title, lines)| block(&format!("{title}:"), lines)));
     if !letter.commands.is_empty() {
         parts.push(block("To look further:", &letter.commands));
     }

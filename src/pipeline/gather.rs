@@ -24,46 +24,56 @@ pub struct Gathering<'a> {
 
 /// What was gathered, and not written yet.
 pub(super) struct Gathered {
-    looks: Vec<(Subject, Look)>,
+    looks: Vec<Looked>,
     /// True when a subject was never looked at before, or nothing was.
     is_first: bool,
     swept: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
+struct Looked {
+    subject: Subject,
+    /// The mark from which the look was taken.
+    from: Option<DateTime<Utc>>,
+    look: Look,
+}
+
 impl Gathered {
     /// True when there is something to write.
     pub(super) fn has_changes(&self) -> bool {
-        self.is_first || self.swept.is_some() || self.looks.iter().any(|(_, look)| !look.changes.is_empty())
+        self.is_first || self.swept.is_some() || self.looks.iter().any(|looked| !looked.look.changes.is_empty())
     }
 
     /// True when something can be said only after the journal has caught up.
     pub(super) fn waits(&self) -> bool {
-        self.looks.iter().any(|(_, look)| look.waits)
+        self.looks.iter().any(|looked| looked.look.waits)
     }
 
-    /// Writes it.
-    pub(super) fn write(&self, db: &Database) -> store::Answer<()> {
+    /// Writes it; true when somebody else has looked at a subject meanwhile, or cleared it: it is to be looked at once more.
+    pub(super) fn write(&self, db: &Database) -> store::Answer<bool> {
         store::begin_record(db, self.now)?;
         if let Some(until) = self.swept {
             store::set_swept(db, until)?;
         }
-        for (subject, look) in &self.looks {
-            // since the look somebody else may have looked, or cleared it all
-            let mark = store::mark(db, subject)?.filter(|mark| *mark <= self.now);
+        let mut overtaken = false;
+        for Looked { subject, from, look } in &self.looks {
+            // what was cleared meanwhile would come back
+            if store::mark(db, subject)? != *from {
+                overtaken = true;
+                continue;
+            }
             for change in &look.changes {
                 match change {
-                    Change::File(event) if mark.is_some_and(|mark| event.at <= mark) => {}
                     Change::File(event) => store::file(db, event)?,
                     Change::Correct(id, event) => store::correct(db, *id, event)?,
                     Change::Drop(id) => store::drop_unconfirmed(db, *id)?,
                 }
             }
             if let Some(mark) = look.mark {
-                store::set_mark(db, subject, mark, self.now)?;
+                store::set_mark(db, subject, mark)?;
             }
         }
-        Ok(())
+        Ok(overtaken)
     }
 }
 
@@ -91,6 +101,7 @@ pub(super) fn gather(
         }
     };
     let recorded_since = store.with(store::recorded_since)?;
+    let unswept = store.with(store::swept)?;
     let mut looks = Vec::new();
     let mut is_first = recorded_since.is_none();
     for subject in subjects {
@@ -98,7 +109,7 @@ pub(super) fn gather(
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
-                seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at),
+                seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at).or(unswept),
                 recorded_since: recorded_since.or(Some(gathering.now)),
                 open: store::active(db, &subject)?.is_some(),
                 last_failure: store::last_failure(db, &subject)?,
@@ -110,7 +121,7 @@ pub(super) fn gather(
         let is_ours = subject.manager() == site.manager.to_string();
         let look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
         is_first |= known.mark.is_none() && look.mark.is_some();
-        looks.push((subject, look));
+        looks.push(Looked { subject, from: known.mark, look });
     }
     Ok(Gathered { looks, is_first, swept: swept.until, now: gathering.now })
 }
@@ -141,9 +152,11 @@ mod tests {
         }
     }
 
-    fn gathered(changes: Vec<Change>, mark: i64) -> Gathered {
+    /// What a look that began at this mark brought.
+    fn gathered(from: Option<i64>, changes: Vec<Change>, mark: i64) -> Gathered {
         let look = Look { changes, mark: Some(at(mark)), waits: false };
-        Gathered { looks: vec![(failure("", 0, false).subject, look)], is_first: false, swept: None, now: at(100) }
+        let looked = Looked { subject: failure("", 0, false).subject, from: from.map(at), look };
+        Gathered { looks: vec![looked], is_first: false, swept: None, now: at(100) }
     }
 
     fn runs(store: &Store) -> Vec<(String, bool)> {
@@ -157,32 +170,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
         store.write(|db| store::insert(db, &failure("a", 1, false), false)).unwrap();
-        let first = gathered(vec![Change::Correct(1, failure("a", 1, false)), Change::File(failure("b", 2, false))], 2);
-        let second = gathered(vec![Change::Correct(1, failure("a", 1, true)), Change::File(failure("c", 2, false))], 1);
-        store.write(|db| first.write(db)).unwrap();
-        store.write(|db| second.write(db)).unwrap();
+        let first = gathered(None, vec![Change::Correct(1, failure("a", 1, false)), Change::File(failure("b", 2, false))], 2);
+        let second = gathered(None, vec![Change::Correct(1, failure("a", 1, true)), Change::File(failure("c", 2, false))], 1);
+        assert!(!store.write(|db| first.write(db)).unwrap());
+        assert!(store.write(|db| second.write(db)).unwrap(), "it is to look again");
         assert_eq!(runs(&store), [("a".to_owned(), false), ("b".to_owned(), false)]);
         let subject = failure("", 0, false).subject;
-        assert_eq!(store.with(|db| store::mark(db, &subject)).unwrap(), Some(at(2)), "the mark never goes back");
+        let mark = |store: &Store| store.with(|db| store::mark(db, &subject)).unwrap();
+        assert_eq!(mark(&store), Some(at(2)));
 
+        let late = gathered(Some(2), vec![Change::File(failure("d", 49, false))], 49);
         store.write(|db| store::clear(db, &subject, at(50)).map(drop)).unwrap();
-        let late = gathered(vec![Change::File(failure("d", 49, false)), Change::File(failure("e", 51, false))], 51);
-        store.write(|db| late.write(db)).unwrap();
-        assert_eq!(runs(&store), [("e".to_owned(), false)], "what was cleared does not come back");
+        assert!(store.write(|db| late.write(db)).unwrap());
+        assert_eq!((runs(&store), mark(&store)), (Vec::new(), Some(at(50))), "what was cleared does not come back");
     }
 
     #[test]
     fn a_failure_that_turns_final_is_decided_once_more() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
-        store.write(|db| gathered(vec![Change::File(failure("a", 1, true))], 1).write(db)).unwrap();
+        store.write(|db| gathered(None, vec![Change::File(failure("a", 1, true))], 1).write(db)).unwrap();
         let id = store.with(store::undecided).unwrap()[0].id;
         store.write(|db| store::decide(db, id, None, &crate::policy::Reason::Restarts)).unwrap();
         assert_eq!(runs(&store), []);
-        store.write(|db| gathered(vec![Change::File(failure("a", 3, false))], 3).write(db)).unwrap();
+        store.write(|db| gathered(Some(1), vec![Change::File(failure("a", 3, false))], 3).write(db)).unwrap();
         assert_eq!(runs(&store), [("a".to_owned(), false)]);
         store.write(|db| store::decide(db, id, None, &crate::policy::Reason::Cleared)).unwrap();
-        store.write(|db| gathered(vec![Change::File(failure("a", 5, false))], 5).write(db)).unwrap();
+        store.write(|db| gathered(Some(3), vec![Change::File(failure("a", 5, false))], 5).write(db)).unwrap();
         assert_eq!(runs(&store), [], "once");
     }
 }

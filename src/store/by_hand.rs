@@ -15,14 +15,15 @@ pub struct Retried {
     pub leased: usize,
 }
 
-/// Makes an alert due at once, with those of its incident that go before it by the same method, or with it; without an ID, all.
+/// Makes an alert due at once, with those about its subject that go before it by the same method, or with it; without an ID, all.
 /// `None`: no alert of this ID waits.
 pub fn retry(db: &Connection, id: Option<i64>, now: DateTime<Utc>) -> rusqlite::Result<Option<Retried>> {
     let now = now.timestamp_micros();
     let meant = "(?2 IS NULL OR id = ?2 OR id IN (
-        SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
-            JOIN outbox me ON me.id = ?2 JOIN alerts mine ON mine.id = me.alert
-        WHERE o.method = me.method AND a.incident = mine.incident AND (o.alert < me.alert OR a.kind = 'recovery')))";
+        SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
+            JOIN outbox me ON me.id = ?2 JOIN alerts mine ON mine.id = me.alert JOIN incidents its ON its.id = mine.incident
+        WHERE o.method = me.method AND i.subject = its.subject
+            AND (o.alert < me.alert OR a.incident = mine.incident AND a.kind = 'recovery')))";
     if let Some(id) = id
         && !is_there(db, id)?
     {

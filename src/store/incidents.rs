@@ -70,7 +70,7 @@ pub fn clear(db: &Connection, subject: &Subject, now: DateTime<Utc>) -> rusqlite
     let reason = serde_json::to_string(&Reason::Cleared).unwrap_or_default();
     let undecided = db.execute(sql, params![subject.as_str(), reason])?;
     // the journal still has them
-    looks::set_mark(db, subject, now, now)?;
+    looks::set_mark(db, subject, now)?;
     // also those of an incident that is over: its recovery may wait behind a server that is down
     let sql = "DELETE FROM outbox WHERE alert IN
         (SELECT a.id FROM alerts a JOIN incidents i ON i.id = a.incident WHERE i.subject = ?1)";

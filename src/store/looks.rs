@@ -52,29 +52,38 @@ pub fn begin_record(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()>
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('since', ?1)", [now.timestamp_micros()]).map(drop)
 }
 
-/// Notes up to when the journal was asked. Whoever looked at the same time may have seen more; a mark that lies ahead is of a
-/// clock that was set back since.
-pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2)
-        ON CONFLICT (subject) DO UPDATE SET at = CASE WHEN at > ?3 THEN ?2 ELSE max(at, ?2) END";
-    db.execute(sql, params![subject.as_str(), at.timestamp_micros(), now.timestamp_micros()]).map(drop)
+/// Notes up to when the journal was asked.
+pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO marks (subject, at) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET at = ?2";
+    db.execute(sql, params![subject.as_str(), at.timestamp_micros()]).map(drop)
 }
 
-/// Files an event that the journal tells. A failure on record that systemd was to try again turns final, if this one is: it
-/// is to be decided once more.
+/// Files an event that the journal tells. What a trigger told of it meanwhile is corrected. A failure on record that systemd
+/// was to try again turns final, if this one is: it is to be decided once more.
 pub fn file(db: &Connection, event: &Event) -> rusqlite::Result<()> {
-    if events::insert(db, event, true)? || event.restarts || event.outcome != Outcome::Failed {
+    if events::insert(db, event, true)? {
         return Ok(());
     }
-    let sql = "UPDATE events SET restarts = 0, reason = NULL, at = ?4
-        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts AND NOT spoke
-          AND coalesce(json_extract(reason, '$.reason'), '') <> ?5";
+    // between this look and its commit a handler was started for the same event
+    let sql = "SELECT id FROM events WHERE subject = ?1 AND run = ?2 AND outcome = ?3 AND coalesce(service_result, '') = ?4
+        AND NOT confirmed";
     let result = event.problem.service_result.as_deref().unwrap_or_default();
+    let key = params![event.subject.as_str(), event.run, event.outcome.as_str(), result];
+    if let Some(id) = db.query_row(sql, key, |row| row.get(0)).optional()? {
+        return correct(db, id, event);
+    }
+    if event.restarts || event.outcome != Outcome::Failed {
+        return Ok(());
+    }
+    // what was told already, and what was cleared, is not decided again
+    let sql = "UPDATE events SET restarts = 0, at = ?4,
+            reason = iif(spoke OR coalesce(json_extract(reason, '$.reason'), '') = ?5, reason, NULL)
+        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts";
     let cleared = Reason::Cleared.word();
     db.execute(sql, params![event.subject.as_str(), event.run, result, event.at.timestamp_micros(), cleared]).map(drop)
 }
 
-/// An event turned out to be like this, unless somebody else was faster.
+/// An event turned out to be like this; not if somebody else has looked meanwhile, for what is confirmed may be told already.
 pub fn correct(db: &Connection, id: i64, event: &Event) -> rusqlite::Result<()> {
     let Problem { service_result, exit_code, exit_status, cause } = &event.problem;
     let sql = "UPDATE OR IGNORE events SET run = ?2, invocation_id = ?3, service_result = ?4, exit_code = ?5, exit_status = ?6,
@@ -102,4 +111,48 @@ pub fn correct(db: &Connection, id: i64, event: &Event) -> rusqlite::Result<()> 
 /// An event was one more trigger for a failure that is on record.
 pub fn drop_unconfirmed(db: &Connection, id: i64) -> rusqlite::Result<()> {
     db.execute("DELETE FROM events WHERE id = ?1 AND NOT confirmed", [id]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{at, failure, open, subject};
+    use crate::store::{Undecided, insert, undecided};
+
+    #[test]
+    fn what_a_handler_recorded_during_a_look_is_confirmed_by_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        let problem = Problem { cause: Some("ExecStartPre".to_owned()), ..failure("a", "1", 0).problem };
+        let looked = Event { problem, ..failure("a", "1", 0) };
+        store
+            .write(|db| {
+                insert(db, &failure("a", "1", 1), false)?;
+                file(db, &looked)?;
+                // the handler's own look then finds it filed, and takes its event for one more trigger
+                drop_unconfirmed(db, 1)
+            })
+            .unwrap();
+        let found: Vec<Event> = store.with(undecided).unwrap().into_iter().map(|Undecided { event, .. }| event).collect();
+        assert_eq!(found, [looked]);
+        assert_eq!(store.with(|db| unconfirmed(db, &subject("a"))).unwrap(), []);
+    }
+
+    #[test]
+    fn of_two_looks_at_once_the_first_to_commit_decides() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        let started = |by: &str| Event { triggered_by: Some(by.to_owned()), start: Some(Start::Timer), ..failure("a", "1", 0) };
+        // the second one came when the unit was unloaded, and nobody knew any more what had started it
+        let late = Event { at: at(5), restarts: true, ..failure("a", "1", 0) };
+        store
+            .write(|db| {
+                insert(db, &failure("a", "1", 1), false)?;
+                correct(db, 1, &started("a.timer"))?;
+                correct(db, 1, &late)
+            })
+            .unwrap();
+        let found: Vec<Event> = store.with(undecided).unwrap().into_iter().map(|Undecided { event, .. }| event).collect();
+        assert_eq!(found, [started("a.timer")]);
+    }
 }

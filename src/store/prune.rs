@@ -311,9 +311,7 @@ mod tests {
             resolve(&mut store, unit, 8);
         }
         let marks = [("a", 3), ("b", 9)];
-        store
-            .write(|db| marks.iter().try_for_each(|(unit, second)| set_mark(db, &subject(unit), at(*second), at(*second))))
-            .unwrap();
+        store.write(|db| marks.iter().try_for_each(|(unit, second)| set_mark(db, &subject(unit), at(*second)))).unwrap();
         assert_eq!(prune_at(&mut store, DAY).events, 6);
         let marks = ["a", "b", "c"].map(|unit| store.with(|db| mark(db, &subject(unit))).unwrap());
         assert_eq!(marks, [Some(at(7)), Some(at(9)), None]);

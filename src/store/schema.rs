@@ -93,6 +93,9 @@ const MIGRATIONS: &[&str] = &[
 
     -- up to when the journal was asked for a unit's failures; older ones never come back
     CREATE TABLE marks (subject TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE outbox ADD COLUMN digest INTEGER REFERENCES alerts (id);   -- it goes out in this one
+    CREATE INDEX outbox_digest ON outbox (digest) WHERE digest IS NOT NULL;
 ",
     "
     ALTER TABLE outbox ADD COLUMN failing INTEGER;                         -- since when its tries fail

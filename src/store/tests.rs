@@ -276,6 +276,22 @@ fn alerts_of_one_incident_keep_their_order_and_others_pass() {
 }
 
 #[test]
+fn a_unit_that_fails_again_waits_for_the_news_of_its_last_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    told(&mut store, &failure("a", "1", 0), &["mail"]);
+    let claimed = claim_at(&mut store, 1, &[]).unwrap();
+    store.write(|db| give_back(db, &claimed, at(30), "busy")).unwrap();
+    let incident = store.with(|db| active(db, &subject("a"))).unwrap().unwrap();
+    store.write(|db| save(db, &incident.resolved(), at(2))).unwrap();
+    told(&mut store, &failure("a", "2", 3), &["mail"]);
+    assert!(claim_at(&mut store, 10, &[]).is_none(), "old news that come last would be taken for the newest");
+    let later = store.with(waiting).unwrap().iter().map(|row| row.id).max();
+    store.write(|db| retry(db, later, at(11))).unwrap();
+    assert_eq!(claim_at(&mut store, 11, &[]).unwrap().key, "1");
+}
+
+#[test]
 fn clear_ends_the_incident_and_keeps_its_history() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path());

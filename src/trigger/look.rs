@@ -17,7 +17,7 @@ pub struct Known {
     pub unconfirmed: Vec<(i64, Event)>,
     /// Up to when the journal was asked; `None`: never.
     pub mark: Option<DateTime<Utc>>,
-    /// When a sweep first saw a failure of it that is not filed yet.
+    /// From when on it may have failures that are not filed: a sweep saw one, or none has come further.
     pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
@@ -64,10 +64,13 @@ pub struct Look {
 const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 /// A failure comes so long before its trigger's word is on record, at most, while nothing waits.
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
+/// What happens while a look is taken lies ahead of it by less.
+const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
 /// Looks at a unit.
 pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> Look {
-    let first = known.unconfirmed.iter().map(|(_, event)| event.at).chain(known.seen).min().unwrap_or(when.now);
+    let told = known.unconfirmed.iter().map(|(_, event)| event.at).min();
+    let first = told.into_iter().chain(known.seen).min().unwrap_or(when.now);
     // a mark that lies ahead is of a clock that was set back since
     let since = known.mark.filter(|mark| *mark <= when.now).unwrap_or_else(|| {
         // what failed before there was a record is no news; the failure that begins it is
@@ -78,6 +81,14 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         Ok(messages) => (runs::account(subject.unit_name(), &messages.list), messages.whole),
         // nothing to wait for: the triggers' words stand
         Err(_) => return as_told(known),
+    };
+    let begins = told.zip(known.recorded_since).is_some_and(|(told, begun)| begun > told - BEFORE);
+    let since = if known.mark.is_none() && begins {
+        // the record begins with this very failure: the run before it, however close, is older than that
+        let runs = known.unconfirmed.iter().filter_map(|(_, event)| account.run(event.invocation_id.as_deref()?));
+        runs.map(|run| run.first - TimeDelta::microseconds(1)).min().map_or(since, |begun| begun.max(since))
+    } else {
+        since
     };
     let mut looking = Looking {
         world,
@@ -134,6 +145,11 @@ impl Looking<'_> {
             let mut problem = refused.problem.clone();
             if problem.service_result.as_deref() == Some("dependency") {
                 problem.cause = self.world.culprit(self.subject);
+                if problem.cause.is_none() && !self.is_complete(refused.at) {
+                    // the manager is busy, as it is when much fails at once; dispatch has more patience
+                    self.wait_from(refused.at);
+                    continue;
+                }
             }
             let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
             self.file(event);
@@ -143,25 +159,38 @@ impl Looking<'_> {
     /// Whether systemd starts the unit again after this failure; `None`: that cannot be said yet.
     fn restarts(&self, run: &Run, at: DateTime<Utc>) -> Option<bool> {
         let is_last = self.account.runs.last().is_some_and(|last| last.invocation == run.invocation);
+        let mut later = self.account.runs.iter().skip_while(|other| other.invocation != run.invocation).skip(1);
+        let is_silent = run.begun.is_none() && later.all(|run| run.begun.is_none());
         match &self.unit {
             _ if run.restarts => Some(true),
+            // with LogLevelMax= of the unit systemd keeps silent about starts, also about those of its own
+            Some(unit) if is_silent && unit.restarted && unit.invocation.as_ref() != Some(&run.invocation) => Some(true),
             // systemd says that it starts it again before it does
             _ if !is_last => Some(false),
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
             Some(unit) if unit.invocation.is_none() => Some(false),
-            // a new run: whether systemd or somebody else began it, the journal tells when it has caught up
-            _ => self.is_complete(at).then_some(false),
+            // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that
+            unit => {
+                let begun = unit.as_ref().and_then(|unit| unit.changed);
+                self.is_complete(begun.map_or(at, |begun| begun.max(at))).then_some(false)
+            }
         }
     }
 
     fn is_complete(&self, at: DateTime<Utc>) -> bool {
-        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete)
+        // what lies ahead is of a clock that was set back: nobody waits until it comes round again
+        let is_ahead = at > self.when.now + AHEAD;
+        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete || is_ahead)
     }
 
     /// The next look begins before this run: its failure is told by more than one message.
     fn wait_for(&mut self, run: &Run) {
+        self.wait_from(run.first);
+    }
+
+    fn wait_from(&mut self, first: DateTime<Utc>) {
         self.look.waits = true;
-        let before = (run.first - TimeDelta::microseconds(1)).max(self.since);
+        let before = (first - TimeDelta::microseconds(1)).max(self.since);
         self.look.mark = self.look.mark.map(|mark| mark.min(before));
     }
 
@@ -169,16 +198,31 @@ impl Looking<'_> {
         let is_restart = self.account.is_restart(run);
         // the manager tells only of the last run what started it
         let unit = self.unit.as_ref().filter(|unit| !is_restart && unit.invocation.as_deref() == Some(run));
+        let (start, triggered_by) = unit.map_or((None, None), |unit| self.started(unit, run));
         Event {
             subject: self.subject.clone(),
             outcome,
             run: run.to_owned(),
             invocation_id: None,
             problem,
-            triggered_by: unit.and_then(|unit| unit.triggered_by.clone()),
-            start: if is_restart { Some(Start::Restart) } else { unit.and_then(|unit| unit.start) },
+            triggered_by,
+            start: if is_restart { Some(Start::Restart) } else { start },
             restarts: false,
             at,
+        }
+    }
+
+    /// What started this run, the unit's last.
+    fn started(&self, unit: &Unit, run: &str) -> (Option<Start>, Option<String>) {
+        let Some((timer, elapsed)) = &unit.elapsed else { return (unit.start, unit.triggered_by.clone()) };
+        match self.world.messages(self.subject, *elapsed) {
+            Ok(found) if found.whole => {
+                let account = runs::account(self.subject.unit_name(), &found.list);
+                // it waited for other units; but another run since was the timer's, or went on and needed no start
+                let is_its = account.runs.first().is_some_and(|first| first.invocation == run);
+                if is_its { (Some(Start::Timer), Some(timer.clone())) } else { (unit.start, None) }
+            }
+            _ => (None, None),
         }
     }
 
@@ -198,11 +242,14 @@ impl Looking<'_> {
 
     /// What the triggers told, and no message did.
     fn triggers(&mut self) {
+        // it may be about the failure that is waited for
+        let waits = self.look.waits;
         for (id, told) in &self.known.unconfirmed {
             if self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id)) {
                 continue;
             }
             let change = match told.outcome {
+                Outcome::Failed if waits => None,
                 Outcome::Failed => self.told_failure(*id, told),
                 Outcome::Succeeded => self.told_success(*id, told),
             };
@@ -241,18 +288,23 @@ impl Looking<'_> {
         }
         let of_run = self.unit.as_ref().filter(|unit| unit.invocation.is_some() && unit.invocation == event.invocation_id);
         event.restarts = of_run.is_some_and(Unit::restarts);
-        event.start = of_run.and_then(|unit| unit.start);
-        event.triggered_by = of_run.and_then(|unit| unit.triggered_by.clone());
+        let started = of_run.map(|unit| self.started(unit, &event.run));
+        (event.start, event.triggered_by) = started.unwrap_or((None, None));
         Some(Change::Correct(id, event))
     }
 
-    fn told_success(&self, id: i64, told: &Event) -> Option<Change> {
-        let run = told.invocation_id.as_deref().and_then(|invocation| self.account.run(invocation));
+    fn told_success(&mut self, id: i64, told: &Event) -> Option<Change> {
+        let account = self.account;
+        let run = told.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
         let ended = run.filter(|run| run.ended_well.is_some() || !run.failures.is_empty());
         match ended {
             Some(run) => {
                 let problem = Problem { cause: run.stopped.then(|| "stop".to_owned()), ..told.problem.clone() };
-                Some(Change::Correct(id, Event { problem, restarts: run.restarts, ..told.clone() }))
+                let Some(restarts) = self.restarts(run, run.ended_well.unwrap_or(told.at)) else {
+                    self.wait_for(run);
+                    return None;
+                };
+                Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
             }
             None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
         }
@@ -260,18 +312,39 @@ impl Looking<'_> {
 
     /// What ended well, or runs again, after a failure that is not over.
     fn recovery(&mut self) {
-        let events = self.look.changes.iter().filter_map(|change| match change {
+        // of successes only the journal's: a trigger may call one what failed, was stopped, or is started again
+        let failures = self.look.changes.iter().filter_map(|change| match change {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
             Change::Drop(_) => None,
         });
-        let successes =
-            self.account.runs.iter().filter_map(|run| Some((run.succeeded()?, Outcome::Succeeded, run.invocation.clone())));
-        let successes = successes.filter(|(at, ..)| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last));
-        let mut story: Vec<_> = events.chain(successes).collect();
+        let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
+        let account = self.account;
+        for run in &account.runs {
+            let is_new = |at: &DateTime<Utc>| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last);
+            let Some(at) = run.succeeded().filter(is_new) else { continue };
+            match self.restarts(run, at) {
+                Some(false) => story.push((at, Outcome::Succeeded, run.invocation.clone())),
+                // whether it is well, the next run shows
+                Some(true) => {}
+                // nothing but a recovery: without an incident nobody waits for it
+                None if self.known.open => self.wait_for(run),
+                None => {}
+            }
+        }
         story.sort_by_key(|(at, ..)| *at);
         let mut open = self.known.open;
         for (at, outcome, run) in &story {
             let news = *outcome == Outcome::Succeeded && open;
+            if let Some(run) = self.account.run(run).filter(|_| news) {
+                match self.restarts(run, *at) {
+                    Some(false) => {}
+                    Some(true) => continue,
+                    None => {
+                        self.wait_for(run);
+                        continue;
+                    }
+                }
+            }
             open = *outcome == Outcome::Failed;
             let is_known = |(_, told): &(i64, Event)| told.outcome == Outcome::Succeeded && told.run == *run;
             if news && !self.known.unconfirmed.iter().any(is_known) {

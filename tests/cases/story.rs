@@ -314,6 +314,7 @@ impl Telling {
         };
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files)).unwrap();
         dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
+        dispatch::collect(&mut store, &settings, at).unwrap();
         let got = Mutex::new(Vec::new());
         let send = |_: &Site, method: &Method, envelope: Envelope| {
             let script = answers.get(&method.name).map_or("refused: the story has no answer for it", String::as_str);

@@ -82,7 +82,7 @@ impl World for StoryWorld {
     }
 
     fn culprit(&self, _: &Subject) -> Option<String> {
-        None
+        Some("db.service".to_owned())
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {

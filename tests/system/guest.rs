@@ -20,6 +20,9 @@ use serde_json::Value;
 /// truth, so that a generous limit costs nothing but patience with a failure.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// A Debian 13 that `setup` makes.
+const DEBIAN13: &str = "/var/cache/sysalert-tests/trixie";
+
 /// What a guest gets beside the staged sysalert.
 #[derive(Default)]
 pub struct Options {
@@ -31,6 +34,16 @@ impl Options {
     /// The staged sysalert, installed as a package would do it, and nothing else.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Boots Debian 13 and its systemd 257 instead of this machine's own system. It has what `setup` put into it: no Python, no
+    /// mail server.
+    pub fn debian13(self) -> Self {
+        assert!(
+            Path::new(DEBIAN13).exists(),
+            "there is no {DEBIAN13}: \"make setup\" makes it (as root, with access to a Debian mirror)"
+        );
+        self.argument("--lower", DEBIAN13)
     }
 
     /// A real mail server as `mail-server.service` and `faulty-smtp@MODE.service`: see `mail-server`.
@@ -135,6 +148,30 @@ impl Guest {
             "no guest {name}; these tests need root, systemd-nspawn and overlayfs (\"make setup\" installs what can be installed)\n{output}"
         );
         guest
+    }
+
+    /// Boots one with this version of systemd: 252, this machine's own, or 257.
+    #[track_caller]
+    pub fn boot_on(systemd: u32, name: &str, options: Options) -> Self {
+        let options = if systemd == 257 { options.debian13() } else { options };
+        let guest = Self::boot(name, options);
+        let version = guest.run(&["systemctl", "--version"]).ok();
+        assert!(version.starts_with(&format!("systemd {systemd} ")), "this test is for systemd {systemd}, not for {version}");
+        guest
+    }
+
+    /// The process ID, outside, of the guest's PID 1. `/proc/PID/root` has all that the guest sees.
+    #[track_caller]
+    pub fn pid(&self) -> String {
+        finish(host("pid").arg(&self.name), None).ok()
+    }
+
+    /// Runs this Python program outside, with the guest's PID 1 as its first argument: not every guest has a Python.
+    pub fn python(&self, program: &str, arguments: &[&str]) -> Output {
+        let mut python = Command::new("/usr/bin/python3");
+        let mut output = finish(python.args(["-I", "-c", program, &self.pid()]).args(arguments), None);
+        output.command = format!("python3 {}", arguments.join(" "));
+        output
     }
 
     /// Powers the guest off in good order and boots the same disk again.

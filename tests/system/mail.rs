@@ -40,6 +40,13 @@ impl Mail {
     }
 }
 
+/// What a message's text says after this label.
+#[track_caller]
+pub fn fact<'t>(text: &'t str, label: &str) -> &'t str {
+    let line = text.lines().find_map(|line| line.strip_prefix(label).filter(|rest| rest.starts_with("  ")));
+    line.unwrap_or_else(|| panic!("no {label} in\n{text}")).trim()
+}
+
 impl Guest {
     /// All mails that the mail server delivered, in the order in which they came.
     #[track_caller]

@@ -5,8 +5,10 @@
 // the harness's items are for all modules of this program; nobody links to it
 #![allow(unreachable_pub)]
 
+mod alerts;
 mod bad_input;
 mod budget;
+mod bursts;
 mod configuration;
 mod delivery;
 mod excerpt;
@@ -21,7 +23,13 @@ mod names;
 mod permissions;
 mod plugins;
 mod readme;
+mod recovery;
+mod restarts;
 mod send_test;
+mod situations;
 mod smoke;
+mod started_by;
+mod storm;
 mod sweep;
 mod system_wide;
+mod without_monitor;

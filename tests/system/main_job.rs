@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::guest::{Guest, Options};
 use crate::jobs::{Job, MAIL, about};
-use crate::mail::Mail;
+use crate::mail::fact;
 
 /// What an incident of a job is to be like, as (state, failures, alerts delivered).
 type Expected<'a> = &'a [(&'a str, i64, i64)];
@@ -70,12 +70,6 @@ fn micros(time: &Value) -> i64 {
     chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()
 }
 
-/// What the text says after this label.
-fn fact<'m>(mail: &'m Mail, label: &str) -> &'m str {
-    let line = mail.text.lines().find_map(|line| line.strip_prefix(label).filter(|rest| rest.starts_with("  ")));
-    line.unwrap_or_else(|| panic!("no {label} in\n{}", mail.text)).trim()
-}
-
 #[test]
 fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_one_for_the_recovery() {
     let guest = Guest::boot("life", Options::new().mail_server());
@@ -90,10 +84,10 @@ fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_o
     assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
     let mail = &mails[0];
     assert_eq!(mail.subject, format!("backup.service failed on {}: exited with status 3", guest.name()));
-    assert_eq!(fact(mail, "Host"), guest.name());
-    assert_eq!(fact(mail, "Unit"), "backup.service");
-    assert_eq!(fact(mail, "Failures"), "1");
-    assert_eq!(fact(mail, "Severity"), "critical");
+    assert_eq!(fact(&mail.text, "Host"), guest.name());
+    assert_eq!(fact(&mail.text, "Unit"), "backup.service");
+    assert_eq!(fact(&mail.text, "Failures"), "1");
+    assert_eq!(fact(&mail.text, "Severity"), "critical");
     let run = guest.property("backup.service", "InvocationID");
     let html = mail.html.as_deref().unwrap();
     for part in [mail.text.as_str(), html] {
@@ -122,7 +116,7 @@ fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_o
     let mails = guest.mails();
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[1].subject, format!("backup.service failed on {}: exited with status 4", guest.name()));
-    assert!(fact(&mails[1], "Failures").starts_with("4 since "), "{}", mails[1].text);
+    assert!(fact(&mails[1].text, "Failures").starts_with("4 since "), "{}", mails[1].text);
     assert!(mails[1].text.contains(&job.words()), "{}", mails[1].text);
     assert_eq!(job.reason(), "new-problem");
     let explained = job.explain();
@@ -146,7 +140,7 @@ fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_o
     database_says(&guest, &job, &[("resolved", 4, 3), ("open", 1, 1)]);
     let mails = guest.mails();
     assert_eq!(mails.len(), 4);
-    assert_eq!(fact(&mails[3], "Failures"), "1");
+    assert_eq!(fact(&mails[3].text, "Failures"), "1");
     assert_ne!(mails[3].header("References").unwrap(), threads[0], "a new incident is a new thread");
 
     job.fails(3);
@@ -160,7 +154,7 @@ fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_o
     database_says(&guest, &job, &[("resolved", 4, 3), ("resolved", 2, 1), ("open", 1, 1)]);
     let mails = guest.mails();
     assert_eq!(mails.len(), 5);
-    assert_eq!(fact(&mails[4], "Failures"), "1");
+    assert_eq!(fact(&mails[4].text, "Failures"), "1");
     let ids: std::collections::BTreeSet<_> = mails.iter().map(|mail| mail.header("Message-ID").unwrap()).collect();
     assert_eq!(ids.len(), 5, "each alert is a message of its own");
 }
@@ -183,7 +177,7 @@ fn ignored_failures_keep_quiet_and_the_next_one_tells_them_all() {
     database_says(&guest, &job, &[("open", 3, 1)]);
     let mails = guest.mails();
     assert_eq!(mails.len(), 1);
-    assert!(fact(&mails[0], "Failures").starts_with("3 since "), "{}", mails[0].text);
+    assert!(fact(&mails[0].text, "Failures").starts_with("3 since "), "{}", mails[0].text);
     for (number, status) in [(1, 3), (2, 4), (3, 5)] {
         let tells = |part: &str| {
             let numbered = format!("{number}. ");
@@ -219,7 +213,7 @@ fn ignored_failures_keep_quiet_and_the_next_one_tells_them_all() {
     let mails = guest.mails();
     let units: Vec<_> = mails.iter().map(|mail| mail.header("X-Sysalert-Subject").unwrap()).collect();
     assert_eq!(units, ["unit:flaky-a.service", "unit:flaky-now.service", "unit:flaky-cleared.service"]);
-    assert!(fact(&mails[2], "Failures").starts_with("3 since "), "the cleared ones count no more\n{}", mails[2].text);
+    assert!(fact(&mails[2].text, "Failures").starts_with("3 since "), "the cleared ones count no more\n{}", mails[2].text);
 }
 
 #[test]

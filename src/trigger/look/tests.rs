@@ -45,6 +45,7 @@ struct Fake {
     unit: Option<Unit>,
     silent: bool,
     cut_off: bool,
+    busy: bool,
     asked: Cell<Option<DateTime<Utc>>>,
 }
 
@@ -79,7 +80,7 @@ impl World for Fake {
     }
 
     fn culprit(&self, _: &Subject) -> Option<String> {
-        Some("postgresql.service".into())
+        (!self.busy).then(|| "postgresql.service".into())
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
@@ -146,6 +147,23 @@ fn what_systemd_merged_into_one_trigger_is_filed_too() {
 }
 
 #[test]
+fn a_timer_started_a_run_that_waited_and_not_the_run_after_its_own() {
+    let look_at = |messages: Vec<Message>, run: &str| {
+        let elapsed = Some(("a.timer".to_owned(), at(1)));
+        let unit = state("failed", "failed", run).map(|unit| Unit { start: Some(Start::Other), elapsed, ..unit });
+        let world = Fake { messages, unit, ..Fake::default() };
+        let look = look(&world, &subject(), &Known { mark: Some(at(5)), ..known(&[(1, told(run, 9))]) }, handler(9));
+        let [Change::Correct(1, event)] = look.changes.as_slice() else { panic!("{look:?}") };
+        (event.start, event.triggered_by.clone())
+    };
+    let timers = (Some(Start::Timer), Some("a.timer".to_owned()));
+    assert_eq!(look_at(failing(9, "a"), "a"), timers, "it waited for other units");
+    assert_eq!(look_at([failing(1, "a"), failing(9, "b")].concat(), "b"), (Some(Start::Other), None), "by hand");
+    let ended = vec![message(2, Kind::Succeeded, "a")];
+    assert_eq!(look_at([ended, failing(9, "b")].concat(), "b"), (Some(Start::Other), None), "a ran when the timer elapsed");
+}
+
+#[test]
 fn what_is_older_than_the_mark_never_comes_back() {
     let messages = [failing(1, "a"), failing(2, "b")].concat();
     let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
@@ -158,6 +176,19 @@ fn what_is_older_than_the_mark_never_comes_back() {
     let ahead = Known { mark: Some(at(9999)), ..Known::default() };
     look(&world, &subject(), &ahead, handler(100));
     assert_eq!(world.asked.get(), Some(at(100) - FIRST_SIGHT));
+}
+
+#[test]
+fn where_the_record_begins_with_a_failure_the_one_just_before_it_is_no_news() {
+    let messages = [failing(1, "a"), failing(2, "b")].concat();
+    let world = Fake { messages, unit: state("failed", "failed", "b"), ..Fake::default() };
+    let new = Known { recorded_since: Some(at(2)), ..known(&[(1, told("b", 2))]) };
+    assert_eq!(changes(&look(&world, &subject(), &new, handler(3))), ["correct 1 failed b exit-code 3"]);
+    let old = Known { recorded_since: Some(at(-3600)), ..new };
+    assert_eq!(
+        changes(&look(&world, &subject(), &old, handler(3))),
+        ["file failed a exit-code 3", "correct 1 failed b exit-code 3"]
+    );
 }
 
 #[test]
@@ -197,6 +228,36 @@ fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
     assert!(early.mark.is_some_and(|mark| mark < at(1)), "all of the run is read again: {:?}", early.mark);
     let late = look(&world, &subject(), &Known { mark: early.mark, ..one }, dispatch(3));
     assert_eq!((changes(&late), late.waits), (vec!["correct 1 failed a exit-code 3".to_owned()], false));
+}
+
+#[test]
+fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
+    let one = known(&[(1, told("a", 1))]);
+    let unit = state("active", "running", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
+    let world = Fake { messages: failing(1, "a"), unit, ..Fake::default() };
+    let look_at = |complete, now| {
+        let look = look(&world, &subject(), &one, When { complete: Some(at(complete)), ..handler(now) });
+        (changes(&look), look.waits)
+    };
+    let sure = (vec!["correct 1 failed a exit-code 3".to_owned()], false);
+    assert_eq!(look_at(2, 4), (vec![], true), "complete beyond the failure, but not beyond the start of the new run");
+    assert_eq!(look_at(3, 4), sure);
+    // nobody waits an hour for a time that the clock had before it was set back
+    assert_eq!(look_at(-3600, -3600), sure);
+}
+
+#[test]
+fn where_systemd_keeps_silent_about_starts_the_manager_knows_of_restarts() {
+    // LogLevelMax=notice
+    let messages = vec![message(1, Kind::Failed, "a"), message(2, Kind::Failed, "b")];
+    let one = known(&[(1, told("a", 1)), (2, told("b", 2))]);
+    let look_at = |active: &str, run: &str| {
+        let unit = state(active, active, run).map(|unit| Unit { restarted: true, ..unit });
+        changes(&look(&Fake { messages: messages.clone(), unit, ..Fake::default() }, &subject(), &one, dispatch(9)))
+    };
+    let again = ["correct 1 failed a exit-code 3 again", "correct 2 failed b exit-code 3 again"];
+    assert_eq!(look_at("active", "c"), again);
+    assert_eq!(look_at("failed", "b"), [again[0], "correct 2 failed b exit-code 3"]);
 }
 
 #[test]
@@ -258,8 +319,15 @@ fn how_a_process_ended_that_was_told_to_end_the_trigger_knows() {
 fn a_failed_dependency_has_a_culprit_and_no_run() {
     let refused = Message { result: Some("dependency".into()), job: Some("boot:7".into()), ..message(1, Kind::JobFailed, "") };
     let world = Fake { messages: vec![refused], ..Fake::default() };
-    let look = look(&world, &subject(), &known(&[(1, told("", 1))]), handler(1));
-    assert_eq!(changes(&look), ["file failed boot:7 dependency postgresql.service", "drop 1"]);
+    let one = known(&[(1, told("", 1))]);
+    let sure = ["file failed boot:7 dependency postgresql.service", "drop 1"];
+    assert_eq!(changes(&look(&world, &subject(), &one, handler(1))), sure);
+    // the manager is too busy to tell a handler: dispatch asks again, and tells it in any case
+    let busy = Fake { busy: true, ..world };
+    let early = look(&busy, &subject(), &one, handler(1));
+    assert_eq!((changes(&early), early.waits), (vec![], true));
+    assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
+    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(1))), ["file failed boot:7 dependency", "drop 1"]);
 }
 
 /// An incident whose last failure was at second 1.
@@ -278,11 +346,51 @@ fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
     assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
     assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), [""; 0]);
     assert_eq!(run(&[Kind::Starting]), [""; 0]);
+    // it ended well, and waits for its restart: systemd says so in the journal only when that comes
+    let look_at = |unit| {
+        let world = Fake { messages: vec![message(2, Kind::Succeeded, "b")], unit, ..Fake::default() };
+        let look = look(&world, &subject(), &incident(), handler(3));
+        (changes(&look), look.waits)
+    };
+    assert_eq!(look_at(state("activating", "auto-restart", "b")), (vec![], false));
+    assert_eq!(look_at(state("active", "running", "c")), (vec![], true));
     // with nothing wrong a success leaves no trace
     let messages = vec![message(2, Kind::Succeeded, "b")];
     let world = Fake { messages, ..Fake::default() };
     let fine = Known { mark: Some(at(1)), ..Known::default() };
     assert_eq!(changes(&look(&world, &subject(), &fine, dispatch(3))), [""; 0]);
+}
+
+#[test]
+fn what_systemd_starts_again_has_not_recovered() {
+    let messages = vec![message(2, Kind::Started, "b"), message(2, Kind::Succeeded, "b")];
+    let success = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
+    let look_at = |unconfirmed: &[(i64, Event)], unit, when| {
+        let world = Fake { messages: messages.clone(), unit, ..Fake::default() };
+        let look = look(&world, &subject(), &Known { unconfirmed: unconfirmed.to_vec(), ..incident() }, when);
+        (changes(&look), look.waits, look.mark < Some(at(2)))
+    };
+    // it waits for its restart, and the journal tells of that only then
+    let waiting = || state("activating", "auto-restart", "b");
+    assert_eq!(look_at(&[], waiting(), dispatch(3)), (vec![], false, false));
+    let again = "correct 1 succeeded b success 0 again".to_owned();
+    assert_eq!(look_at(&[(1, success.clone())], waiting(), handler(3)), (vec![again], false, false));
+    // a newer run, and no word on who began it
+    let newer = || state("active", "running", "c");
+    assert_eq!(look_at(&[], newer(), handler(3)), (vec![], true, true));
+    assert_eq!(look_at(&[(1, success)], newer(), handler(3)), (vec![], true, true));
+    assert_eq!(look_at(&[], newer(), dispatch(3)).0, ["file succeeded b success"]);
+}
+
+#[test]
+fn a_trigger_that_tells_of_no_true_success_hides_no_recovery() {
+    let unit = state("active", "running", "c").map(|unit| Unit { active_since: Some(at(3)), ..unit });
+    let messages = [Kind::Stopping, Kind::Succeeded].map(|kind| message(2, kind, "b")).to_vec();
+    let world = Fake { messages, unit, ..Fake::default() };
+    let stop = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
+    let known = Known { unconfirmed: vec![(1, stop)], ..incident() };
+    let expected = ["correct 1 succeeded b success 0 stop", "file succeeded c success"];
+    assert_eq!(changes(&look(&world, &subject(), &known, dispatch(3 + HOLD))), expected);
 }
 
 #[test]
@@ -331,4 +439,11 @@ fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
     assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), sure("correct 1 succeeded b success 0 again"));
     assert_eq!(look_at(&[Kind::Starting], handler(2)), (vec![], true));
     assert_eq!(look_at(&[], dispatch(2)), sure("correct 1 succeeded b success 0"));
+    let waiting = Fake {
+        messages: vec![message(2, Kind::Succeeded, "b")],
+        unit: state("activating", "auto-restart", "b"),
+        ..Fake::default()
+    };
+    let known = Known { unconfirmed: vec![(1, success)], ..incident() };
+    assert_eq!(changes(&look(&waiting, &subject(), &known, handler(2))), ["correct 1 succeeded b success 0 again"]);
 }

@@ -1,0 +1,189 @@
+//! Many incidents at once, in one message: what they have in common first.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::compose::span;
+use super::{Banner, Letter, Tone};
+use crate::event::{Problem, local_time};
+
+/// One of the incidents.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// The unit's name.
+    pub name: &'a str,
+    /// When it failed, or recovered.
+    pub at: DateTime<Utc>,
+    /// How it failed.
+    pub problem: &'a Problem,
+    /// True when this is about its recovery.
+    pub recovered: bool,
+}
+
+/// Everything that a digest says.
+#[derive(Debug)]
+pub struct Digest<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// What it is about.
+    pub members: &'a [Member<'a>],
+}
+
+/// So many lines a list has at most, and so many names a line.
+const LINES: usize = 60;
+const NAMES: usize = 12;
+
+/// The message about many incidents.
+pub fn digest(digest: &Digest<'_>) -> Letter {
+    let host = digest.host;
+    let mut recovered: Vec<_> = digest.members.iter().filter(|member| member.recovered).collect();
+    recovered.sort_by_key(|member| member.at);
+    // what has recovered meanwhile is told as that
+    let is_well = |name: &str| recovered.iter().any(|member| member.name == name);
+    let mut failed: Vec<_> = digest.members.iter().filter(|member| !member.recovered && !is_well(member.name)).collect();
+    failed.sort_by_key(|member| member.at);
+    let causes = causes(&failed);
+    let by_one = causes.first().map(|(cause, waiting)| (cause.clone(), waiting.len()));
+
+    let count = |count: usize, verb: &str| format!("{count} {} {verb}", if count == 1 { "unit" } else { "units" });
+    let what = match (failed.len(), recovered.len()) {
+        (0, well) => count(well, "recovered"),
+        (bad, 0) => count(bad, "failed"),
+        (bad, well) => format!("{}, {}", count(bad, "failed"), count(well, "recovered")),
+    };
+    let because = by_one.as_ref().map(|(cause, waiting)| format!("{waiting} of them because {cause} failed"));
+    let times: Vec<_> = digest.members.iter().map(|member| member.at).collect();
+    let (first, last) = (times.iter().min().copied().unwrap_or_default(), times.iter().max().copied().unwrap_or_default());
+    let mut lists = Vec::new();
+    lists.extend((!failed.is_empty()).then(|| ("What failed", capped(by_cause(&failed, &causes)))));
+    let line = |member: &&Member<'_>| format!("{}  {}", local_time(member.at), member.name);
+    lists.extend((!recovered.is_empty()).then(|| ("What recovered", capped(recovered.iter().map(line).collect()))));
+    let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", quoted(cause))).collect();
+    commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
+    Letter {
+        subject: match &because {
+            Some(because) => format!("{what} on {host}, {because}"),
+            None => format!("{what} on {host}"),
+        },
+        banner: Banner {
+            status: format!("Many at once on {host}"),
+            title: what.clone(),
+            what: capitalized(because.as_deref().unwrap_or_default()),
+        },
+        lead: match &because {
+            Some(because) => format!("{what} on {host}, {because}."),
+            None => format!("{what} on {host}."),
+        },
+        facts: vec![
+            ("Host", host.to_owned()),
+            ("First", local_time(first)),
+            ("Last", format!("{}; {} later", local_time(last), span(last - first))),
+            ("Why one", "more at once than [storm] allows single messages for".to_owned()),
+        ],
+        lists,
+        commands,
+        tone: if failed.is_empty() { Tone::Well } else { Tone::Trouble },
+        ..Letter::default()
+    }
+}
+
+/// What failed only because something else did, by that; the cause of most comes first.
+fn causes<'a>(failed: &[&'a Member<'a>]) -> Vec<(String, Vec<&'a str>)> {
+    let mut causes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for member in failed {
+        if let Some(cause) = member.problem.culprit() {
+            causes.entry(cause.to_string()).or_default().push(member.name);
+        }
+    }
+    let mut causes: Vec<_> = causes.into_iter().collect();
+    causes.sort_by_key(|(_, waiting)| std::cmp::Reverse(waiting.len()));
+    causes
+}
+
+/// The causes with what stands under them, then the rest by time.
+fn by_cause(failed: &[&Member<'_>], causes: &[(String, Vec<&str>)]) -> Vec<String> {
+    let line = |member: &Member<'_>| format!("{}  {}: {}", local_time(member.at), member.name, member.problem);
+    let mut lines = Vec::new();
+    for (cause, waiting) in causes {
+        let own = failed.iter().find(|member| member.name == cause);
+        lines.push(own.map_or_else(|| format!("{cause}, of which nothing else is told here"), |member| line(member)));
+        for names in waiting.chunks(NAMES) {
+            lines.push(format!("    not started because of it: {}", names.join(", ")));
+        }
+    }
+    let is_cause = |name: &str| causes.iter().any(|(cause, _)| cause == name);
+    let rest = failed.iter().filter(|member| !is_cause(member.name) && member.problem.culprit().is_none());
+    lines.extend(rest.map(|member| line(member)));
+    lines
+}
+
+fn capped(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(LINES);
+    if more > 0 {
+        lines.truncate(LINES);
+        lines.push(format!("... and {more} lines more: `sysalert status` has them all"));
+    }
+    lines
+}
+
+fn quoted(unit: &str) -> String {
+    if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
+    }
+
+    fn problem(result: &str, cause: Option<&str>) -> Problem {
+        Problem { service_result: Some(result.into()), cause: cause.map(str::to_owned), ..Problem::default() }
+    }
+
+    #[test]
+    fn the_cause_of_most_comes_first_and_what_is_well_again_is_no_failure() {
+        let (db, net) = (problem("dependency", Some("db.service")), problem("dependency", Some("net.service")));
+        let (oom, timeout) = (problem("oom-kill", None), problem("timeout", None));
+        let row = |name, second, problem, recovered| Member { name, at: at(second), problem, recovered };
+        let members = [
+            row("early.service", 0, &oom, false),
+            row("a.service", 2, &net, false),
+            row("db.service", 1, &timeout, false),
+            row("web.service", 3, &db, false),
+            row("api.service", 4, &db, false),
+            row("brief.service", 2, &timeout, false),
+            row("brief.service", 9, &timeout, true),
+        ];
+        let letter = digest(&Digest { host: "web1", members: &members });
+        assert_eq!(letter.subject, "5 units failed, 1 unit recovered on web1, 2 of them because db.service failed");
+        let lines: Vec<_> = letter.lists[0].1.iter().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();
+        let expected = [
+            "db.service: timed out",
+            "not started because of it: web.service, api.service",
+            "net.service, of which nothing else is told here",
+            "not started because of it: a.service",
+            "early.service: out of memory",
+        ];
+        assert_eq!(lines, expected);
+        assert!(letter.lists[1].1[0].ends_with("brief.service"));
+        assert_eq!(letter.commands[0], "systemctl status -- db.service");
+    }
+
+    #[test]
+    fn a_thousand_units_fit_on_a_screen() {
+        let names: Vec<String> = (0..1000).map(|number| format!("unit-{number}.service")).collect();
+        let bad = problem("oom-kill", None);
+        let members: Vec<_> = names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false }).collect();
+        let letter = digest(&Digest { host: "web1", members: &members });
+        assert_eq!(letter.lists[0].1.len(), LINES + 1);
+        assert!(letter.lists[0].1[LINES].contains("940 lines more"), "{:?}", letter.lists[0].1[LINES]);
+    }
+}

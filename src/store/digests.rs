@@ -1,0 +1,110 @@
+//! Digests: many alerts of one method that go out as one. The alerts stay in the outbox, bound to their digest, until it is sent.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use sysalert_abi::Kind;
+
+use super::events::{self, Recorded};
+use super::outbox::{self, Alert, Claimed, kind};
+
+/// The methods that have alerts about incidents to deliver.
+pub fn methods_at_work(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT o.method FROM outbox o JOIN alerts a ON a.id = o.alert
+        WHERE a.incident IS NOT NULL AND o.digest IS NULL ORDER BY o.method";
+    db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Of how many incidents this method tells or told since then, and of how many it has yet to tell.
+pub fn load(db: &Connection, method: &str, since: DateTime<Utc>) -> rusqlite::Result<(u64, u64)> {
+    let sql = "SELECT count(DISTINCT incident) FROM alerts a WHERE incident IS NOT NULL AND at > ?2
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.alert = a.id AND o.method = ?1)
+          OR EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id AND d.method = ?1 AND d.status = 'sent'))";
+    let recent = db.query_row(sql, params![method, since.timestamp_micros()], |row| row.get(0))?;
+    let sql = "SELECT count(DISTINCT a.incident) FROM outbox o JOIN alerts a ON a.id = o.alert
+        WHERE o.method = ?1 AND a.incident IS NOT NULL";
+    Ok((recent, db.query_row(sql, [method], |row| row.get(0))?))
+}
+
+/// A digest that is not being sent.
+#[derive(Debug)]
+pub struct Open {
+    /// Its alert.
+    pub alert: i64,
+    /// When it was begun.
+    pub begun: DateTime<Utc>,
+}
+
+/// The digest of a method that still takes in alerts.
+pub fn open_digest(db: &Connection, method: &str, now: DateTime<Utc>) -> rusqlite::Result<Option<Open>> {
+    let sql = "SELECT a.id, a.at FROM outbox o JOIN alerts a ON a.id = o.alert
+        WHERE o.method = ?1 AND a.kind = 'digest' AND coalesce(o.lease, 0) <= ?2 ORDER BY a.id DESC LIMIT 1";
+    let row = db.query_row(sql, params![method, now.timestamp_micros()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(row.map(|(alert, at)| Open { alert, begun: super::time(at) }))
+}
+
+/// When this method last sent a digest.
+pub fn last_digest(db: &Connection, method: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT max(d.at) FROM deliveries d JOIN alerts a ON a.id = d.alert
+        WHERE a.kind = 'digest' AND d.method = ?1 AND d.status = 'sent'";
+    db.query_row(sql, [method], |row| row.get(0)).map(events::maybe)
+}
+
+/// Begins a digest.
+pub fn begin_digest(db: &Connection, key: &str, method: &str, at: DateTime<Utc>) -> rusqlite::Result<i64> {
+    outbox::queue(db, &Alert { kind: Kind::Digest, key, about: None, at }, &[method.to_owned()])
+}
+
+/// Binds what the method has to tell, and nobody is sending, to a digest, which is due then; a digest that was tried already
+/// keeps its own time. How many were bound.
+pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+    let sql = "UPDATE outbox SET digest = ?1 WHERE method = ?2 AND digest IS NULL AND coalesce(lease, 0) <= ?3
+        AND alert IN (SELECT id FROM alerts WHERE incident IS NOT NULL)";
+    let bound = db.execute(sql, params![digest, method, now.timestamp_micros()])?;
+    if bound > 0 {
+        let sql = "UPDATE outbox SET due = ?3 WHERE alert = ?1 AND method = ?2 AND attempts = 0";
+        db.execute(sql, params![digest, method, due.timestamp_micros()])?;
+    }
+    Ok(bound)
+}
+
+/// The alerts of a digest, oldest first.
+pub fn members(db: &Connection, digest: i64) -> rusqlite::Result<Vec<(Kind, Recorded)>> {
+    let sql = "SELECT a.kind, a.event FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.digest = ?1 ORDER BY a.id";
+    let rows: Vec<(String, i64)> =
+        db.prepare(sql)?.query_map([digest], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let mut members = Vec::new();
+    for (word, event) in rows {
+        members.extend(events::get(db, event)?.map(|recorded| (kind(&word), recorded)));
+    }
+    Ok(members)
+}
+
+/// What the deliveries of a digest's alerts say.
+pub(super) const IN_A_DIGEST: &str = "in a digest";
+
+/// The rows of a digest's alerts, each with its alert.
+pub fn rows_of_digest(db: &Connection, digest: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let sql = "SELECT id, alert FROM outbox WHERE digest = ?1 ORDER BY alert";
+    db.prepare(sql)?.query_map([digest], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// The method for which a digest stands in, and what is wrong with that, if all its alerts say the same method.
+pub(super) fn instead_of(db: &Connection, digest: i64) -> rusqlite::Result<Option<(String, String)>> {
+    let sql = "SELECT max(instead_of), max(because) FROM outbox WHERE digest = ?1
+        GROUP BY digest HAVING count(*) = count(instead_of) AND count(DISTINCT instead_of) = 1";
+    db.query_row(sql, [digest], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// A digest was sent: so are its alerts.
+pub fn digest_sent(db: &Connection, claimed: &Claimed, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO deliveries (alert, method, attempt, status, detail, at)
+        SELECT alert, method, attempts + 1, 'sent', ?3, ?2 FROM outbox WHERE digest = ?1";
+    db.execute(sql, params![claimed.alert, now.timestamp_micros(), IN_A_DIGEST])?;
+    db.execute("DELETE FROM outbox WHERE digest = ?1", [claimed.alert]).map(drop)
+}
+
+/// When the next digest is due.
+pub fn next_digest(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT min(o.due) FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.kind = 'digest'";
+    db.query_row(sql, [], |row| row.get(0)).map(events::maybe)
+}

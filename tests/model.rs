@@ -1,0 +1,120 @@
+//! Policy and the life of incidents against a reference that is simple enough to be believed: random stories of three units,
+//! told to both. A story that they tell differently is shortened and shown; as a test of its own it stays below.
+//!
+//! `PROPTEST_CASES=10000 cargo test --test model` tells more of them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+// what the three parts share
+#![allow(unreachable_pub)]
+
+#[path = "model/machine.rs"]
+mod machine;
+#[path = "model/reference.rs"]
+mod reference;
+#[path = "model/story.rs"]
+mod story;
+// of which the stories use more
+#[allow(dead_code)]
+#[path = "cases/world.rs"]
+mod world;
+
+use machine::Machine;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestError, TestRunner};
+use reference::{How, Rules};
+use story::{Heard, Name, Step, Then, What};
+
+/// So many stories; they take about ten seconds.
+const STORIES: u32 = 150;
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let each = (0..=3u64, any::<bool>(), select(vec![0, 300, 3600]), prop::bool::weighted(0.8));
+    each.prop_map(|(ignore, each, min_interval, recovery)| Rules { ignore, each, min_interval, recovery })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = || select(vec![Name::A, Name::A, Name::A, Name::B, Name::C]);
+    let how = || select(vec![How::Status3, How::Status4, How::Killed, How::Timeout]);
+    let then = || select(vec![Then::Stays, Then::Stays, Then::Restarts]);
+    let heard = || {
+        use Heard::{Early, InTime, Never, Twice, Wordless, WordlessAndEarly};
+        select(vec![InTime, InTime, Never, Early, Twice, Wordless, WordlessAndEarly])
+    };
+    let what = prop_oneof![
+        6 => (name(), how(), then(), heard()).prop_map(|(name, how, then, heard)| What::Fails(name, how, then, heard)),
+        1 => (name(), heard()).prop_map(|(name, heard)| What::GivesUp(name, heard)),
+        2 => (name(), then(), any::<bool>()).prop_map(|(name, then, heard)| What::Succeeds(name, then, heard)),
+        1 => name().prop_map(What::FalseSuccess),
+        3 => name().prop_map(What::Starts),
+        1 => (name(), any::<bool>()).prop_map(|(name, heard)| What::Stops(name, heard)),
+        4 => prop::bool::weighted(0.8).prop_map(|sends| What::Dispatch { sends }),
+        1 => name().prop_map(What::Clear),
+    ];
+    (select(vec![1, 4, 12, 45, 200]), what).prop_map(|(wait, what)| Step(wait, what))
+}
+
+fn tell(rules: Rules, steps: &[Step]) {
+    let mut machine = Machine::new(rules);
+    steps.iter().for_each(|step| machine.step(step));
+    machine.end();
+}
+
+#[test]
+fn random_stories_end_as_the_reference_says() {
+    let cases = sysalert::host::env::var("PROPTEST_CASES").and_then(|number| number.parse().ok()).unwrap_or(STORIES);
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let stories = (rules(), prop::collection::vec(step(), 1..30));
+    let told = runner.run(&stories, |(rules, steps)| {
+        tell(rules, &steps);
+        Ok(())
+    });
+    match told {
+        Ok(()) => {}
+        Err(TestError::Fail(why, (rules, steps))) => {
+            let steps: String = steps.iter().map(|step| format!("    {step:?},\n")).collect();
+            panic!("{why}\nthe shortest such story, by {rules:?}:\n{steps}");
+        }
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+}
+
+/// Each was told wrongly once.
+#[test]
+fn stories_to_remember() {
+    use crate::{Heard::*, How::*, Name::*, Then::*, What::*};
+    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true };
+    let stories: [(&str, &[Step]); 4] = [
+        (
+            "a unit's first failure, of which no handler told, is still filed when the handler of its second looks first",
+            &[Step(1, Fails(A, Status3, Stays, Never)), Step(200, Fails(A, Status3, Stays, InTime))],
+        ),
+        (
+            "a daemon that ends well and is started again has not recovered",
+            &[Step(1, Fails(A, Status3, Stays, InTime)), Step(1, Succeeds(A, Restarts, true))],
+        ),
+        (
+            "a stop that a trigger tells does not hide that the next run stays active",
+            &[
+                Step(1, Fails(A, Status3, Stays, InTime)),
+                Step(1, Starts(A)),
+                Step(1, Stops(A, true)),
+                Step(1, Starts(A)),
+                Step(12, Dispatch { sends: true }),
+            ],
+        ),
+        (
+            "the news of an incident that is over go before those of the next",
+            &[
+                Step(1, Fails(A, Status3, Stays, InTime)),
+                Step(1, Starts(A)),
+                Step(12, Dispatch { sends: false }),
+                Step(1, Fails(A, Status3, Stays, InTime)),
+                Step(1, Dispatch { sends: true }),
+            ],
+        ),
+    ];
+    for (what, steps) in stories {
+        println!("{what}");
+        tell(plain, steps);
+    }
+}

@@ -1,0 +1,400 @@
+//! A machine with three units, on which the real pipeline and dispatch run; beside it the reference, told the same.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert::dispatch::{self, Complete, Outside, plugin::Envelope};
+use sysalert::event::{Manager, Outcome};
+use sysalert::host::Site;
+use sysalert::host::journal::{Kind, Message};
+use sysalert::host::manager::Unit as State;
+use sysalert::host::site::ConfigPlace;
+use sysalert::pipeline::{self, Gathering};
+use sysalert::settings::{Method, Settings};
+use sysalert::store::{self, Older, Store};
+use sysalert::trigger::handler;
+use sysalert_abi::{Answer, Kind as Alert};
+use tempfile::TempDir;
+
+use crate::reference::{End, Failure, HOLD, How, Rules, State as Stands, Told, Unit};
+use crate::story::{Heard, NAMES, Name, Step, Then, What, id, said, state, subject, text, unit, words};
+use crate::world::{LASTED, StoryWorld, message};
+
+/// What systemd knows of a unit, as far as it decides what can happen next.
+#[derive(Default)]
+struct Truth {
+    active: Option<usize>,
+    /// Its last run, and how that failed, if it did.
+    waits_for_restart: Option<(usize, Option<How>)>,
+    /// Its last run, if that failed.
+    last_failed: Option<usize>,
+}
+
+pub struct Machine {
+    _folder: TempDir,
+    site: Site,
+    files: Vec<(PathBuf, String)>,
+    rules: Rules,
+    world: StoryWorld,
+    now: DateTime<Utc>,
+    runs: usize,
+    truths: [Truth; 3],
+    models: [Unit; 3],
+    refused: Option<DateTime<Utc>>,
+    by_incident: BTreeMap<i64, Vec<Alert>>,
+}
+
+impl Machine {
+    pub fn new(rules: Rules) -> Machine {
+        // in memory: what an fsync costs is another test's
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let state = folder.path().to_owned();
+        let site = Site {
+            manager: Manager::System,
+            config: ConfigPlace::File("/dev/null".into()),
+            flag: state.join("pending"),
+            state,
+            is_systems: false,
+            plugins: Vec::new(),
+        };
+        let Rules { ignore, each, min_interval, recovery } = rules;
+        let alert_on = if each { "each" } else { "final" };
+        let text = format!(
+            "[policy]\nhost = \"web1\"\njournal_lines = 0\nignore = {ignore}\nalert_on = \"{alert_on}\"\n\
+             min_interval = \"{min_interval}s\"\nrecovery = {recovery}\nrecovery_hold = \"{HOLD}s\"\n[method.mail]\nexpire = \"1y\"\n"
+        );
+        let mut machine = Machine {
+            _folder: folder,
+            site,
+            files: vec![("sysalert.toml".into(), text)],
+            rules,
+            world: StoryWorld::default(),
+            now: DateTime::from_timestamp(1_000_000_000, 0).unwrap(),
+            runs: 0,
+            truths: Default::default(),
+            models: Default::default(),
+            refused: None,
+            by_incident: BTreeMap::new(),
+        };
+        // the record begins at boot, before anything fails
+        machine.step(&Step(1, What::Dispatch { sends: true }));
+        machine
+    }
+
+    pub fn step(&mut self, step: &Step) {
+        let Step(wait, what) = step;
+        self.now += TimeDelta::seconds(*wait);
+        match what {
+            What::Fails(name, how, then, heard) => self.fails(*name, *how, *then, *heard),
+            What::GivesUp(name, heard) => self.gives_up(*name, *heard),
+            What::Succeeds(name, then, heard) => self.succeeds(*name, *then, *heard),
+            What::FalseSuccess(name) => {
+                if let Some(run) = self.truths[*name as usize].last_failed {
+                    self.success_handler(*name, run);
+                }
+            }
+            What::Starts(name) => self.starts(*name),
+            What::Stops(name, heard) => {
+                let run = self.run(*name);
+                for kind in [Kind::Stopping, Kind::Succeeded] {
+                    self.say(*name, message(kind, &id(run), self.now));
+                }
+                self.set(*name, run, "inactive", "dead");
+                self.models[*name as usize].active_since = None;
+                if *heard {
+                    self.success_handler(*name, run);
+                }
+            }
+            What::Dispatch { sends } => self.dispatch(*sends),
+            // what a trigger told and no look has settled: `store` tests that
+            What::Clear(name) if self.models[*name as usize].waits => {}
+            What::Clear(name) => {
+                let now = self.now;
+                self.open().write(|db| store::clear(db, &subject(*name), now)).unwrap();
+                self.models[*name as usize].clear();
+            }
+        }
+        self.invariants();
+    }
+
+    /// Long after, when everything can be told.
+    pub fn end(&mut self) {
+        self.step(&Step(3600, What::Dispatch { sends: true }));
+        let store = self.open();
+        assert_eq!(store.with(store::count_undecided).unwrap(), 0, "undecided in the end");
+        assert_eq!(store.with(store::waiting).unwrap().len(), 0, "undelivered in the end");
+        for (name, _) in NAMES {
+            assert_eq!(store.with(|db| store::unconfirmed(db, &subject(name))).unwrap(), [], "unconfirmed in the end");
+        }
+    }
+
+    fn fails(&mut self, name: Name, how: How, then: Then, heard: Heard) {
+        let new = self.truths[name as usize].active.is_none();
+        let is_early = heard.is_early();
+        let run = if new && is_early { self.next_run() } else { self.run(name) };
+        let restarts = then == Then::Restarts;
+        let [active, sub] = if restarts { ["activating", "auto-restart"] } else { ["failed", "failed"] };
+        self.set(name, run, active, sub);
+        self.models[name as usize].ended(run, End::Failed { how, restarts }, self.now);
+        self.failure_handler(name, run, how, heard, |machine| {
+            if new && is_early {
+                machine.begins(name, run);
+            }
+            machine.tells(name, run, how);
+        });
+        let truth = &mut self.truths[name as usize];
+        truth.last_failed = Some(run);
+        truth.waits_for_restart = restarts.then_some((run, Some(how)));
+    }
+
+    fn gives_up(&mut self, name: Name, heard: Heard) {
+        let Some((run, Some(how))) = self.truths[name as usize].waits_for_restart else { return };
+        if self.models[name as usize].dropped.contains(&run) {
+            return;
+        }
+        self.restarts(name);
+        self.set(name, run, "failed", "failed");
+        if heard.is_early() {
+            // the handler sees the words of the first failure, and that it was to be tried again
+            self.models[name as usize].look(self.rules, self.now);
+        }
+        self.models[name as usize].ended(run, End::GaveUp, self.now);
+        self.failure_handler(name, run, how, heard, |machine| machine.tells(name, run, how));
+    }
+
+    fn succeeds(&mut self, name: Name, then: Then, heard: bool) {
+        let run = self.run(name);
+        self.say(name, message(Kind::Succeeded, &id(run), self.now));
+        let restarts = then == Then::Restarts;
+        let [active, sub] = if restarts { ["activating", "auto-restart"] } else { ["inactive", "dead"] };
+        self.set(name, run, active, sub);
+        self.truths[name as usize].waits_for_restart = restarts.then_some((run, None));
+        let model = &mut self.models[name as usize];
+        model.active_since = None;
+        if !restarts {
+            model.ended(run, End::Succeeded, self.now);
+        }
+        if heard {
+            self.success_handler(name, run);
+        }
+    }
+
+    fn starts(&mut self, name: Name) {
+        if self.truths[name as usize].active.is_some() {
+            return;
+        }
+        let run = self.run(name);
+        self.say(name, message(Kind::Started, &id(run), self.now));
+        let state = State { active_since: Some(self.now), ..state(run, "active", "running") };
+        self.world.set(text(name), state);
+        self.truths[name as usize].active = Some(run);
+        self.models[name as usize].active_since = Some(self.now);
+    }
+
+    /// The run that comes to its end now: the active one, or one that was begun just before.
+    fn run(&mut self, name: Name) -> usize {
+        if let Some(run) = self.truths[name as usize].active.take() {
+            return run;
+        }
+        let run = self.next_run();
+        self.begins(name, run);
+        run
+    }
+
+    fn next_run(&mut self) -> usize {
+        self.runs += 1;
+        self.runs
+    }
+
+    fn begins(&mut self, name: Name, run: usize) {
+        self.restarts(name);
+        self.truths[name as usize].last_failed = None;
+        self.say(name, message(Kind::Starting, &id(run), self.now - LASTED));
+    }
+
+    /// What waited for its restart is started again now.
+    fn restarts(&mut self, name: Name) {
+        if let Some((run, _)) = self.truths[name as usize].waits_for_restart.take() {
+            self.say(name, message(Kind::Restarts, &id(run), self.now - LASTED));
+        }
+    }
+
+    /// The journal's words about a failure.
+    fn tells(&self, name: Name, run: usize, how: How) {
+        let [result, code, status] = words(how);
+        let exit = Some((code.to_owned(), status.to_owned()));
+        self.say(name, Message { exit, ..message(Kind::Exited, &id(run), self.now) });
+        self.say(name, Message { result: Some(result.to_owned()), ..message(Kind::Failed, &id(run), self.now) });
+    }
+
+    fn say(&self, name: Name, message: Message) {
+        self.world.say(text(name), message);
+    }
+
+    fn set(&self, name: Name, run: usize, active: &str, sub: &str) {
+        self.world.set(text(name), state(run, active, sub));
+    }
+
+    fn failure_handler(&mut self, name: Name, run: usize, how: How, heard: Heard, tell: impl FnOnce(&mut Machine)) {
+        let told = Some((run, words(how)));
+        match heard {
+            Heard::Early | Heard::WordlessAndEarly => {
+                self.handler(name, Outcome::Failed, told.filter(|_| heard == Heard::Early));
+                tell(self);
+                self.models[name as usize].waits = true;
+            }
+            Heard::Never => tell(self),
+            Heard::InTime | Heard::Twice | Heard::Wordless => {
+                tell(self);
+                self.handler(name, Outcome::Failed, told.filter(|_| heard != Heard::Wordless));
+                if heard == Heard::Twice {
+                    self.handler(name, Outcome::Failed, told);
+                }
+                self.models[name as usize].look(self.rules, self.now);
+            }
+        }
+    }
+
+    fn success_handler(&mut self, name: Name, run: usize) {
+        self.handler(name, Outcome::Succeeded, Some((run, ["success", "exited", "0"])));
+        let model = &mut self.models[name as usize];
+        if !model.is_quiet() {
+            model.look(self.rules, self.now);
+        }
+    }
+
+    /// systemd starts a handler, a moment after what it is about.
+    fn handler(&mut self, name: Name, outcome: Outcome, told: Option<(usize, [&str; 3])>) {
+        let at = self.now + TimeDelta::milliseconds(20);
+        let environment = |variable: &str| {
+            let (run, [result, code, status]) = told?;
+            match variable {
+                "MONITOR_UNIT" => Some(text(name).to_owned()),
+                "MONITOR_SERVICE_RESULT" => Some(result.to_owned()),
+                "MONITOR_EXIT_CODE" => Some(code.to_owned()),
+                "MONITOR_EXIT_STATUS" => Some(status.to_owned()),
+                "MONITOR_INVOCATION_ID" => Some(id(run)),
+                _ => None,
+            }
+        };
+        let event = handler::event(&Manager::System, &unit(name), outcome, &environment, || "boot".to_owned(), at);
+        let settings = || Settings::read(&self.files);
+        pipeline::take_in(&self.site, &event, &self.world, &|| at, &settings).unwrap();
+    }
+
+    fn dispatch(&mut self, sends: bool) {
+        let now = self.now;
+        let settings = Settings::read(&self.files).unwrap();
+        let complete = Complete { now, synced: Some(now) };
+        let gathering = Gathering { world: &self.world, now, complete: Some(now) };
+        let mut store = self.open();
+        pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&self.files)).unwrap();
+        dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
+        let got = Mutex::new(Vec::new());
+        let send = |_: &Site, _: &Method, envelope: Envelope| {
+            got.lock().unwrap().push(envelope.request);
+            if sends { Answer::Sent(String::new()) } else { Answer::Retry("busy".into(), None) }
+        };
+        let outside = Outside { clock: &|| now, dice: &|| 0.5, send: &send };
+        dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
+        for model in &mut self.models {
+            model.look(self.rules, now);
+        }
+        for request in got.into_inner().unwrap() {
+            let (name, _) = NAMES.iter().find(|(_, text)| *text == request.service_name).unwrap();
+            let unsent = &mut self.models[*name as usize].unsent;
+            let told = if request.kind == Alert::Recovery { Told::Recovery } else { Told::Failure };
+            // a recovery tells what was not told before
+            let recovery = unsent.iter().position(|told| *told == Told::Recovery);
+            let next = recovery.map_or(unsent.first(), |at| unsent.get(at));
+            assert_eq!(Some(&told), next, "the next message about {}", request.service_name);
+            if sends {
+                unsent.drain(..=recovery.unwrap_or(0));
+                self.by_incident.entry(request.incident.unwrap().id).or_default().push(request.kind);
+            } else {
+                self.refused = Some(now);
+            }
+        }
+        // the longest pause after a refusal is a quarter of an hour
+        if sends && self.refused.is_none_or(|at| now - at > TimeDelta::minutes(15)) {
+            self.refused = None;
+            for ((_, text), model) in NAMES.iter().zip(&self.models) {
+                assert_eq!(model.unsent, [], "not sent about {text}");
+            }
+        }
+        self.is_as_the_reference_says();
+    }
+
+    /// After a dispatch nothing is left open, so both must say the same.
+    fn is_as_the_reference_says(&self) {
+        let store = self.open();
+        let incidents = store.with(|db| store::list(db, store::Which::All)).unwrap();
+        for ((name, text), model) in NAMES.iter().zip(&self.models) {
+            let mut recorded = self.failures(&store, *name);
+            recorded.retain(|failure| !model.dropped.contains(&failure.0));
+            let mut expected: Vec<_> = model.failures.iter().map(shown).collect();
+            expected.sort();
+            same(text, "failures: run, how, whether it restarts, whether it spoke", recorded, expected);
+            let mut rows: Vec<_> = incidents.iter().filter(|row| row.incident.subject.name() == *text && !row.cleared).collect();
+            rows.sort_by_key(|row| row.incident.id);
+            let rows = rows.iter().map(|row| (row.incident.state.as_str().to_owned(), row.incident.failures)).collect();
+            let expected = model.incidents.iter().filter(|(state, _)| *state != Stands::Cleared);
+            let expected = expected.map(|(state, failures)| (format!("{state:?}").to_lowercase(), *failures)).collect();
+            same(text, "incidents: state, failures", rows, expected);
+        }
+    }
+
+    fn invariants(&self) {
+        let store = self.open();
+        let incidents = store.with(|db| store::list(db, store::Which::Active)).unwrap();
+        for (name, text) in NAMES {
+            let recorded = self.failures(&store, name);
+            let mut runs: Vec<_> = recorded.iter().map(|failure| failure.0).filter(|run| *run > 0).collect();
+            let all = runs.len();
+            runs.dedup();
+            assert_eq!(runs.len(), all, "{text}: a run that failed twice: {recorded:?}");
+            assert!(self.rules.each || !recorded.iter().any(|failure| failure.2 && failure.3), "spoke too soon: {recorded:?}");
+            let active = incidents.iter().filter(|row| row.incident.subject.name() == text);
+            assert!(active.count() <= 1, "{text}: more than one incident");
+        }
+        for row in incidents.iter().filter(|row| row.incident.state == sysalert::incident::State::Pending) {
+            assert!(!self.by_incident.contains_key(&row.incident.id), "told while pending: {row:?}");
+        }
+        for (incident, kinds) in &self.by_incident {
+            let recoveries = kinds.iter().filter(|kind| **kind == Alert::Recovery).count();
+            let in_order = !kinds.is_empty() && (recoveries == 0 || kinds.last() == Some(&Alert::Recovery));
+            assert!(in_order && recoveries <= 1, "incident {incident}: {kinds:?}");
+        }
+    }
+
+    /// The failures on record, by run; a run that no trigger named is 0.
+    fn failures(&self, store: &Store, name: Name) -> Vec<(usize, String, bool, bool)> {
+        let history = store.with(|db| store::of_subject(db, &subject(name))).unwrap();
+        let failed = history.into_iter().filter(|(recorded, _)| recorded.event.outcome == Outcome::Failed);
+        let mut failures: Vec<_> = failed
+            .map(|(recorded, _)| {
+                let run = recorded.event.invocation_id.map_or(0, |id| usize::from_str_radix(&id, 16).unwrap());
+                let spoke = recorded.reason.is_some_and(|reason| reason.alert().is_some());
+                (run, recorded.event.problem.to_string(), recorded.event.restarts, spoke)
+            })
+            .collect();
+        failures.sort();
+        failures
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.site.state, Older::Migrate, Duration::from_secs(60)).unwrap()
+    }
+}
+
+fn same<T: Debug + PartialEq>(unit: &str, what: &str, actual: Vec<T>, expected: Vec<T>) {
+    assert!(actual == expected, "{unit}: {what}\n  sysalert:  {actual:?}\n  reference: {expected:?}");
+}
+
+fn shown(failure: &Failure) -> (usize, String, bool, bool) {
+    (failure.run, said(failure.how).to_owned(), failure.restarts, failure.spoke)
+}
