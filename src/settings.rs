@@ -103,8 +103,7 @@ impl Settings {
         let storm = Values { keys: &[STORM_KEYS], written: &storm };
         let storm = Storm { incidents: storm.count("incidents"), window: storm.duration("window") };
         let methods = method::methods(&document);
-        let globs = globs(&document);
-        let settings = Settings { host, methods, method_failing_after, storm, history, globs, document };
+        let settings = Settings { host, methods, method_failing_after, storm, history, globs: globs(&document), document };
         settings.check()?;
         Ok(settings)
     }

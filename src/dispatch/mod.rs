@@ -96,14 +96,20 @@ pub fn deliver(
             if now - started < RUN
                 && let Some(claimed) = claim(store, now, &busy, lease)?
             {
+                let prepared = match letter::prepare(store, settings, &claimed, now)? {
+                    Prepared::Ready(method, envelope) => Ok((method, envelope)),
+                    Prepared::Impossible(why) => Err(why),
+                    Prepared::Nothing => {
+                        store.write(|db| store::done(db, claimed.id))?;
+                        continue;
+                    }
+                };
                 sending.push(claimed.method.clone());
-                let prepared = letter::prepare(store, settings, &claimed, now)?;
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let answer = match prepared {
-                        Prepared::Ready(method, envelope) => send(site, &method, *envelope),
-                        Prepared::Nothing => Answer::Sent("nothing is left to tell".to_owned()),
-                        Prepared::Impossible(why) => Answer::Retry(why, None),
+                        Ok((method, envelope)) => send(site, &method, *envelope),
+                        Err(why) => Answer::Retry(why, None),
                     };
                     // the receiver lives as long as this scope
                     let _ = sender.send((claimed, answer));

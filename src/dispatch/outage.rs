@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
+use super::storm;
 use crate::error::Result;
 use crate::event::local_time;
 use crate::host::{log, names};
@@ -39,6 +40,10 @@ pub(super) fn see_to(store: &mut Store, settings: &Settings, now: DateTime<Utc>)
     }
     if outages.iter().any(|outage| outage.told.is_none() && outage.waiting == 0) {
         store.write(|db| store::drop_stale(db))?;
+    }
+    if queued {
+        // the fallback is flooded no more than the method itself
+        storm::collect(store, settings, now)?;
     }
     Ok(queued)
 }

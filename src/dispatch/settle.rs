@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::{Answer, Kind, Status};
 
-use super::backoff;
+use super::{backoff, storm};
 use crate::error::Result;
 use crate::event::local_time;
 use crate::host::{log, names};
@@ -51,6 +51,8 @@ pub(super) fn settle(
     let expires = since + TimeDelta::from_std(method.expire).unwrap_or(TimeDelta::MAX);
     if expires <= now {
         give_up(store, claimed, &method, &detail, now)?;
+        // a digest's alerts are one message by the fallback, too
+        storm::collect(store, settings, now)?;
         return Ok(Fate::Expired);
     }
     let refused = status == Status::Refused;
@@ -63,6 +65,9 @@ pub(super) fn settle(
         }
         store::give_back(db, claimed, (now + pause).min(expires), &detail)
     })?;
+    if refused {
+        storm::collect(store, settings, now)?;
+    }
     let next = match (&method.fallback, refused) {
         (Some(fallback), true) => format!("the alert goes to {fallback}, too"),
         _ => "the alert waits for the next try".to_owned(),
@@ -105,10 +110,7 @@ fn give_up(store: &mut Store, claimed: &Claimed, method: &Method, detail: &str, 
         let queued = hand_over(db, claimed, method, &format!("gave it up after {after}: {detail}"))?;
         let filed = format!("given up after {after} and {tries}: {detail}");
         store::cannot_send(db, &claimed.method, detail, now)?;
-        if claimed.kind == Kind::Digest {
-            store::digest_given_up(db, claimed, &filed, now)?;
-        }
-        for (id, alert) in told_by(claimed) {
+        for (id, alert) in told_by(db, claimed)? {
             store::record_expired(db, alert, claimed, &filed, now)?;
             store::done(db, id)?;
         }
@@ -128,13 +130,18 @@ fn give_up(store: &mut Store, claimed: &Claimed, method: &Method, detail: &str, 
 
 fn hand_over(db: &Database, claimed: &Claimed, method: &Method, because: &str) -> store::Answer<usize> {
     let Some(fallback) = &method.fallback else { return Ok(0) };
-    let alerts: Vec<i64> = told_by(claimed).map(|(_, alert)| alert).collect();
+    let alerts: Vec<i64> = told_by(db, claimed)?.into_iter().map(|(_, alert)| alert).collect();
     store::hand_over(db, Instead { by: fallback, of: &method.name, because }, Some(&alerts))
 }
 
 /// The rows and alerts that one message tells.
-fn told_by(claimed: &Claimed) -> impl Iterator<Item = (i64, i64)> {
-    claimed.overtaken.iter().map(|one| (one.id, one.alert)).chain([(claimed.id, claimed.alert)])
+fn told_by(db: &Database, claimed: &Claimed) -> store::Answer<Vec<(i64, i64)>> {
+    let mut told: Vec<_> = claimed.overtaken.iter().map(|one| (one.id, one.alert)).collect();
+    if claimed.kind == Kind::Digest {
+        told.extend(store::rows_of_digest(db, claimed.alert)?);
+    }
+    told.push((claimed.id, claimed.alert));
+    Ok(told)
 }
 
 fn subject(claimed: &Claimed) -> Option<&str> {

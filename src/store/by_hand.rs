@@ -23,7 +23,7 @@ pub fn retry(db: &Connection, id: Option<i64>, now: DateTime<Utc>) -> rusqlite::
         SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
             JOIN outbox me ON me.id = ?2 JOIN alerts mine ON mine.id = me.alert JOIN incidents its ON its.id = mine.incident
         WHERE o.method = me.method AND i.subject = its.subject
-          AND (o.alert < me.alert OR (a.incident = mine.incident AND a.kind = 'recovery'))))";
+            AND (o.alert < me.alert OR a.incident = mine.incident AND a.kind = 'recovery')))";
     if let Some(id) = id
         && !is_there(db, id)?
     {

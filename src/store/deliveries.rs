@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Status;
 
 use super::outbox::Claimed;
-use super::time;
+use super::{digests, time};
 
 /// One try.
 #[derive(Debug)]
@@ -61,10 +61,10 @@ pub fn sent_between(
     most: u64,
 ) -> rusqlite::Result<Vec<DateTime<Utc>>> {
     // later than now: the clock was set back
-    let sql =
-        "SELECT at FROM deliveries WHERE method = ?1 AND at > ?2 AND at <= ?3 AND status = 'sent' ORDER BY at DESC LIMIT ?4";
+    let sql = "SELECT at FROM deliveries WHERE method = ?1 AND at > ?2 AND at <= ?3 AND status = 'sent' AND detail <> ?5
+        ORDER BY at DESC LIMIT ?4";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let rows = params![method, since.timestamp_micros(), now.timestamp_micros(), most];
+    let rows = params![method, since.timestamp_micros(), now.timestamp_micros(), most, digests::IN_A_DIGEST];
     db.prepare(sql)?.query_map(rows, |row| row.get(0).map(time))?.collect()
 }
 

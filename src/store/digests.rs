@@ -79,11 +79,27 @@ pub fn members(db: &Connection, digest: i64) -> rusqlite::Result<Vec<(Kind, Reco
     Ok(members)
 }
 
+/// What the deliveries of a digest's alerts say.
+pub(super) const IN_A_DIGEST: &str = "in a digest";
+
+/// The rows of a digest's alerts, each with its alert.
+pub fn rows_of_digest(db: &Connection, digest: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let sql = "SELECT id, alert FROM outbox WHERE digest = ?1 ORDER BY alert";
+    db.prepare(sql)?.query_map([digest], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// The method for which a digest stands in, and what is wrong with that, if all its alerts say the same method.
+pub(super) fn instead_of(db: &Connection, digest: i64) -> rusqlite::Result<Option<(String, String)>> {
+    let sql = "SELECT max(instead_of), max(because) FROM outbox WHERE digest = ?1
+        GROUP BY digest HAVING count(*) = count(instead_of) AND count(DISTINCT instead_of) = 1";
+    db.query_row(sql, [digest], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
 /// A digest was sent: so are its alerts.
 pub fn digest_sent(db: &Connection, claimed: &Claimed, now: DateTime<Utc>) -> rusqlite::Result<()> {
     let sql = "INSERT INTO deliveries (alert, method, attempt, status, detail, at)
-        SELECT alert, method, attempts + 1, 'sent', 'in a digest', ?2 FROM outbox WHERE digest = ?1";
-    db.execute(sql, params![claimed.alert, now.timestamp_micros()])?;
+        SELECT alert, method, attempts + 1, 'sent', ?3, ?2 FROM outbox WHERE digest = ?1";
+    db.execute(sql, params![claimed.alert, now.timestamp_micros(), IN_A_DIGEST])?;
     db.execute("DELETE FROM outbox WHERE digest = ?1", [claimed.alert]).map(drop)
 }
 

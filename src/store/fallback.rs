@@ -14,7 +14,7 @@ pub struct Instead<'a> {
 }
 
 const MEANT: &str = "method = ?1 AND NOT handed_over AND (?2 IS NULL OR alert IN (SELECT value FROM json_each(?2)))
-    AND alert NOT IN (SELECT id FROM alerts WHERE kind = 'test')";
+    AND alert NOT IN (SELECT id FROM alerts WHERE kind IN ('test', 'digest'))";
 
 /// Whether something waits for this method that its fallback was not given.
 pub fn to_hand_over(db: &Connection, method: &str) -> rusqlite::Result<bool> {
@@ -22,7 +22,7 @@ pub fn to_hand_over(db: &Connection, method: &str) -> rusqlite::Result<bool> {
 }
 
 /// Queues for the fallback what waits for a method: these alerts, or all. Each once, and none that the fallback was asked to
-/// send anyway; a test is about its own method alone. Tells how many were queued.
+/// send anyway; a test is about its own method alone, and the fallback makes digests of its own. Tells how many were queued.
 pub fn hand_over(db: &Connection, instead: Instead<'_>, alerts: Option<&[i64]>) -> rusqlite::Result<usize> {
     let Instead { by, of, because } = instead;
     let alerts = alerts.map(|alerts| serde_json::to_string(alerts).unwrap_or_default());

@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 use super::events::{self, Recorded};
 use super::outages::{self, Outage};
 use super::overtaken::{self, Overtaken};
-use super::{incidents, time};
+use super::{digests, incidents, time};
 use crate::event::Event;
 use crate::incident::Incident;
 use crate::message::Context;
@@ -112,18 +112,20 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
     db.execute("UPDATE alerts SET context = ?2 WHERE id = ?1", params![alert, json]).map(drop)
 }
 
-/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order, but
-/// what waits when the recovery comes is told with that; each waits for what is told beside its event, and for its digest. After
-/// a clock that was set back, what it made wait is due. What a limit held is due: whoever calls knows whether it still holds.
+/// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order, the
+/// next failure waits for the last recovery; but what waits when the recovery comes is told with that. Each waits for what is
+/// told beside its event. After a clock that was set back, what it made wait is due. What a limit held is due: whoever calls
+/// knows whether it still holds.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
-         WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried) AND o.method NOT IN (SELECT value FROM json_each(?2))
+         WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried)
+           AND o.method NOT IN (SELECT value FROM json_each(?2))
            AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert JOIN incidents i ON i.id = b.incident
                WHERE e.method = o.method AND i.subject = (SELECT subject FROM incidents WHERE id = a.incident) AND CASE
-                   WHEN b.incident <> a.incident THEN e.alert < o.alert
-                   WHEN e.alert > o.alert THEN b.kind = 'recovery'
-                   WHEN e.alert < o.alert AND a.kind = 'recovery' THEN coalesce(e.lease, 0) > ?1 AND e.tried <= ?1
+                   WHEN e.alert > o.alert THEN b.kind = 'recovery' AND b.incident = a.incident
+                   WHEN e.alert < o.alert AND a.kind = 'recovery' AND b.incident = a.incident AND e.digest IS NULL
+                       THEN coalesce(e.lease, 0) > ?1 AND e.tried <= ?1
                    ELSE e.alert < o.alert END)
          ORDER BY o.alert LIMIT 1";
     let busy = serde_json::to_string(busy).unwrap_or_default();
@@ -169,6 +171,9 @@ pub fn claim(
         if claimed.kind == Kind::Recovery {
             claimed.overtaken = overtaken::by(db, incident, claimed.alert, &claimed.method)?;
         }
+    }
+    if claimed.kind == Kind::Digest {
+        claimed.instead_of = digests::instead_of(db, claimed.alert)?;
     }
     let sql = "UPDATE outbox SET lease = ?2, attempts = ?3, tried = ?4 WHERE id = ?1";
     db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt, now.timestamp_micros()])?;

@@ -29,7 +29,7 @@ pub struct Overtaken {
 /// The alerts of this incident before this one that wait for this method, oldest first.
 pub(super) fn by(db: &Connection, incident: i64, alert: i64, method: &str) -> rusqlite::Result<Vec<Overtaken>> {
     let sql = "SELECT o.id, o.alert, a.at, o.attempts, o.detail, o.held, a.context FROM outbox o JOIN alerts a ON a.id = o.alert
-        WHERE a.incident = ?1 AND o.alert < ?2 AND o.method = ?3 ORDER BY o.alert";
+        WHERE a.incident = ?1 AND o.alert < ?2 AND o.method = ?3 AND o.digest IS NULL ORDER BY o.alert";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map(params![incident, alert, method], |row| {
         Ok(Overtaken {
