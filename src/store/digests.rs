@@ -103,18 +103,6 @@ pub fn digest_sent(db: &Connection, claimed: &Claimed, now: DateTime<Utc>) -> ru
     db.execute("DELETE FROM outbox WHERE digest = ?1", [claimed.alert]).map(drop)
 }
 
-/// A digest is given up, and nobody else has it: so are its alerts.
-pub fn digest_given_up(db: &Connection, claimed: &Claimed, detail: &str, now: DateTime<Utc>) -> rusqlite::Result<()> {
-    let sql = "SELECT 1 FROM outbox WHERE alert = ?1 AND id <> ?2";
-    if db.prepare(sql)?.exists([claimed.alert, claimed.id])? {
-        return Ok(());
-    }
-    let sql = "INSERT INTO deliveries (alert, method, attempt, status, detail, at)
-        SELECT alert, method, attempts + 1, 'expired', ?2, ?3 FROM outbox WHERE digest = ?1";
-    db.execute(sql, params![claimed.alert, detail, now.timestamp_micros()])?;
-    db.execute("DELETE FROM outbox WHERE digest = ?1", [claimed.alert]).map(drop)
-}
-
 const ORPHANED: &str = "digest IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox d WHERE d.alert = outbox.digest)";
 
 /// Whether something is bound to a digest that is gone.

@@ -28,7 +28,8 @@ pub use deliveries::{
     Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery, record_expired, sent_between,
 };
 pub use digests::{
-    begin_digest, bind, digest_sent, last_digest, load, members, methods_at_work, next_digest, open_digest, rows_of_digest,
+    begin_digest, bind, digest_sent, has_orphans, last_digest, load, members, methods_at_work, next_digest, open_digest,
+    release_orphans, rows_of_digest,
 };
 pub use events::{
     Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
