@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
 use sysalert::incident::{Incident, Severity};
-use sysalert::message::{Context, Late, Raw, Report, compose, shown, visible};
+use sysalert::message::{Context, Late, Letter, Raw, Report, compose, shown, visible};
 use sysalert::trigger::handler;
 use sysalert_abi::{Kind, Message};
 
@@ -38,6 +38,8 @@ fn check(foreign: Foreign) {
         answer: "x".to_owned(),
         ..foreign.clone()
     };
+    let (hostile, harmless) = (bare(&foreign, visible), bare(&foreign, |_| "x".to_owned()));
+    assert_eq!(markup(&hostile.markdown), markup(&harmless.markdown), "other marks than a harmless letter has");
     for kind in [Kind::Failure, Kind::Recovery] {
         let (rows, message) = message(&foreign, kind);
         let (_, tame) = self::message(&Foreign { lines: tame.lines[..rows].to_vec(), ..tame.clone() }, kind);
@@ -46,6 +48,12 @@ fn check(foreign: Foreign) {
         assert_eq!(markup(&message.markdown), markup(&tame.markdown), "other marks than a harmless message has");
         assert_eq!(message.text.lines().count(), tame.text.lines().count(), "other lines than a harmless message has");
     }
+}
+
+/// Without the time before each line that `shown` puts there: a block holds them all the same.
+fn bare(foreign: &Foreign, text: impl Fn(&[u8]) -> String) -> Message {
+    let excerpt = foreign.lines.iter().map(|(_, line)| text(line)).collect();
+    Letter { excerpt, ..Letter::default() }.render()
 }
 
 /// How many lines are shown, and the message.
