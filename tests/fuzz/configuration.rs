@@ -24,9 +24,7 @@ fn check(texts: &[String]) {
                 let rules = settings.rules(unit);
                 assert!(!rules.methods.is_empty(), "a unit without a method");
             }
-            for (section, key, ..) in settings.effective() {
-                assert!(!section.is_empty() && !key.is_empty());
-            }
+            assert!(settings.effective().iter().all(|(section, ..)| !section.is_empty()));
         }
         Err(error) => {
             assert_eq!(error.kind, Kind::Config);
