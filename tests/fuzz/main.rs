@@ -2,8 +2,8 @@
 //! over. Each target says what must hold whatever comes.
 //!
 //! proptest, which the model has brought already, makes the inputs: half of them from what is nearly right, for of random
-//! bytes alone hardly any gets past the first check, and shortens one that fails. bolero would bring some 40 packages more, cargo-fuzz a
-//! nightly compiler; both for coverage that the generators here mostly reach by knowing the formats.
+//! bytes alone hardly any gets past the first check, and shortens one that fails. bolero would bring some 40 packages more,
+//! cargo-fuzz a compiler of its own; both for coverage that the generators here mostly reach by knowing the formats.
 //!
 //! `cargo test` gives all of it some seconds, `make check` a minute (SYSALERT_FUZZ_SECONDS), `make fuzz` all the time there is;
 //! SYSALERT_FUZZ names one target.
