@@ -1,6 +1,7 @@
 # make            says what there is
 # make demo       shows sysalert at work on a throw-away systemd; sets up what it needs
 # make check      runs every test; sets up what it needs
+# make fuzz       tries hostile input until it is stopped
 # make install    installs (PREFIX=/usr, DESTDIR= for packages)
 
 SHELL := /bin/bash
@@ -26,7 +27,7 @@ confdir = $(DESTDIR)/etc/sysalert
 units := $(notdir $(wildcard units/system/*.*))
 units := $(filter-out %.d,$(units))
 
-.PHONY: help setup build check demo install uninstall
+.PHONY: help setup build check fuzz demo install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -51,6 +52,9 @@ $(built) &: $(sources)
 
 check: setup ## run every test
 	@$(scripts)/check
+
+fuzz: ## try hostile input until you stop it; SYSALERT_FUZZ=message, configuration, look or reply tries one kind
+	PATH="$$($(scripts)/toolchain):$$PATH" SYSALERT_FUZZ_SECONDS=0 cargo test --profile fuzz --locked --test fuzz -- --nocapture
 
 demo: ## a unit fails and recovers on a throw-away systemd, and the mails arrive
 	@$(scripts)/setup demo

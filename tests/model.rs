@@ -25,16 +25,16 @@ use reference::{How, Rules};
 use story::{Heard, Name, Step, Then, What};
 
 /// So many stories; they take about ten seconds.
-const STORIES: u32 = 150;
+const STORIES: u32 = 180;
 
 fn rules() -> impl Strategy<Value = Rules> {
-    let each = (0..=3u64, any::<bool>(), select(vec![0, 300, 3600]), prop::bool::weighted(0.8));
+    let each = (0..=3u64, any::<bool>(), select(vec![0, 60, 300]), prop::bool::weighted(0.8));
     each.prop_map(|(ignore, each, min_interval, recovery)| Rules { ignore, each, min_interval, recovery })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let name = || select(vec![Name::A, Name::A, Name::A, Name::B, Name::C]);
-    let how = || select(vec![How::Status3, How::Status4, How::Killed, How::Timeout]);
+    let how = || select(vec![How::Status3, How::Status3, How::Status4, How::Status4, How::Killed, How::Timeout]);
     let then = || select(vec![Then::Stays, Then::Stays, Then::Restarts]);
     let heard = || {
         use Heard::{Early, InTime, Never, Twice, Wordless, WordlessAndEarly};
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::bool::weighted(0.8).prop_map(|sends| What::Dispatch { sends }),
         1 => name().prop_map(What::Clear),
     ];
-    (select(vec![1, 4, 12, 45, 200]), what).prop_map(|(wait, what)| Step(wait, what))
+    (select(vec![1, 4, 12, 60, 200]), what).prop_map(|(wait, what)| Step(wait, what))
 }
 
 fn tell(rules: Rules, steps: &[Step]) {

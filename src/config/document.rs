@@ -159,7 +159,7 @@ impl File<'_> {
             DeValue::Table(table) => Some(table),
             _ => {
                 let origin = self.origin(name.span().start);
-                self.complaints.push(format!("{origin}: `{}` must be a section of its own", name.get_ref()));
+                self.complaints.push(format!("{origin}: `{}` must be a section of its own", name.get_ref().escape_debug()));
                 None
             }
         }

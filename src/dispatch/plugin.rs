@@ -77,14 +77,25 @@ pub fn send(site: &Site, method: &Method, envelope: Envelope) -> Answer {
     let said = library::find(&method.plugin, &site.plugins)
         .and_then(|path| serde_json::to_vec(&envelope).map_err(|error| error.to_string()).map(|input| (path, input)))
         .and_then(|(path, input)| run(&path, "send", input, method.timeout));
+    answer(said, &nonce, &method.plugin)
+}
+
+/// What an output of the child comes to, as an answer to the request with this nonce.
+pub fn heard(output: impl Read, nonce: &str, plugin: &str) -> Answer {
+    let said =
+        line(output).ok_or_else(|| format!("the plugin {plugin} ended without a reply")).and_then(|line| parse(&line, plugin));
+    answer(said, nonce, plugin)
+}
+
+fn answer(said: Result<Said, String>, nonce: &str, plugin: &str) -> Answer {
     match said {
         Ok(Said::Reply(reply)) if reply.nonce == nonce => match reply.status {
             Status::Sent => Answer::Sent(reply.detail),
             Status::Retry => Answer::Retry(reply.detail, reply.retry_after),
             Status::Refused => Answer::Refused(reply.detail),
         },
-        Ok(Said::Reply(_)) => Answer::Retry(format!("the plugin {} answered another request than this one", method.plugin), None),
-        Ok(Said::Described(_)) => Answer::Retry(format!("the plugin {} did not answer", method.plugin), None),
+        Ok(Said::Reply(_)) => Answer::Retry(format!("the plugin {plugin} answered another request than this one"), None),
+        Ok(Said::Described(_)) => Answer::Retry(format!("the plugin {plugin} did not answer"), None),
         Ok(Said::Broken(why)) | Err(why) => Answer::Retry(why, None),
     }
 }
@@ -123,7 +134,7 @@ fn run(path: &Path, task: &str, input: Vec<u8>, limit: Duration) -> Result<Said,
     let timed_out = said.is_err();
     let ended = end(&mut child, timed_out || said.as_ref().is_ok_and(Option::is_some));
     match said.ok().flatten() {
-        Some(line) => serde_json::from_str(&line).map_err(|_| format!("the plugin {name} answered something that is no reply")),
+        Some(line) => parse(&line, &name),
         None if timed_out => Err(format!("the plugin {name} took longer than {} s and was killed", limit.as_secs_f64())),
         None => Err(format!("the plugin {name} ended without a reply ({ended})")),
     }
@@ -134,9 +145,17 @@ fn exchange(mut stdin: ChildStdin, stdout: ChildStdout, input: &[u8]) -> Option<
     // a child that died early is seen by its missing reply
     let _ = stdin.write_all(input);
     drop(stdin);
+    line(stdout)
+}
+
+fn line(output: impl Read) -> Option<String> {
     let mut line = String::new();
-    BufReader::new(stdout).take(LONGEST_REPLY).read_line(&mut line).ok()?;
+    BufReader::new(output).take(LONGEST_REPLY).read_line(&mut line).ok()?;
     line.ends_with('\n').then_some(line)
+}
+
+fn parse(line: &str, plugin: &str) -> Result<Said, String> {
+    serde_json::from_str(line).map_err(|_| format!("the plugin {plugin} answered something that is no reply"))
 }
 
 /// Ends the child and all that it started, and says how it ended.

@@ -1,0 +1,139 @@
+//! What comes from outside, in every shape: configuration, what a plugin's process prints, what the journal and systemd hand
+//! over. Each target says what must hold whatever comes.
+//!
+//! proptest, which the model has brought already, makes the inputs: half of them from what is nearly right, for of random
+//! bytes alone hardly any gets past the first check, and shortens one that fails. bolero would bring some 40 packages more,
+//! cargo-fuzz a compiler of its own; both for coverage that the generators here mostly reach by knowing the formats.
+//!
+//! `cargo test` gives all of it some seconds, `make check` a minute (SYSALERT_FUZZ_SECONDS), `make fuzz` all the time there is;
+//! SYSALERT_FUZZ names one target.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(unreachable_pub)]
+
+mod configuration;
+mod look;
+mod message;
+mod reply;
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+use sysalert::host::{clock, env};
+
+/// A target: makes and tries inputs until then, and says how many.
+type Target = fn(Instant) -> u64;
+
+const TARGETS: &[(&str, Target)] =
+    &[("configuration", configuration::fuzz), ("message", message::fuzz), ("look", look::fuzz), ("reply", reply::fuzz)];
+
+/// So many inputs between two looks at the clock.
+const ROUND: u32 = 16;
+/// When nobody says how long.
+const SECONDS: u64 = 4;
+/// In a run without an end each target has so long before the next one's turn.
+const TURN: Duration = Duration::from_secs(10);
+
+#[test]
+fn whatever_comes() {
+    let seconds =
+        env::var("SYSALERT_FUZZ_SECONDS").map_or(SECONDS, |text| text.parse().expect("SYSALERT_FUZZ_SECONDS is a number"));
+    let only = env::var("SYSALERT_FUZZ");
+    let targets: Vec<_> = TARGETS.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect();
+    assert!(!targets.is_empty(), "SYSALERT_FUZZ names no target");
+    let share = if seconds == 0 { TURN } else { Duration::from_secs(seconds) / u32::try_from(targets.len()).unwrap() };
+    loop {
+        for (name, fuzz) in &targets {
+            let tried = fuzz(clock::started() + share);
+            eprintln!("{name}: {tried} inputs");
+        }
+        if seconds > 0 {
+            return;
+        }
+    }
+}
+
+/// Tries inputs until then; one that fails is shortened and shown.
+fn rounds<S>(until: Instant, input: &S, check: impl Fn(S::Value)) -> u64
+where
+    S: Strategy,
+    S::Value: Debug,
+{
+    let mut tried = 0;
+    while clock::started() < until {
+        let config = Config { cases: ROUND, failure_persistence: None, max_shrink_iters: 100_000, ..Config::default() };
+        let outcome = TestRunner::new(config).run(input, |input| {
+            check(input);
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => tried += u64::from(ROUND),
+            Err(TestError::Fail(why, input)) => panic!("{why}\nthe shortest such input:\n{input:?}"),
+            Err(TestError::Abort(why)) => panic!("{why}"),
+        }
+    }
+    tried
+}
+
+/// Text as nobody should write it.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = [
+        "\0",
+        "\n",
+        "\r",
+        "\u{1b}[31m",
+        "\u{7}",
+        "\u{85}",
+        "\u{202e}",
+        "\u{200b}",
+        "\u{feff}",
+        "\\",
+        "\"",
+        "'",
+        "`",
+        "```",
+        "````\n",
+        "<script>",
+        "</div>",
+        "<!--",
+        "]]>",
+        "&amp;",
+        "&#60;",
+        "*",
+        "_",
+        "[a](b)",
+        "# ",
+        "> ",
+        "|",
+        "~~~",
+        "https://",
+        "javascript:",
+        "Subject: ",
+        "password=",
+        "\r\n.\r\n",
+        "%s",
+        "$(id)",
+        "{{",
+        "ä",
+        "漢",
+        "\u{1f4a9}",
+        "a",
+        "x y",
+        "",
+        "0",
+        "-",
+    ];
+    let piece = prop_oneof![3 => proptest::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => any::<String>()];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// Bytes as a program may write them.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![3 => hostile().prop_map(String::into_bytes), 1 => prop::collection::vec(any::<u8>(), 0..200)]
+}
+
+/// Characters that a terminal or a reader would act on instead of showing them.
+fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
