@@ -120,3 +120,33 @@ pub fn next_digest(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let sql = "SELECT min(o.due) FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.kind = 'digest'";
     db.query_row(sql, [], |row| row.get(0)).map(events::maybe)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, claim_at, failure, open, told};
+    use super::*;
+
+    /// Whoever was to send it died, perhaps when it had arrived.
+    #[test]
+    fn what_was_tried_by_itself_goes_out_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        for unit in ["a", "b", "c"] {
+            told(&mut store, &failure(unit, unit, 0), &["mail"]);
+        }
+        let tried = claim_at(&mut store, 0, &[]).unwrap();
+        let digest = store
+            .write(|db| {
+                let digest = begin_digest(db, "key", "mail", at(60))?;
+                assert_eq!(bind(db, digest, "mail", at(60))?, 2, "the claim is over, and all the same");
+                Ok(digest)
+            })
+            .unwrap();
+        assert_eq!(store.with(methods_at_work).unwrap(), [""; 0], "no digest could take in more");
+        let names = |(_, recorded): &(Kind, Recorded)| recorded.event.subject.name().to_owned();
+        let members = store.with(|db| members(db, digest)).unwrap();
+        assert_eq!(members.iter().map(names).collect::<Vec<_>>(), ["b.service", "c.service"]);
+        let again = claim_at(&mut store, 60, &[]).unwrap();
+        assert_eq!((again.key, again.attempt), (tried.key, 2));
+    }
+}

@@ -34,7 +34,7 @@ fn why_it_waits(guest: &Guest) -> String {
     let mut waiting = Vec::new();
     guest.wait_until("the first try has failed", || {
         waiting = outbox(guest);
-        waiting.iter().all(|one| one["detail"].is_string())
+        !waiting.is_empty() && waiting.iter().all(|one| one["detail"].is_string())
     });
     assert_eq!(waiting.len(), 1, "{waiting:#?}");
     waiting[0]["detail"].as_str().unwrap().to_owned()

@@ -6,7 +6,7 @@ use crate::jobs::{MAIL, about};
 /// systemd reads \n and \x in these two as it likes; whatever comes of it, nobody else may take it for his own.
 const UNIT: &str = r#"[Unit]
 Description=<script>alert(1)</script> [click](http://evil.example/) \nBcc: victim@example.org \x0d\x0aX-Injected: yes \x1b[2J **bold**
-Documentation=https://docs.example/?a=<img/src=x/onerror=alert(2)>&b="'> man:nothing(8) http://docs.example/\x0d\x0aX-Injected:%20yes
+Documentation=https://docs.example/?a=<img/src=x/onerror=alert(2)>&b=**c** man:nothing(8)
 OnFailure=sysalert-failure@%n.service
 [Service]
 Type=oneshot
@@ -50,16 +50,19 @@ fn nothing_that_others_wrote_is_obeyed() {
     for part in [&mail.text, &html] {
         let odd: Vec<char> = part.chars().filter(|c| c.is_control() && *c != '\n' && *c != '\r').collect();
         assert!(odd.is_empty() && !part.contains(['\u{202e}', '\u{200b}', '\u{fffd}']), "{odd:?}\n{part}");
-        assert!(part.contains("nul ") && part.contains("invalid \\xff") && part.contains("escape \\u{1b}[2J"), "{part}");
+        assert!(part.contains("nul") && part.contains("invalid \\xff") && part.contains("escape \\u{1b}[2J"), "{part}");
         assert!(part.contains("Bcc: victim@example.org"), "it is shown as text\n{part}");
         assert!(part.len() < 200_000, "{} bytes", part.len());
     }
-    assert!(mail.text.contains("long xxx"), "{}", mail.text);
+    // the journal cuts it into pieces, and each of them is cut once more
+    assert!(mail.text.contains("xxx [... 48"), "{}", mail.text);
     // no element and no link that is not ours
     let lower = html.to_lowercase();
-    for markup in ["<script", "<img", "javascript:alert(4)\"", "href=\"http://evil", "src=", "onerror=alert(2)\""] {
+    for markup in ["<script", "<img", "</pre", "href=\"http://evil", "href=\"javascript"] {
         assert!(!lower.contains(markup), "{markup}\n{html}");
     }
+    assert!(mail.text.contains("https://docs.example/?a=<img/src=x/onerror=alert(2)>&b=**c**"), "{}", mail.text);
+    assert!(html.contains("?a=&lt;img/src=x/onerror=alert(2)&gt;&amp;b=**c**"), "{html}");
 
     // elsewhere: one line of JSON, one block, and no message of the journal but ours
     let json = guest.read_file("/var/log/sysalert/alerts.json");

@@ -34,4 +34,5 @@ mod started_by;
 mod storm;
 mod sweep;
 mod system_wide;
+mod thousand;
 mod without_monitor;
