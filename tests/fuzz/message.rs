@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
 use sysalert::incident::{Incident, Severity};
-use sysalert::message::{Context, Late, Letter, Raw, Report, compose, shown, visible};
+use sysalert::message::{Because, Context, Late, Letter, Raw, Report, compose, shown, visible};
 use sysalert::trigger::handler;
 use sysalert_abi::{Kind, Message};
 
@@ -74,7 +74,7 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
     let incident = Incident::begin(1, Subject::unit(&Manager::System, &unit), Severity::Critical, at).failed(at, true);
     let failures: Vec<(DateTime<Utc>, Problem)> = (0..foreign.failures).map(|_| (at, event.problem.clone())).collect();
     let answer: String = visible(foreign.answer.as_bytes()).chars().take(500).collect();
-    let late = Some(Late { by: TimeDelta::seconds(400), because: Some(&answer) });
+    let late = Some(Late { by: TimeDelta::seconds(400), because: Some(Because::Failed(&answer)) });
     let report = Report {
         kind,
         host: "web1",
