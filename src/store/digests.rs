@@ -34,10 +34,11 @@ pub struct Open {
     pub begun: DateTime<Utc>,
 }
 
-/// The digest of a method that still takes in alerts.
+/// The digest of a method that still takes in alerts: one that was tried may have arrived, and what is new in it would look like
+/// what is known.
 pub fn open_digest(db: &Connection, method: &str, now: DateTime<Utc>) -> rusqlite::Result<Option<Open>> {
     let sql = "SELECT a.id, a.at FROM outbox o JOIN alerts a ON a.id = o.alert
-        WHERE o.method = ?1 AND a.kind = 'digest' AND coalesce(o.lease, 0) <= ?2 ORDER BY a.id DESC LIMIT 1";
+        WHERE o.method = ?1 AND a.kind = 'digest' AND o.attempts = 0 AND coalesce(o.lease, 0) <= ?2 ORDER BY a.id DESC LIMIT 1";
     let row = db.query_row(sql, params![method, now.timestamp_micros()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     Ok(row.map(|(alert, at)| Open { alert, begun: super::time(at) }))
 }
