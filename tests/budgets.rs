@@ -15,8 +15,10 @@ use tempfile::TempDir;
 
 /// All system calls of one `failure` in the steady state, the loader's among them. A growth is worth a look: raise this
 /// only when you know what it bought.
-const SYSTEM_CALLS: usize = 360;
-/// How many there were when that was measured: 313 with the log of one event, and about 9 more for each event in the log.
+const SYSTEM_CALLS: usize = 400;
+/// How many there were before a handler asked the journal and the service manager: 313 with the log of one event, and about 9
+/// more for each event in the log. Where neither answers, as here, asking costs some 50 (a thread for the bus, the journal's
+/// folders); tests/system/budget.rs counts where they do.
 const USUAL: &[(&str, usize)] = &[
     ("mmap", 46),
     ("pread64", 46),
@@ -54,7 +56,7 @@ const USUAL: &[(&str, usize)] = &[
 ];
 /// Stripped, in KiB.
 const SIZES: &[(&str, u64)] =
-    &[("bin/sysalert", 4400), ("plugins/email.so", 2700), ("plugins/file.so", 600), ("plugins/journal.so", 540)];
+    &[("bin/sysalert", 4700), ("plugins/email.so", 2700), ("plugins/file.so", 600), ("plugins/journal.so", 540)];
 /// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them.
 const PACKAGES: usize = 205;
 
@@ -96,6 +98,8 @@ fn right_after_a_checkpoint_a_failure_costs_no_more() {
 fn what_is_no_news_costs_no_fsync_and_changes_nothing() {
     let machine = Machine::new();
     machine.run("failure", 1);
+    // as the unit's first command leaves it: the journal is complete
+    fs::rename(machine.state().join("pending"), machine.state().join("synced")).unwrap();
     machine.run("dispatch", 0);
     machine.unit("b.service");
     for (what, verb, number) in [("an idle dispatch", "dispatch", 0), ("a success with nothing wrong", "success", 9)] {
@@ -103,7 +107,9 @@ fn what_is_no_news_costs_no_fsync_and_changes_nothing() {
         let trace = machine.run(verb, number);
         eprintln!("{what}: {} fsyncs, {} system calls", trace.fsyncs().len(), trace.calls());
         assert!(trace.fsyncs().is_empty(), "{what}\n{}", trace.shown());
-        assert_eq!(machine.files(), before, "{what} changes the state folder");
+        let after = machine.files();
+        let changed: Vec<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+        assert!(changed.is_empty(), "{what} changes {changed:?}");
     }
     machine.unit("a.service");
     let trace = machine.run("failure", 1);
