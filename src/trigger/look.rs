@@ -82,13 +82,14 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         // nothing to wait for: the triggers' words stand
         Err(_) => return as_told(known),
     };
-    let begins = told.zip(known.recorded_since).is_some_and(|(told, begun)| begun > told - BEFORE);
-    let since = if known.mark.is_none() && begins {
-        // the record begins with this very failure: the run before it, however close, is older than that
-        let runs = known.unconfirmed.iter().filter_map(|(_, event)| account.run(event.invocation_id.as_deref()?));
-        runs.map(|run| run.first - TimeDelta::microseconds(1)).min().map_or(since, |begun| begun.max(since))
-    } else {
-        since
+    let since = match (told, known.recorded_since) {
+        (Some(told), Some(recorded)) if known.mark.is_none() && recorded > told - BEFORE => {
+            // the record begins with this very failure, or just before it: what is older than both is no news, however close
+            let runs = known.unconfirmed.iter().filter_map(|(_, event)| account.run(event.invocation_id.as_deref()?));
+            let begun = runs.map(|run| run.first - TimeDelta::microseconds(1)).min();
+            begun.map_or(since, |begun| begun.min(recorded).max(since))
+        }
+        _ => since,
     };
     let mut looking = Looking {
         world,

@@ -31,12 +31,12 @@ pub(super) const ROWS: &[Situation] = &[
         messages: &["well-job.service failed: exited with status 3", "well-job.service recovered"],
     },
     Situation {
-        name: "a oneshot that does well at once after a failure, with OnSuccess=",
+        name: "a oneshot that does well after a failure, with OnSuccess=",
         units: &[(
             "quick-job.service",
             "[Unit]\nOnSuccess=sysalert-success@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'test -e /run/quick-job || exit 3'",
         )],
-        steps: &["systemctl start quick-job.service; touch /run/quick-job; systemctl start quick-job.service"],
+        steps: &["systemctl start quick-job.service", "touch /run/quick-job; systemctl start quick-job.service"],
         events: &["quick-job.service failed exit-code exited/3", "quick-job.service succeeded success"],
         messages: &["quick-job.service failed: exited with status 3", "quick-job.service recovered"],
     },
