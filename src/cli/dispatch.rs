@@ -18,7 +18,10 @@ const BUDGET: Duration = Duration::from_secs(3);
 /// A digest that is due so soon is waited for, in a run that lasts no longer than this.
 const STORM: TimeDelta = TimeDelta::seconds(60);
 const STORM_RUN: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_millis(250);
+/// Meanwhile so often a look at what is new.
+const LOOK: Duration = Duration::from_secs(1);
+/// Where the journal cannot be synced the next runs must not follow without a pause.
+const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
@@ -59,8 +62,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     store.checkpoint(clock::system())?;
     if waits {
         if synced.is_none() {
-            // where the journal cannot be synced the next runs must not follow without a pause
-            clock::wait(LOOK);
+            clock::wait(PAUSE);
         }
         // the next run's journal is complete a little further
         wake::raise(site)?;

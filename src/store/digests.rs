@@ -116,9 +116,9 @@ pub fn release_orphans(db: &Connection) -> rusqlite::Result<usize> {
     db.execute(&format!("UPDATE outbox SET digest = NULL WHERE {ORPHANED}"), [])
 }
 
-/// When the next digest is due.
+/// When the next digest is due that was not tried yet.
 pub fn next_digest(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let sql = "SELECT min(o.due) FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.kind = 'digest'";
+    let sql = "SELECT min(o.due) FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.kind = 'digest' AND o.attempts = 0";
     db.query_row(sql, [], |row| row.get(0)).map(events::maybe)
 }
 
