@@ -64,6 +64,8 @@ pub struct Look {
 const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 /// A failure comes so long before its trigger's word is on record, at most, while nothing waits.
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
+/// A run is over so long after ExecStopPost= told its end, at most, if the manager cannot be asked when.
+const AFTER: TimeDelta = TimeDelta::seconds(1);
 /// What happens while a look is taken lies ahead of it by less.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
@@ -191,6 +193,10 @@ impl Looking<'_> {
 
     fn wait_from(&mut self, first: DateTime<Utc>) {
         self.look.waits = true;
+        self.keep_from(first);
+    }
+
+    fn keep_from(&mut self, first: DateTime<Utc>) {
         let before = (first - TimeDelta::microseconds(1)).max(self.since);
         self.look.mark = self.look.mark.map(|mark| mark.min(before));
     }
@@ -249,6 +255,12 @@ impl Looking<'_> {
             if self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id)) {
                 continue;
             }
+            if self.still_ends(told) {
+                // its handler looks once more, or dispatch within a minute
+                let first = told.invocation_id.as_deref().and_then(|run| self.account.run(run)).map_or(told.at, |run| run.first);
+                self.keep_from(first);
+                continue;
+            }
             let change = match told.outcome {
                 Outcome::Failed if waits => None,
                 Outcome::Failed => self.told_failure(*id, told),
@@ -259,6 +271,19 @@ impl Looking<'_> {
                 None => self.look.waits = true,
             }
         }
+    }
+
+    /// Whether the run is not over that a trigger told. ExecStopPost= tells it before: what comes after it may take long.
+    fn still_ends(&self, told: &Event) -> bool {
+        let is_ending = |unit: &Unit| unit.active == "deactivating" && unit.invocation == told.invocation_id;
+        told.invocation_id.is_some() && self.unit.as_ref().is_some_and(is_ending)
+    }
+
+    /// When the manager had said all about the run that a trigger told.
+    fn all_said(&self, told: &Event) -> DateTime<Utc> {
+        let changed = self.unit.as_ref().and_then(|unit| unit.changed).unwrap_or(told.at);
+        // later changes are of later runs
+        changed.clamp(told.at, told.at + AFTER)
     }
 
     fn told_failure(&self, id: i64, told: &Event) -> Option<Change> {
@@ -272,10 +297,11 @@ impl Looking<'_> {
             // it told that something failed, and not which run
             None => filed || self.known.last_failure.is_some_and(|at| at <= told.at && told.at - at <= FIRST_SIGHT),
         };
-        if explained && (filed || told.invocation_id.is_some() || self.is_complete(told.at)) {
+        let is_complete = self.is_complete(self.all_said(told));
+        if explained && (filed || told.invocation_id.is_some() || is_complete) {
             return Some(Change::Drop(id));
         }
-        if !self.is_complete(told.at) {
+        if !is_complete {
             return None;
         }
         let mut event = told.clone();
@@ -307,7 +333,7 @@ impl Looking<'_> {
                 };
                 Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
             }
-            None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
+            None => self.is_complete(self.all_said(told)).then(|| Change::Correct(id, told.clone())),
         }
     }
 
