@@ -1,5 +1,7 @@
 //! Each test is a meeting of triggers, journal and manager as it was seen on a booted systemd.
 
+mod ended;
+
 use std::cell::Cell;
 
 use super::*;
