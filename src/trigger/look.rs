@@ -66,6 +66,8 @@ const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
 /// A run is over so long after ExecStopPost= told its end, at most, if the manager cannot be asked when.
 const AFTER: TimeDelta = TimeDelta::seconds(1);
+/// A manager that is too busy to say which dependency failed is asked again for so long.
+const BUSY: TimeDelta = TimeDelta::seconds(60);
 /// What happens while a look is taken lies ahead of it by less.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
@@ -147,12 +149,15 @@ impl Looking<'_> {
         for refused in account.refused.iter().filter(|refused| refused.at > since) {
             let mut problem = refused.problem.clone();
             if problem.service_result.as_deref() == Some("dependency") {
-                problem.cause = self.world.culprit(self.subject);
-                if problem.cause.is_none() && !self.is_complete(refused.at) {
-                    // the manager is busy, as it is when much fails at once; dispatch has more patience
-                    self.wait_from(refused.at);
-                    continue;
-                }
+                problem.cause = match self.world.culprit(self.subject) {
+                    Ok(cause) => cause,
+                    // the manager is busy, as it is when much fails at once; that the other failed is told meanwhile
+                    Err(_) if (self.when.now - refused.at).abs() < BUSY => {
+                        self.wait_from(refused.at);
+                        continue;
+                    }
+                    Err(_) => None,
+                };
             }
             let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
             self.file(event);

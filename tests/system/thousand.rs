@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::guest::{Guest, Options};
+use crate::jobs::MAIL;
 
 const UNITS: usize = 1000;
 /// Many times what it takes on an idle machine.
@@ -57,4 +58,38 @@ fn a_thousand_failing_units_are_all_recorded() {
     assert_eq!(complaints, "", "what sysalert itself said");
     assert_eq!(guest.sysalert(&["db", "check"]).ok(), "The database is whole.");
     eprintln!("{UNITS} units failed at once: all recorded after {all_recorded:.1?}, all handlers gone after {all_ended:.1?}");
+}
+
+/// So many of them wait for a unit that fails; the others fail by themselves.
+const WAITING: usize = 900;
+
+#[test]
+fn a_thousand_failing_units_are_a_handful_of_mails_with_the_cause_first() {
+    let guest = Guest::boot("flood", Options::new().mail_server());
+    guest.configure(MAIL);
+    let watched = "[Unit]\nOnFailure=sysalert-failure@%n.service\n";
+    guest.write_unit(
+        "db.service",
+        &format!("{watched}[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no disk; sleep 1; exit 5'\n"),
+    );
+    guest.write_unit(
+        "web@.service",
+        &format!("{watched}Requires=db.service\nAfter=db.service\n[Service]\nExecStart=/bin/sleep 99\n"),
+    );
+    guest.write_unit("own@.service", &format!("{watched}[Service]\nType=oneshot\nExecStart=/bin/false\n"));
+    let begun = Instant::now();
+    guest.sh(&format!("systemctl start --no-block web@{{1..{WAITING}}}.service own@{{1..{}}}.service", UNITS - WAITING)).ok();
+    let known = UNITS as i64 + 1;
+    guest.wait_at_most(LIMIT, "all are recorded", || guest.number("SELECT count(DISTINCT subject) FROM events") == known);
+    let open = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM events WHERE reason IS NULL)";
+    guest.wait_at_most(LIMIT, "everything is told", || guest.number(open) == 0);
+    let took = begun.elapsed();
+
+    let mails = guest.mails();
+    let kind = |kind: &str| mails.iter().filter(|mail| mail.header("X-Sysalert-Kind") == Some(kind)).collect::<Vec<_>>();
+    let (single, digests) = (kind("failure"), kind("digest"));
+    for digest in &digests {
+        eprintln!("{}: {} characters, {} lines\n{}", digest.subject, digest.text.len(), digest.text.lines().count(), digest.text);
+    }
+    eprintln!("{known} units: {} single mails and {} digests within {took:.1?}", single.len(), digests.len());
 }
