@@ -67,6 +67,8 @@ const WAITING: usize = 900;
 fn a_thousand_failing_units_are_a_handful_of_mails_with_the_cause_first() {
     let guest = Guest::boot("flood", Options::new().mail_server());
     guest.configure(MAIL);
+    // the record begins: what failed just before that is no news
+    guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
     let watched = "[Unit]\nOnFailure=sysalert-failure@%n.service\n";
     guest.write_unit(
         "db.service",
@@ -88,8 +90,25 @@ fn a_thousand_failing_units_are_a_handful_of_mails_with_the_cause_first() {
     let mails = guest.mails();
     let kind = |kind: &str| mails.iter().filter(|mail| mail.header("X-Sysalert-Kind") == Some(kind)).collect::<Vec<_>>();
     let (single, digests) = (kind("failure"), kind("digest"));
+    assert!(single.len() <= 10, "{} single mails", single.len());
+    let intervals = usize::try_from(took.as_secs() / 30).unwrap() + 1;
+    assert!((1..=intervals).contains(&digests.len()), "{} digests within {took:?}", digests.len());
+    assert_eq!(single.len() + digests.len(), mails.len());
     for digest in &digests {
-        eprintln!("{}: {} characters, {} lines\n{}", digest.subject, digest.text.len(), digest.text.lines().count(), digest.text);
+        assert!(digest.subject.ends_with("of them because db.service failed"), "{}", digest.subject);
+        let lines: Vec<&str> = digest.text.lines().collect();
+        let begin = lines.iter().position(|line| *line == "What failed:").unwrap();
+        assert!(lines[begin + 1].contains("db.service"), "the cause comes first: {}", lines[begin + 1]);
+        assert!(lines[begin + 2].contains("not started because of it: web@"), "{}", lines[begin + 2]);
+        // a page to read, and not a thousand lines
+        assert!(lines.len() < 90 && digest.text.len() < 10_000, "{} lines\n{}", lines.len(), digest.text);
     }
+    let with_cause = "SELECT count(DISTINCT subject) FROM events WHERE service_result = 'dependency' AND cause = 'db.service'";
+    assert_eq!(guest.number(with_cause), WAITING as i64, "of each that waited the cause is known");
+    let told = "SELECT count(DISTINCT incident) FROM alerts a JOIN deliveries d ON d.alert = a.id WHERE d.status = 'sent'";
+    assert_eq!(guest.number(told), known, "each is told");
+    let ours = guest.run(&["systemctl", "list-units", "--failed", "--no-legend", "--plain", "sysalert-*"]).ok();
+    assert_eq!(ours, "", "no handler failed");
     eprintln!("{known} units: {} single mails and {} digests within {took:.1?}", single.len(), digests.len());
+    eprintln!("{}", digests[0].text);
 }
