@@ -17,7 +17,7 @@ pub use gather::Gathering;
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
@@ -32,6 +32,9 @@ use gather::gather;
 /// time left for the spool.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// How long to wait for the lock, at most twice, while systemd waits for this process and the unit's stop with it.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
 /// Reads the settings; after the first commit only, for they may be broken.
 pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
 
@@ -45,7 +48,8 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
         return Ok(());
     }
     // what goes wrong after the first commit delays a message and loses nothing
-    let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
+    let recorded = record(site, event, PATIENCE);
+    let must_wake = match recorded.map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
             let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
@@ -53,18 +57,48 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
             true
         }
         Err(error) => {
-            store::keep_in_spool(&site.state, event)
-                // a full or read-only disk: until the next boot /run keeps it
-                .or_else(|_| store::keep_in_spool(site.refuge(), event))
-                .map_err(|_| error.clone())?;
-            log::error(subject, &format!("{error}\nthe event waits in the spool, from where the next run takes it over"));
+            keep(site, event, error)?;
             true
         }
     };
-    if must_wake && let Err(error) = wake::raise(site) {
-        log::warn(subject, &format!("{error}; the timer of sysalert-dispatch.service delivers within a minute"));
+    if must_wake {
+        wake(site, event);
     }
     Ok(())
+}
+
+/// Takes in an event of a run that systemd has not ended yet, since it waits for this process: what follows from it cannot be
+/// said before, and is dispatch's.
+///
+/// # Errors
+/// Only when the event could be kept neither in the database nor in the spool.
+pub fn note(site: &Site, event: &Event) -> Result<()> {
+    if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
+        return Ok(());
+    }
+    if let Err(error) = record(site, event, IMPATIENCE) {
+        keep(site, event, error)?;
+    }
+    wake(site, event);
+    Ok(())
+}
+
+/// What the database cannot take waits in the spool.
+fn keep(site: &Site, event: &Event, error: Error) -> Result<()> {
+    store::keep_in_spool(&site.state, event)
+        // a full or read-only disk: until the next boot /run keeps it
+        .or_else(|_| store::keep_in_spool(site.refuge(), event))
+        .map_err(|_| error.clone())?;
+    let text = format!("{error}\nthe event waits in the spool, from where the next run takes it over");
+    log::error(Some(event.subject.as_str()), &text);
+    Ok(())
+}
+
+fn wake(site: &Site, event: &Event) {
+    if let Err(error) = wake::raise(site) {
+        let text = format!("{error}; the timer of sysalert-dispatch.service delivers within a minute");
+        log::warn(Some(event.subject.as_str()), &text);
+    }
 }
 
 /// So often a handler looks at its unit, at most: what fails without a pause is dispatch's to follow.
@@ -93,8 +127,8 @@ fn settle_one(
 }
 
 /// The first commit: the event alone.
-fn record(site: &Site, event: &Event) -> Result<Store> {
-    let mut store = Store::open(&site.state, Older::Refuse, PATIENCE)?;
+fn record(site: &Site, event: &Event, patience: Duration) -> Result<Store> {
+    let mut store = Store::open(&site.state, Older::Refuse, patience)?;
     store.write(|db| store::insert(db, event, false))?;
     Ok(store)
 }
