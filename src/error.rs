@@ -9,6 +9,8 @@ use std::path::Path;
 pub enum Kind {
     /// 1: it did not work.
     Failure,
+    /// 1: the database is damaged, or seems so; dispatch replaces it.
+    Damaged,
     /// 64: the command was given wrongly.
     Usage,
     /// 77: this user may not do it.
@@ -21,7 +23,7 @@ impl Kind {
     /// The process's exit status.
     pub fn exit_status(self) -> u8 {
         match self {
-            Kind::Failure => 1,
+            Kind::Failure | Kind::Damaged => 1,
             Kind::Usage => 64,
             Kind::Permission => 77,
             Kind::Config => 78,

@@ -11,13 +11,15 @@
 //! decides what is undecided.
 
 mod gather;
+mod repair;
 mod sweep;
 
 pub use gather::Gathering;
+pub use repair::{examine, repair};
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
@@ -48,15 +50,16 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
     let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
+            if error.kind == Kind::Damaged {
+                // what the first commit wrote may be lost with the rest
+                keep(site, event).map_err(|_| error.clone())?;
+            }
             let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
             log::error(subject, &format!("{what}; this is recorded, but nobody is told yet, because:\n{error}"));
             true
         }
         Err(error) => {
-            store::keep_in_spool(&site.state, event)
-                // a full or read-only disk: until the next boot /run keeps it
-                .or_else(|_| store::keep_in_spool(site.refuge(), event))
-                .map_err(|_| error.clone())?;
+            keep(site, event).map_err(|_| error.clone())?;
             log::error(subject, &format!("{error}\nthe event waits in the spool, from where the next run takes it over"));
             true
         }
@@ -65,6 +68,12 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
         log::warn(subject, &format!("{error}; the timer of sysalert-dispatch.service delivers within a minute"));
     }
     Ok(())
+}
+
+/// Keeps an event that the database cannot take.
+fn keep(site: &Site, event: &Event) -> Result<()> {
+    // a full or read-only disk: until the next boot /run keeps it
+    store::keep_in_spool(&site.state, event).or_else(|_| store::keep_in_spool(site.refuge(), event))
 }
 
 /// So often a handler looks at its unit, at most: what fails without a pause is dispatch's to follow.
@@ -202,8 +211,17 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
             about(&|incident| store::failed_since(db, incident, *id, event))?,
         ),
     };
-    let situation =
-        Situation { event, incident: incident.as_ref(), told: &told, finals, run_failed, failed_since, rules: &rules };
+    let recovered_by_then = store::recovered_by_then(db, event)?;
+    let situation = Situation {
+        event,
+        incident: incident.as_ref(),
+        told: &told,
+        finals,
+        run_failed,
+        failed_since,
+        recovered_by_then,
+        rules: &rules,
+    };
     let verdict = policy::decide(&situation);
 
     let after: Option<Incident> = match (event.outcome, incident) {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::context::{Context, PATIENCE};
 use crate::dispatch::{self, Complete, Outside};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::world::Machine;
 use crate::host::{clock, log, names, wake};
 use crate::pipeline::{self, Gathering};
@@ -25,6 +25,17 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    match deliver(context) {
+        Err(error) if error.kind == Kind::Damaged => {
+            log::warn(None, &error.message);
+            pipeline::repair(&context.site, clock::system())?;
+            deliver(context)
+        }
+        done => done,
+    }
+}
+
+fn deliver(context: &Context) -> Result<u8> {
     let site = &context.site;
     // before the outbox is read: what comes from now on raises the flag again
     let synced = wake::lower(site).unwrap_or_else(|error| {
@@ -33,6 +44,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         None
     });
     let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
+    pipeline::examine(site, &store, clock::system())?;
     let mut waits = false;
     let mut make_ready = |store: &mut Store, now| {
         // each time anew: the journal begins new files

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Kind;
 
+use super::damage::Damage;
 use super::events::{self, Recorded};
 use super::outages::{self, Outage};
 use super::overtaken::{self, Overtaken};
@@ -69,10 +70,12 @@ pub struct Claimed {
     pub detail: Option<String>,
     /// When it was decided.
     pub at: DateTime<Utc>,
-    /// The event and its incident; none for a test and for an outage.
+    /// The event and its incident; none for a test and for what is sysalert's own.
     pub about: Option<(Recorded, Incident)>,
     /// The outage of a method that it is about.
     pub outage: Option<Outage>,
+    /// The damage of the database that it is about.
+    pub damage: Option<Damage>,
     /// The alerts of its incident that were not delivered before, oldest first: this one, a recovery, tells them too.
     pub overtaken: Vec<Overtaken>,
     /// Since when its tries fail.
@@ -156,6 +159,7 @@ pub fn claim(
             at: time(row.get("at")?),
             about: None,
             outage: outages::of_alert(row)?,
+            damage: outages::of_alert(row)?,
             overtaken: Vec::new(),
             failing: events::maybe(row.get("failing")?),
             held: row.get("held")?,
@@ -208,6 +212,8 @@ pub struct Waiting {
     pub subject: Option<String>,
     /// The method whose outage it tells.
     pub outage: Option<String>,
+    /// True when it tells that the database was damaged.
+    pub damage: bool,
     /// By which method.
     pub method: String,
     /// The method for which that one stands in.
@@ -240,7 +246,8 @@ pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
             id: row.get("id")?,
             kind: kind(&row.get::<_, String>("kind")?),
             subject: row.get("subject")?,
-            outage: outages::of_alert(row)?.map(|outage| outage.method),
+            outage: outages::of_alert(row)?.map(|outage: Outage| outage.method),
+            damage: outages::of_alert::<Damage>(row)?.is_some(),
             method: row.get("method")?,
             instead_of: row.get("instead_of")?,
             at: time(row.get("at")?),
