@@ -9,8 +9,10 @@ use std::path::Path;
 pub enum Kind {
     /// 1: it did not work.
     Failure,
-    /// 1: the database is damaged, or seems so; dispatch replaces it.
+    /// 1: the database is damaged; dispatch replaces it.
     Damaged,
+    /// 1: it may be damaged; dispatch examines it.
+    Suspect,
     /// 64: the command was given wrongly.
     Usage,
     /// 77: this user may not do it.
@@ -23,7 +25,7 @@ impl Kind {
     /// The process's exit status.
     pub fn exit_status(self) -> u8 {
         match self {
-            Kind::Failure | Kind::Damaged => 1,
+            Kind::Failure | Kind::Damaged | Kind::Suspect => 1,
             Kind::Usage => 64,
             Kind::Permission => 77,
             Kind::Config => 78,
@@ -70,6 +72,11 @@ impl Error {
     pub fn file(doing: &str, path: &Path, cause: &io::Error) -> Error {
         let kind = if cause.kind() == io::ErrorKind::PermissionDenied { Kind::Permission } else { Kind::Failure };
         Error::new(kind, format!("cannot {doing} {}: {cause}", path.display()))
+    }
+
+    /// True when the database is damaged, or may be.
+    pub fn is_of_damage(&self) -> bool {
+        matches!(self.kind, Kind::Damaged | Kind::Suspect)
     }
 
     /// The same with advice.

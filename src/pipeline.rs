@@ -19,7 +19,7 @@ pub use repair::{examine, repair};
 
 use std::time::Duration;
 
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
@@ -50,7 +50,7 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
     let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
-            if error.kind == Kind::Damaged {
+            if error.is_of_damage() {
                 // what the first commit wrote may be lost with the rest
                 keep(site, event).map_err(|_| error.clone())?;
             }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::context::{Context, PATIENCE};
 use crate::dispatch::{self, Complete, Outside};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::host::world::Machine;
 use crate::host::{clock, log, names, wake};
 use crate::pipeline::{self, Gathering};
@@ -25,10 +25,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    let database = store::current(&context.site.state);
     match deliver(context) {
-        Err(error) if error.kind == Kind::Damaged => {
+        Err(error) if error.is_of_damage() => {
             log::warn(None, &error.message);
-            pipeline::repair(&context.site, clock::system())?;
+            pipeline::repair(&context.site, database, &error, clock::system())?;
             deliver(context)
         }
         done => done,

@@ -115,7 +115,7 @@ pub fn run() -> Result<u8> {
     // what it meets it repairs itself
     let repairs = matches!(cli.verb, Verb::Dispatch);
     let done = run_verb(cli.verb, &context);
-    if matches!(&done, Err(error) if error.kind == Kind::Damaged) && !repairs {
+    if matches!(&done, Err(error) if error.is_of_damage()) && !repairs {
         // dispatch examines the database now; whoever may not wake it reads in the error how to
         pace::hurry(&context.site);
         let _ = wake::raise(&context.site);

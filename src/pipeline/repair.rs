@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::spooled;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::host::{Site, log, pace};
 use crate::store::{self, Damage, Store};
 
@@ -30,14 +30,16 @@ pub fn examine(site: &Site, store: &Store, now: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// Replaces a database that is damaged, if it really is, and says so.
+/// Replaces a database that is damaged, if it really is, and says so. `met`: the one that gave this error.
 ///
 /// # Errors
 /// `Failure`, when it cannot be replaced.
-pub fn repair(site: &Site, now: DateTime<Utc>) -> Result<()> {
+pub fn repair(site: &Site, met: store::Identity, error: &Error, now: DateTime<Utc>) -> Result<()> {
+    let what = error.message.rsplit(": ").next().unwrap_or_default();
+    let seen = (error.kind == Kind::Damaged).then_some((met, what));
     // what waits in the spool is news, however long the database was broken
     let began = spooled(site)?.iter().map(|(_, event)| event.at).min().map_or(now, |first| first.min(now));
-    match store::replace(&site.state, now, began, PATIENCE)? {
+    match store::replace(&site.state, seen, now, began, PATIENCE)? {
         Some(damage) => log::error(None, &sentence(&site.state, &damage)),
         None => log::warn(None, "the database was examined, and nothing is wrong with it; it is used as before"),
     }

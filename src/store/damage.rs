@@ -19,6 +19,8 @@ pub(super) const CERTAIN: &str = "it is damaged: the next run of sysalert-dispat
 pub(super) const SUSPECTED: &str =
     "it may be damaged: the next run of sysalert-dispatch.service examines it, and replaces it if it is";
 
+/// What SQLite says is kept up to this many characters.
+const LONGEST: usize = 200;
 /// Where the last replacement is remembered.
 const KEY: &str = "damage";
 /// Up to when failures are the journal's alone: what the record lost, and what was told of it, nobody knows.
@@ -70,9 +72,14 @@ pub(super) fn is_suspicious(error: &rusqlite::Error) -> bool {
 /// When it cannot be looked at, or is of a newer version: then nobody can say.
 pub(super) fn examine(db: &Connection) -> Result<Option<String>, Trouble> {
     match find(db) {
-        Err(Trouble::Broken(error)) if is_damage(&error) => Ok(Some(error.to_string())),
+        Err(Trouble::Broken(error)) if is_damage(&error) => Ok(Some(line(&error.to_string()))),
         found => found,
     }
+}
+
+/// SQLite's words in one line, without their title and the SQL that they quote.
+pub(super) fn line(said: &str) -> String {
+    said.lines().find(|line| !line.starts_with("***")).unwrap_or_default().chars().take(LONGEST).collect()
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {
@@ -93,7 +100,7 @@ fn find(db: &Connection) -> Result<Option<String>, Trouble> {
     let stages: &[Stage] = if schema::fits(db).is_ok() { &Stage::ALL } else { &[Stage::File, Stage::References] };
     for stage in stages {
         if let Some(finding) = check::run(db, *stage)?.into_iter().next() {
-            return Ok(Some(finding.text));
+            return Ok(Some(line(&finding.text)));
         }
     }
     for table in super::salvage::TABLES {

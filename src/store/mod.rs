@@ -53,7 +53,7 @@ pub use outbox::{
 };
 pub use overtaken::{Overtaken, settle_overtaken};
 pub use prune::{Pruned, before, prune, prune_a_step};
-pub use replace::replace;
+pub use replace::{Identity, current, replace};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
@@ -182,17 +182,18 @@ impl Store {
         [FILE.to_owned(), format!("{FILE}-wal")].iter().map(|name| size_of(&self.folder.join(name))).sum()
     }
 
-    /// Reads all of it, and compares the indexes with their tables.
+    /// Reads all of it, compares the indexes with their tables, and looks for rows whose fellows are lost.
     ///
     /// # Errors
     /// `Damaged`, when it is not whole; `Failure`, when it does not answer.
     pub fn examine(&self) -> Result<()> {
-        let said: String = self.with(|db| db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)))?;
-        if said == "ok" {
-            return Ok(());
-        }
-        let path = self.folder.join(FILE);
-        Err(Error::new(Kind::Damaged, format!("the database {} is damaged: {said}", path.display())).hint(damage::CERTAIN))
+        let found = [Stage::File, Stage::References].into_iter().find_map(|stage| match check(self, stage) {
+            Ok(findings) => findings.into_iter().next().map(|finding| Ok(finding.text)),
+            Err(error) => Some(Err(error)),
+        });
+        let Some(text) = found.transpose()? else { return Ok(()) };
+        let text = format!("the database {} is damaged: {}", self.folder.join(FILE).display(), damage::line(&text));
+        Err(Error::new(Kind::Damaged, text).hint(damage::CERTAIN))
     }
 
     /// Copies a long log into the database, and begins the next one, so that no handler pays for that.
@@ -240,15 +241,16 @@ fn prepare(db: &mut Connection) -> std::result::Result<(), Trouble> {
 
 fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode;
-    let error = |hint: &str| Error::failure(format!("the database {} does not answer: {cause}", path.display())).hint(hint);
+    let text = format!("the database {} does not answer: {}", path.display(), damage::line(&cause.to_string()));
+    let error = |hint: &str| Error::failure(text.clone()).hint(hint);
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error { kind: Kind::Damaged, ..error(damage::CERTAIN) },
         Some(ErrorCode::DiskFull) => error("the disk is full: make room; what happens until then waits in a spool"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
         }
-        _ if damage::is_suspicious(cause) => Error { kind: Kind::Damaged, ..error(damage::SUSPECTED) },
-        _ => Error::failure(format!("the database {} does not answer: {cause}", path.display())),
+        _ if damage::is_suspicious(cause) => Error { kind: Kind::Suspect, ..error(damage::SUSPECTED) },
+        _ => Error::failure(text),
     }
 }
 

@@ -30,7 +30,12 @@ const KEPT: usize = 3;
 const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 
 /// Which file this is; `None`: there is none.
-pub(super) type Identity = Option<(u64, u64)>;
+pub type Identity = Option<(u64, u64)>;
+
+/// Which database this folder has.
+pub fn current(folder: &Path) -> Identity {
+    identity(&folder.join(FILE))
+}
 
 /// Which file is there.
 pub(super) fn identity(path: &Path) -> Identity {
@@ -44,16 +49,23 @@ pub(super) fn begin(folder: &Path) -> Result<()> {
 }
 
 /// If the database is damaged, sets it aside and puts a new one in its place, with all that can still be read. `None`: there is
-/// nothing wrong with it, or somebody else was faster. `began`: when it failed first.
+/// nothing wrong with it, or somebody else was faster. `began`: when it failed first; `seen`: the database of which a
+/// statement said that it is damaged, and how, for SQLite's check does not see all of it.
 ///
 /// # Errors
 /// `Failure`, when it is of a newer version, or cannot be looked at or replaced: a full disk, for example.
-pub fn replace(folder: &Path, now: DateTime<Utc>, began: DateTime<Utc>, patience: Duration) -> Result<Option<Damage>> {
+pub fn replace(
+    folder: &Path,
+    seen: Option<(Identity, &str)>,
+    now: DateTime<Utc>,
+    began: DateTime<Utc>,
+    patience: Duration,
+) -> Result<Option<Damage>> {
     let _lock = lock::take(folder, patience)?;
     let path = folder.join(FILE);
     let put = |error: io::Error| Error::file("replace", &path, &error).hint(CANNOT);
     finish(folder).map_err(put)?;
-    let Some((old, what)) = look_at(&path)? else { return Ok(None) };
+    let Some((old, what)) = look_at(&path, seen)? else { return Ok(None) };
     let size = size_of(&path) + size_of(&beside(&path, BESIDE[0]));
     let mut stamp = now;
     while folder.join(aside(stamp)).exists() {
@@ -83,15 +95,16 @@ pub fn replace(folder: &Path, now: DateTime<Utc>, began: DateTime<Utc>, patience
 const CANNOT: &str = "the database is damaged and could not be replaced; what happens until then waits in a spool";
 
 /// The damaged database and what is wrong with it; `None`: nothing is, or there is none.
-fn look_at(path: &Path) -> Result<Option<(Connection, String)>> {
+fn look_at(path: &Path, seen: Option<(Identity, &str)>) -> Result<Option<(Connection, String)>> {
     if !path.exists() {
         return Ok(None);
     }
+    let seen = seen.filter(|(file, _)| *file == identity(path)).map(|(_, what)| what.to_owned());
     let old = writer(path).map_err(|error| broken(path, &error))?;
     let opened = old.busy_timeout(BUSY).and_then(|()| old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
     opened.map_err(|error| broken(path, &error))?;
     let what = damage::examine(&old).map_err(|trouble| trouble.told(path))?;
-    Ok(what.map(|what| (old, what)))
+    Ok(what.or(seen).map(|what| (old, what)))
 }
 
 /// Makes a new database, whole and synced, that only has to be put in place. Its time is the one that the old one's new name has.

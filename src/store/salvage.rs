@@ -47,12 +47,14 @@ const CLEAN: &[&str] = &[
     "DELETE FROM deliveries WHERE alert NOT IN (SELECT id FROM alerts)",
 ];
 
-/// Incidents of which nobody may have been told: neither does an alert wait, nor was one sent.
+/// Incidents of which nobody may have been told: neither does an alert wait, nor was one sent or given up.
 const UNTOLD: &str = "SELECT id FROM incidents WHERE state = 'open' AND id NOT IN (SELECT a.incident FROM alerts a
-    WHERE a.incident IS NOT NULL AND (a.id IN (SELECT alert FROM outbox) OR a.id IN (SELECT alert FROM deliveries)))";
+    WHERE a.incident IS NOT NULL AND (a.id IN (SELECT alert FROM outbox)
+        OR a.id IN (SELECT alert FROM deliveries WHERE status IN ('sent', 'merged', 'expired'))))";
 
 /// Rather told twice than never: they are decided anew.
-const TELL_AGAIN: [&str; 3] = [
+const TELL_AGAIN: [&str; 4] = [
+    "DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE incident = ?1)",
     "DELETE FROM alerts WHERE incident = ?1",
     "UPDATE events SET reason = NULL, spoke = 0, incident = NULL WHERE incident = ?1",
     "DELETE FROM incidents WHERE id = ?1",
