@@ -117,7 +117,8 @@ fn tried(telling: &Telling, name: &str, damage: impl FnOnce(&Path)) -> Found {
     let count = |sql: &str| store.with(|db| db.query_row(sql, [], |row| row.get::<_, i64>(0))).unwrap();
     for unit in ["new", "waits", "open"] {
         let all = count(&format!("SELECT count(*) FROM events WHERE subject = 'unit:{unit}.service' AND outcome = 'failed'"));
-        let different = format!("SELECT count(DISTINCT run) FROM events WHERE subject = 'unit:{unit}.service' AND outcome = 'failed'");
+        let different =
+            format!("SELECT count(DISTINCT run) FROM events WHERE subject = 'unit:{unit}.service' AND outcome = 'failed'");
         assert_eq!(all, count(&different), "{unit} is on record twice: {said}");
         assert!(all >= 1, "{unit} is not on record: {said}");
         let open = format!("SELECT count(*) FROM incidents WHERE subject = 'unit:{unit}.service' AND state = 'open'");

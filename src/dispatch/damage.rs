@@ -12,6 +12,9 @@ const UNIT: &str = "sysalert-dispatch.service";
 
 /// Queues the alert about a replacement, if there is one that nobody was told.
 pub(super) fn announce(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
+    if store.with(|db| store::is_refilled(db, now))? {
+        store.write(|db| store::end_refill(db))?;
+    }
     let Some(damage) = store.with(store::damage)?.filter(|damage| damage.told.is_none()) else { return Ok(()) };
     let methods = settings.rules(UNIT).methods;
     store.write(|db| store::announce_damage(db, &damage, &names::nonce(), &methods, now))

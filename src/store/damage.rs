@@ -1,6 +1,6 @@
 //! A database that is damaged: how that shows, and what is remembered of one that was replaced.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::ffi::ErrorCode;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -153,6 +153,17 @@ fn set(db: &Connection, damage: &Damage) -> rusqlite::Result<()> {
 pub fn announce(db: &Connection, damage: &Damage, key: &str, methods: &[String], at: DateTime<Utc>) -> rusqlite::Result<()> {
     set(db, &Damage { told: Some(at), ..damage.clone() })?;
     outages::about_itself(db, &Alert { kind: Kind::Failure, key, about: None, at }, damage, methods)
+}
+
+/// Whether a replacement is so long ago that what happens now is news, however the clock was set since.
+pub fn is_refilled(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    let at: Option<i64> = db.query_row("SELECT value FROM meta WHERE key = ?1", [REFILLED], |row| row.get(0)).optional()?;
+    Ok(at.is_some_and(|at| (now - super::time(at)).abs() > TimeDelta::hours(1)))
+}
+
+/// Forgets up to when failures were the journal's alone.
+pub fn end_refill(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM meta WHERE key = ?1", [REFILLED]).map(drop)
 }
 
 /// How many failures from before a replacement the journal told since.

@@ -27,7 +27,7 @@ mod stats;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
-pub use damage::{Damage, announce as announce_damage, damage, recovered_by_then, taken_over};
+pub use damage::{Damage, announce as announce_damage, damage, end_refill, is_refilled, recovered_by_then, taken_over};
 pub use deliveries::{
     Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery, record_expired, sent_between,
 };

@@ -61,7 +61,7 @@ const TELL_AGAIN: [&str; 4] = [
 ];
 
 /// What is noted of the record as a whole, and whether it says how far the journal was swept.
-const NOTES: &str = "'since', 'swept', 'pruned', 'checkpoint'";
+const NOTES: &str = "'since', 'swept', 'pruned', 'jumped', 'checkpoint'";
 const SWEPT: &str = "SELECT count(*) = 2 FROM meta WHERE key IN ('since', 'swept')";
 
 /// Copies all that can be read, and makes it whole again.

@@ -188,7 +188,9 @@ impl Story {
 impl Telling {
     /// The messages that were sent, whole.
     pub fn messages(&self) -> String {
-        self.sent.iter().map(|(title, text)| format!("\n==== {title}\n{text}")).collect()
+        let here = self.site.state.display().to_string();
+        let messages = self.sent.iter().map(|(title, text)| format!("\n==== {title}\n{text}"));
+        messages.collect::<String>().replace(&here, "/var/lib/sysalert")
     }
 
     /// What a command prints, and its exit status where it is not 0.
