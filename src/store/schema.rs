@@ -215,8 +215,10 @@ pub(super) fn is_of_its_version(db: &Connection) -> rusqlite::Result<bool> {
     Ok(objects(db)? == objects(&model)?)
 }
 
-fn objects(db: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+/// Their names and their words, however these are spaced.
+fn objects(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     // what tools such as ANALYZE add is none of ours
-    let sql = "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
-    db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    let sql = "SELECT name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
+    let words = |sql: String| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, words(row.get(1)?))))?.collect()
 }
