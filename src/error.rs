@@ -71,7 +71,14 @@ impl Error {
     /// A failed touch of a file: `Permission` when it was refused, else `Failure`.
     pub fn file(doing: &str, path: &Path, cause: &io::Error) -> Error {
         let kind = if cause.kind() == io::ErrorKind::PermissionDenied { Kind::Permission } else { Kind::Failure };
-        Error::new(kind, format!("cannot {doing} {}: {cause}", path.display()))
+        let error = Error::new(kind, format!("cannot {doing} {}: {cause}", path.display()));
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error.hint("the disk is full: make room"),
+            io::ErrorKind::ReadOnlyFilesystem => error.hint(
+                "`journalctl -k` says why, if nobody meant it; what happens is taken over when the file system can be written again",
+            ),
+            _ => error,
+        }
     }
 
     /// True when the database is damaged, or may be.

@@ -19,7 +19,7 @@ pub use repair::{examine, repair};
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
@@ -46,21 +46,21 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
     if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
         return Ok(());
     }
+    let what = || format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
     // what goes wrong after the first commit delays a message and loses nothing
     let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
             if error.is_of_damage() {
                 // what the first commit wrote may be lost with the rest
-                keep(site, event).map_err(|_| error.clone())?;
+                keep(site, event, &error)?;
             }
-            let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
-            log::error(subject, &format!("{what}; this is recorded, but nobody is told yet, because:\n{error}"));
+            log::error(subject, &format!("{}; this is recorded, but nobody is told yet, because:\n{error}", what()));
             true
         }
         Err(error) => {
-            keep(site, event).map_err(|_| error.clone())?;
-            log::error(subject, &format!("{error}\nthe event waits in the spool, from where the next run takes it over"));
+            keep(site, event, &error)?;
+            log::error(subject, &format!("{}; this waits in the spool, and nobody is told yet, because:\n{error}", what()));
             true
         }
     };
@@ -70,10 +70,21 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
     Ok(())
 }
 
-/// Keeps an event that the database cannot take.
-fn keep(site: &Site, event: &Event) -> Result<()> {
+/// Keeps an event that the database cannot take, because of this error.
+fn keep(site: &Site, event: &Event, error: &Error) -> Result<()> {
     // a full or read-only disk: until the next boot /run keeps it
-    store::keep_in_spool(&site.state, event).or_else(|_| store::keep_in_spool(site.refuge(), event))
+    let kept = store::keep_in_spool(&site.state, event).or_else(|_| store::keep_in_spool(site.refuge(), event));
+    kept.map_err(|neither| {
+        let text = format!(
+            "{} {} and nothing could keep that: {}; {}",
+            event.subject.name(),
+            event.outcome.as_str(),
+            error.message,
+            neither.message
+        );
+        let hint = "only the journal has it: once the database can be written, dispatch finds it there";
+        Error::new(error.kind, text).hint(error.hint.as_ref().map_or_else(|| hint.to_owned(), |first| format!("{first}; {hint}")))
+    })
 }
 
 /// So often a handler looks at its unit, at most: what fails without a pause is dispatch's to follow.

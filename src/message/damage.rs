@@ -35,11 +35,10 @@ pub fn compose_damage(report: &DamageReport<'_>) -> Letter {
     // it may quote what stood in the file
     let what = visible(report.what.as_bytes());
     let lost = if report.whole {
-        "Nothing was lost: all of it could be read, and the new one has it."
+        "Nothing was lost."
     } else {
-        "What could be read of it is in the new one, and failures of the last day come from the journal again: what still fails is \
-         told, perhaps once more; what has recovered is only recorded. Alerts that waited in the damaged database may be lost, and \
-         so may older history."
+        "What could be read was taken over, and what failed in the last day comes from the journal again: what still fails is \
+         told, perhaps a second time; what has recovered is only recorded. Alerts that waited, and older history, may be lost."
     };
     let mut facts = vec![
         ("Host", host.to_owned()),
@@ -59,9 +58,8 @@ pub fn compose_damage(report: &DamageReport<'_>) -> Letter {
             what: capitalized(&what),
         },
         lead: format!(
-            "The database of sysalert on {host} was damaged. It was set aside, and a new one has taken its place. {lost} A database \
-             does not break by itself: look at the disk, at the memory, and at who else writes to that folder. Remove the old file \
-             when you need it no more."
+            "The database of sysalert on {host} was damaged and has been replaced. {lost} Look at the disk and the memory of this \
+             machine, and remove the old file when you need it no more."
         ),
         facts,
         commands: ["sysalert status".to_owned(), "journalctl -k -p warning".to_owned(), format!("ls -l {file}*")].into(),

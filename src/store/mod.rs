@@ -245,7 +245,7 @@ fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
     let error = |hint: &str| Error::failure(text.clone()).hint(hint);
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error { kind: Kind::Damaged, ..error(damage::CERTAIN) },
-        Some(ErrorCode::DiskFull) => error("the disk is full: make room; what happens until then waits in a spool"),
+        Some(ErrorCode::DiskFull) => error("the disk is full: make room"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
         }

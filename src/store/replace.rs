@@ -88,7 +88,7 @@ pub fn replace(
         .map_err(|error| error.hint(CANNOT))?;
     drop(old);
     finish(folder).map_err(put)?;
-    forget_the_oldest(folder);
+    forget_the_oldest(folder, &aside(stamp));
     Ok(replaced)
 }
 
@@ -195,7 +195,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn forget_the_oldest(folder: &Path) {
+/// The one that was just set aside stays, also when a clock that was wrong has left some that look younger.
+fn forget_the_oldest(folder: &Path, but: &str) {
     let prefix = format!("{FILE}.broken-");
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -203,10 +204,127 @@ fn forget_the_oldest(folder: &Path) {
         names.filter_map(|name| Some(name.strip_prefix(&prefix)?.split('-').next()?.to_owned())).collect();
     stamps.sort();
     stamps.dedup();
-    for stamp in stamps.iter().rev().skip(KEPT) {
+    stamps.retain(|stamp| !but.ends_with(stamp.as_str()));
+    for stamp in stamps.iter().rev().skip(KEPT - 1) {
         for suffix in [""].iter().chain(&BESIDE) {
             // one that stays is tried again at the next time
             let _ = fs::remove_file(folder.join(format!("{prefix}{stamp}{suffix}")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::tests::{at, failure, open, told};
+    use super::super::{Older, Store, count_undecided, insert};
+    use super::*;
+    use crate::error::Kind;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn garbage(folder: &Path) {
+        fs::write(folder.join(FILE), "no database, but a text. ".repeat(300)).unwrap();
+    }
+
+    fn replaced(folder: &Path, second: i64) -> Result<Option<Damage>> {
+        replace(folder, None, at(second), at(second), PATIENCE)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn of_two_that_found_it_one_replaces_it() {
+        let folder = tempfile::tempdir().unwrap();
+        told(&mut open(folder.path()), &failure("a", "1", 0), &["mail"]);
+        let met = current(folder.path());
+        let seen = Some((met, "it is malformed"));
+        let replace = || replace(folder.path(), seen, at(9), at(9), PATIENCE).unwrap();
+        let found = thread::scope(|scope| [(); 2].map(|()| scope.spawn(replace)).map(|thread| thread.join().unwrap()));
+        assert_eq!(found.iter().flatten().count(), 1, "{found:?}");
+        assert_eq!(names(folder.path()).iter().filter(|name| name.ends_with('Z')).count(), 1);
+    }
+
+    #[test]
+    fn only_what_is_damaged_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(replaced(folder.path(), 0).unwrap(), None, "there is none");
+        let store = open(folder.path());
+        told(&mut open(folder.path()), &failure("a", "1", 0), &["mail"]);
+        assert_eq!(replaced(folder.path(), 0).unwrap(), None, "it is whole");
+        store.db.pragma_update(None, "user_version", 99).unwrap();
+        let error = replaced(folder.path(), 0).unwrap_err();
+        assert!(error.kind == Kind::Failure && error.message.contains("newer version"), "{error}");
+        store.db.pragma_update(None, "user_version", 3).unwrap();
+        // somebody else's tool holds it
+        let other = Connection::open(folder.path().join(FILE)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let busy = store.with(|db| {
+            db.busy_timeout(Duration::ZERO)?;
+            db.execute("DELETE FROM meta", [])
+        });
+        assert_eq!(busy.unwrap_err().kind, Kind::Failure, "that is no damage");
+    }
+
+    /// A handler that had it open when it was set aside would write into the old one.
+    #[test]
+    fn who_had_it_open_cannot_write_into_the_one_that_was_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut handler = open(folder.path());
+        garbage(folder.path());
+        assert!(replaced(folder.path(), 0).unwrap().is_some());
+        let error = handler.write(|db| insert(db, &failure("a", "1", 0), false)).unwrap_err();
+        assert!(error.message.ends_with("was replaced meanwhile"), "{error}");
+        assert_eq!(open(folder.path()).with(count_undecided).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_newest_three_are_kept_and_none_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Vec::new();
+        // the last is made by a clock that was set back
+        for second in [0, 0, 0, 50, 90, -9] {
+            open(folder.path());
+            garbage(folder.path());
+            kept.push(replaced(folder.path(), second).unwrap().unwrap().file);
+        }
+        let ends: Vec<_> = kept.iter().map(|name| name.rsplit('T').next().unwrap()).collect();
+        assert_eq!(ends, ["134640Z", "134641Z", "134642Z", "134730Z", "134810Z", "134631Z"]);
+        let names = names(folder.path());
+        assert_eq!(names.iter().filter(|name| name.ends_with('Z')).collect::<Vec<_>>(), [&kept[5], &kept[3], &kept[4]]);
+    }
+
+    #[test]
+    fn the_log_of_a_database_that_was_removed_is_not_the_next_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &["mail"]);
+        drop(store);
+        fs::remove_file(folder.path().join(FILE)).unwrap();
+        let store = open(folder.path());
+        assert_eq!(store.with(super::super::subjects).unwrap(), []);
+        store.examine().unwrap();
+        assert!(names(folder.path()).iter().any(|name| name.ends_with("Z-wal")), "{:?}", names(folder.path()));
+    }
+
+    #[test]
+    fn whoever_comes_next_finishes_what_was_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &["mail"]);
+        drop(store);
+        make(folder.path(), || at(5), |_| Ok(())).unwrap();
+        assert!(!Store::read(folder.path()).unwrap().unwrap().with(super::super::subjects).unwrap().is_empty(), "not yet");
+        Store::open(folder.path(), Older::Refuse, PATIENCE).unwrap();
+        assert_eq!(Store::read(folder.path()).unwrap().unwrap().with(super::super::subjects).unwrap(), []);
+        let names = names(folder.path());
+        assert!(!names.iter().any(|name| name == NEW || name == DRAFT), "{names:?}");
+        assert!(names.contains(&"sysalert.db.broken-19700112T134645Z-wal".to_owned()), "{names:?}");
     }
 }
