@@ -11,9 +11,11 @@
 //! decides what is undecided.
 
 mod gather;
+mod repair;
 mod sweep;
 
 pub use gather::Gathering;
+pub use repair::{examine, repair};
 
 use std::time::Duration;
 
@@ -52,12 +54,16 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
     let must_wake = match recorded.map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
-            let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
-            log::error(subject, &format!("{what}; this is recorded, but nobody is told yet, because:\n{error}"));
+            if error.is_of_damage() {
+                // what the first commit wrote may be lost with the rest
+                keep(site, event, &error)?;
+            }
+            log::error(subject, &format!("{}; this is recorded, but nobody is told yet, because:\n{error}", what(event)));
             true
         }
         Err(error) => {
-            keep(site, event, error)?;
+            keep(site, event, &error)?;
+            log::error(subject, &waits_in_spool(event, &error));
             true
         }
     };
@@ -77,20 +83,10 @@ pub fn note(site: &Site, event: &Event) -> Result<()> {
         return Ok(());
     }
     if let Err(error) = record(site, event, IMPATIENCE) {
-        keep(site, event, error)?;
+        keep(site, event, &error)?;
+        log::error(Some(event.subject.as_str()), &waits_in_spool(event, &error));
     }
     wake(site, event);
-    Ok(())
-}
-
-/// What the database cannot take waits in the spool.
-fn keep(site: &Site, event: &Event, error: Error) -> Result<()> {
-    store::keep_in_spool(&site.state, event)
-        // a full or read-only disk: until the next boot /run keeps it
-        .or_else(|_| store::keep_in_spool(site.refuge(), event))
-        .map_err(|_| error.clone())?;
-    let text = format!("{error}\nthe event waits in the spool, from where the next run takes it over");
-    log::error(Some(event.subject.as_str()), &text);
     Ok(())
 }
 
@@ -99,6 +95,31 @@ fn wake(site: &Site, event: &Event) {
         let text = format!("{error}; the timer of sysalert-dispatch.service delivers within a minute");
         log::warn(Some(event.subject.as_str()), &text);
     }
+}
+
+fn what(event: &Event) -> String {
+    format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem)
+}
+
+fn waits_in_spool(event: &Event, error: &Error) -> String {
+    format!("{}; this waits in the spool, and nobody is told yet, because:\n{error}", what(event))
+}
+
+/// Keeps an event that the database cannot take, because of this error.
+fn keep(site: &Site, event: &Event, error: &Error) -> Result<()> {
+    // a full or read-only disk: until the next boot /run keeps it
+    let kept = store::keep_in_spool(&site.state, event).or_else(|_| store::keep_in_spool(site.refuge(), event));
+    kept.map_err(|neither| {
+        let text = format!(
+            "{} {} and nothing could keep that: {}; {}",
+            event.subject.name(),
+            event.outcome.as_str(),
+            error.message,
+            neither.message
+        );
+        let hint = "only the journal has it: once the database can be written, dispatch finds it there";
+        Error::new(error.kind, text).hint(error.hint.as_ref().map_or_else(|| hint.to_owned(), |first| format!("{first}; {hint}")))
+    })
 }
 
 /// So often a handler looks at its unit, at most: what fails without a pause is dispatch's to follow.
@@ -236,8 +257,17 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
             about(&|incident| store::failed_since(db, incident, *id, event))?,
         ),
     };
-    let situation =
-        Situation { event, incident: incident.as_ref(), told: &told, finals, run_failed, failed_since, rules: &rules };
+    let recovered_by_then = store::recovered_by_then(db, event)?;
+    let situation = Situation {
+        event,
+        incident: incident.as_ref(),
+        told: &told,
+        finals,
+        run_failed,
+        failed_since,
+        recovered_by_then,
+        rules: &rules,
+    };
     let verdict = policy::decide(&situation);
 
     let after: Option<Incident> = match (event.outcome, incident) {

@@ -25,6 +25,18 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    let database = store::current(&context.site.state);
+    match deliver(context) {
+        Err(error) if error.is_of_damage() => {
+            log::warn(None, &error.message);
+            pipeline::repair(&context.site, database, &error, clock::system())?;
+            deliver(context)
+        }
+        done => done,
+    }
+}
+
+fn deliver(context: &Context) -> Result<u8> {
     let site = &context.site;
     // before the outbox is read: what comes from now on raises the flag again
     let synced = wake::lower(site).unwrap_or_else(|error| {
@@ -33,6 +45,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         None
     });
     let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
+    pipeline::examine(site, &store, clock::system())?;
     let mut waits = false;
     let mut make_ready = |store: &mut Store, now| {
         // each time anew: the journal begins new files

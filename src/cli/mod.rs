@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::env::Environment;
-use crate::host::{Options, log};
+use crate::host::{Options, log, pace, wake};
 use context::Context;
 
 /// Tells you, once and rightly, when a systemd unit fails, and again when it recovers.
@@ -116,20 +116,32 @@ pub fn run() -> Result<u8> {
     log::init(cli.global.verbose, environment);
     let Global { config, state_dir, plugin_dir, user, .. } = cli.global;
     let context = Context::new(&Options { config, state_dir, plugin_dir, user }, environment)?;
-    match cli.verb {
-        Verb::Failure(verb) => verb.run(&context, crate::event::Outcome::Failed),
-        Verb::Success(verb) => verb.run(&context, crate::event::Outcome::Succeeded),
-        Verb::Ended(verb) => verb.run(&context),
-        Verb::Dispatch => dispatch::run(&context),
-        Verb::Status(verb) => verb.run(&context),
-        Verb::Db(verb) => verb.run(&context),
-        Verb::History(verb) => verb.run(&context),
-        Verb::Explain(verb) => verb.run(&context),
-        Verb::Outbox(verb) => verb.run(&context),
-        Verb::Preview(verb) => verb.run(&context),
-        Verb::Test(verb) => verb.run(&context),
-        Verb::Methods(verb) => verb.run(&context),
-        Verb::Config(verb) => verb.run(&context),
+    // what it meets it repairs itself
+    let repairs = matches!(cli.verb, Verb::Dispatch);
+    let done = run_verb(cli.verb, &context);
+    if matches!(&done, Err(error) if error.is_of_damage()) && !repairs {
+        // dispatch examines the database now; whoever may not wake it reads in the error how to
+        pace::hurry(&context.site);
+        let _ = wake::raise(&context.site);
+    }
+    done
+}
+
+fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
+    match verb {
+        Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),
+        Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
+        Verb::Ended(verb) => verb.run(context),
+        Verb::Dispatch => dispatch::run(context),
+        Verb::Status(verb) => verb.run(context),
+        Verb::Db(verb) => verb.run(context),
+        Verb::History(verb) => verb.run(context),
+        Verb::Explain(verb) => verb.run(context),
+        Verb::Outbox(verb) => verb.run(context),
+        Verb::Preview(verb) => verb.run(context),
+        Verb::Test(verb) => verb.run(context),
+        Verb::Methods(verb) => verb.run(context),
+        Verb::Config(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
     }
 }

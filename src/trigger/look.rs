@@ -186,9 +186,17 @@ impl Looking<'_> {
     }
 
     fn is_complete(&self, at: DateTime<Utc>) -> bool {
-        // what lies ahead is of a clock that was set back: nobody waits until it comes round again
-        let is_ahead = at > self.when.now + AHEAD;
-        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete || is_ahead)
+        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete || self.is_ahead(at))
+    }
+
+    /// What lies ahead is of a clock that was set back: nobody waits until it comes round again.
+    fn is_ahead(&self, at: DateTime<Utc>) -> bool {
+        at > self.when.now + AHEAD
+    }
+
+    /// The last failure on record, unless it seems to come yet.
+    fn last_failure(&self) -> Option<DateTime<Utc>> {
+        self.known.last_failure.filter(|last| !self.is_ahead(*last))
     }
 
     /// The next look begins before this run: its failure is told by more than one message.
@@ -352,7 +360,7 @@ impl Looking<'_> {
         let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
         let account = self.account;
         for run in &account.runs {
-            let is_new = |at: &DateTime<Utc>| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last);
+            let is_new = |at: &DateTime<Utc>| *at > self.since && self.last_failure().is_none_or(|last| *at > last);
             let Some(at) = run.succeeded().filter(is_new) else { continue };
             match self.restarts(run, at) {
                 Some(false) => story.push((at, Outcome::Succeeded, run.invocation.clone())),
@@ -384,12 +392,14 @@ impl Looking<'_> {
                 self.look.changes.push(Change::File(Event { invocation_id: Some(run.clone()), ..event }));
             }
         }
-        let last_failure = story.iter().filter(|(_, outcome, _)| *outcome == Outcome::Failed).map(|(at, ..)| *at).max();
-        let last_failure = last_failure.max(self.known.last_failure);
+        let failures = story.iter().filter(|(at, outcome, _)| *outcome == Outcome::Failed && !self.is_ahead(*at));
+        let last_failure = failures.map(|(at, ..)| *at).max();
+        let last_failure = last_failure.max(self.last_failure());
         let Some(unit) = self.unit.as_ref().filter(|_| open && !self.look.waits) else { return };
         let Some(since) = unit.active_since.filter(|_| matches!(unit.active.as_str(), "active" | "reloading")) else { return };
         let is_new = last_failure.is_none_or(|last| since > last);
-        if is_new && since + self.when.hold <= self.when.now {
+        let is_held = since + self.when.hold <= self.when.now || self.is_ahead(since);
+        if is_new && is_held {
             // a unit that has no runs, as a target, is told apart by when it became active
             let run = unit.invocation.clone().unwrap_or_else(|| format!("active:{}", since.timestamp_micros()));
             let event = self.event(Outcome::Succeeded, &run, success(), self.when.now);

@@ -10,7 +10,7 @@ use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 
 /// What the machine of a story knows.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct StoryWorld {
     messages: RefCell<Vec<(String, Message)>>,
     units: RefCell<BTreeMap<String, Unit>>,
