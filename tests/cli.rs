@@ -152,7 +152,7 @@ fn db_check_tells_what_is_wrong() {
     assert!(telling.run("dispatch").contains(&format!(" was set aside as {}", state.display())));
     let said = telling.run("status");
     assert!(said.contains("\nThe database was damaged (") && said.contains(" and replaced at "), "{said}");
-    fs::remove_file(&path.with_file_name(aside(state))).unwrap();
+    fs::remove_file(path.with_file_name(aside(state))).unwrap();
     assert!(!telling.run("status").contains("damaged"), "once it is removed nobody needs to know any more");
 }
 

@@ -263,7 +263,11 @@ fn a_database_of_another_version_is_left_alone_or_brought_up_to_date() {
     assert_eq!(job.events().len(), 2);
 
     // a newer one is installed over the database of the oldest
-    guest.sh(&format!("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path; rm {STATE}/sysalert.db*")).ok();
+    guest
+        .sh(&format!(
+            "systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-dispatch.service; rm {STATE}/sysalert.db*"
+        ))
+        .ok();
     as_sysalert(include_str!("../../src/store/version1.sql"));
     job.fails(5);
     guest.sh("systemctl start sysalert-dispatch.timer sysalert-dispatch.path").ok();
