@@ -20,7 +20,7 @@ const STORM: TimeDelta = TimeDelta::seconds(60);
 const STORM_RUN: Duration = Duration::from_secs(120);
 /// Meanwhile so often a look at what is new.
 const LOOK: Duration = Duration::from_secs(1);
-/// Where the journal cannot be synced the next runs must not follow without a pause.
+/// The runs that wait for something must not follow each other without a pause.
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
@@ -74,9 +74,7 @@ fn deliver(context: &Context) -> Result<u8> {
     };
     store.checkpoint(clock::system())?;
     if waits {
-        if synced.is_none() {
-            clock::wait(PAUSE);
-        }
+        clock::wait(PAUSE);
         // the next run's journal is complete a little further
         wake::raise(site)?;
     }

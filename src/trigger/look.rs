@@ -64,6 +64,10 @@ pub struct Look {
 const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 /// A failure comes so long before its trigger's word is on record, at most, while nothing waits.
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
+/// A run is over so long after ExecStopPost= told its end, at most, if the manager cannot be asked when.
+const AFTER: TimeDelta = TimeDelta::seconds(1);
+/// A manager that is too busy to say which dependency failed is asked again for so long.
+const BUSY: TimeDelta = TimeDelta::seconds(60);
 /// What happens while a look is taken lies ahead of it by less.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
@@ -145,12 +149,15 @@ impl Looking<'_> {
         for refused in account.refused.iter().filter(|refused| refused.at > since) {
             let mut problem = refused.problem.clone();
             if problem.service_result.as_deref() == Some("dependency") {
-                problem.cause = self.world.culprit(self.subject);
-                if problem.cause.is_none() && !self.is_complete(refused.at) {
-                    // the manager is busy, as it is when much fails at once; dispatch has more patience
-                    self.wait_from(refused.at);
-                    continue;
-                }
+                problem.cause = match self.world.culprit(self.subject) {
+                    Ok(cause) => cause,
+                    // the manager is busy, as it is when much fails at once; that the other failed is told meanwhile
+                    Err(_) if (self.when.now - refused.at).abs() < BUSY => {
+                        self.wait_from(refused.at);
+                        continue;
+                    }
+                    Err(_) => None,
+                };
             }
             let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
             self.file(event);
@@ -199,6 +206,10 @@ impl Looking<'_> {
 
     fn wait_from(&mut self, first: DateTime<Utc>) {
         self.look.waits = true;
+        self.keep_from(first);
+    }
+
+    fn keep_from(&mut self, first: DateTime<Utc>) {
         let before = (first - TimeDelta::microseconds(1)).max(self.since);
         self.look.mark = self.look.mark.map(|mark| mark.min(before));
     }
@@ -257,6 +268,12 @@ impl Looking<'_> {
             if self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id)) {
                 continue;
             }
+            if self.still_ends(told) {
+                // its handler looks once more, or dispatch within a minute
+                let first = told.invocation_id.as_deref().and_then(|run| self.account.run(run)).map_or(told.at, |run| run.first);
+                self.keep_from(first);
+                continue;
+            }
             let change = match told.outcome {
                 Outcome::Failed if waits => None,
                 Outcome::Failed => self.told_failure(*id, told),
@@ -267,6 +284,19 @@ impl Looking<'_> {
                 None => self.look.waits = true,
             }
         }
+    }
+
+    /// Whether the run is not over that a trigger told. ExecStopPost= tells it before: what comes after it may take long.
+    fn still_ends(&self, told: &Event) -> bool {
+        let is_ending = |unit: &Unit| unit.active == "deactivating" && unit.invocation == told.invocation_id;
+        told.invocation_id.is_some() && self.unit.as_ref().is_some_and(is_ending)
+    }
+
+    /// When the manager had said all about the run that a trigger told.
+    fn all_said(&self, told: &Event) -> DateTime<Utc> {
+        let changed = self.unit.as_ref().and_then(|unit| unit.changed).unwrap_or(told.at);
+        // later changes are of later runs
+        changed.clamp(told.at, told.at + AFTER)
     }
 
     fn told_failure(&self, id: i64, told: &Event) -> Option<Change> {
@@ -280,10 +310,11 @@ impl Looking<'_> {
             // it told that something failed, and not which run
             None => filed || self.known.last_failure.is_some_and(|at| at <= told.at && told.at - at <= FIRST_SIGHT),
         };
-        if explained && (filed || told.invocation_id.is_some() || self.is_complete(told.at)) {
+        let is_complete = self.is_complete(self.all_said(told));
+        if explained && (filed || told.invocation_id.is_some() || is_complete) {
             return Some(Change::Drop(id));
         }
-        if !self.is_complete(told.at) {
+        if !is_complete {
             return None;
         }
         let mut event = told.clone();
@@ -315,7 +346,7 @@ impl Looking<'_> {
                 };
                 Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
             }
-            None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
+            None => self.is_complete(self.all_said(told)).then(|| Change::Correct(id, told.clone())),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
 use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 
 /// What the machine of a story knows.
@@ -81,8 +81,8 @@ impl World for StoryWorld {
         None
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        Some("db.service".to_owned())
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        Ok(Some("db.service".to_owned()))
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {

@@ -33,6 +33,7 @@ mod situations;
 mod smoke;
 mod started_by;
 mod storm;
+mod strict;
 mod sweep;
 mod system_wide;
 mod thousand;
