@@ -247,8 +247,10 @@ fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error { kind: Kind::Damaged, ..error(damage::CERTAIN) },
         Some(ErrorCode::DiskFull) => error("the disk is full: make room"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
+            let text = format!("the database {} may be changed only by its owner and by root", path.display());
+            Error::new(Kind::Permission, text).hint(lock::given_back(path.parent().unwrap_or(path)))
         }
+        Some(ErrorCode::CannotOpen) => error(&lock::given_back(path.parent().unwrap_or(path))),
         _ if damage::is_suspicious(cause) => Error { kind: Kind::Suspect, ..error(damage::SUSPECTED) },
         _ => Error::failure(text),
     }
