@@ -17,13 +17,15 @@ pub use gather::Gathering;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::error::Result;
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
-use crate::incident::Incident;
-use crate::policy::{self, AlertOn, Situation};
+use crate::incident::{Flapping, How, Incident};
+use crate::policy::{self, AlertOn, Flaps, Recent, Rules, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
@@ -179,6 +181,19 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
     Ok(true)
 }
 
+/// What the rules about flapping ask for, where they may have something to begin with.
+fn of_late(db: &Database, rules: &Rules, event: &Event, incident: Option<&Incident>) -> store::Answer<(Recent, Recent)> {
+    let flaps = incident.is_some_and(|incident| incident.flaps().is_some());
+    let none = Recent { times: 0, since: event.at };
+    if rules.flapping == 0 || flaps || (event.outcome == Outcome::Succeeded && !event.restarts) {
+        return Ok((none, none));
+    }
+    let window = TimeDelta::from_std(rules.flapping_window).unwrap_or(TimeDelta::MAX);
+    let most = rules.flapping.max(rules.ignore.saturating_add(1));
+    let restarts = if event.restarts { store::restarts_of_late(db, event, window, most)? } else { none };
+    Ok((restarts, store::incidents_of_late(db, event, window)?))
+}
+
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
 fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
     let Undecided { id, event, counted } = undecided;
@@ -189,9 +204,9 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         incident.failures = incident.failures.saturating_sub(1);
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
-    let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
+    let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
     let finals = match &incident {
-        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident.id, *id)?,
+        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident, *id)?,
         Some(incident) => incident.failures,
         None => 0,
     };
@@ -202,16 +217,41 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
             about(&|incident| store::failed_since(db, incident, *id, event))?,
         ),
     };
-    let situation =
-        Situation { event, incident: incident.as_ref(), told: &told, finals, run_failed, failed_since, rules: &rules };
+    let (restarts, incidents) = of_late(db, &rules, event, incident.as_ref())?;
+    let situation = Situation {
+        event,
+        incident: incident.as_ref(),
+        told: &told,
+        finals,
+        run_failed,
+        failed_since,
+        restarts,
+        incidents,
+        rules: &rules,
+    };
     let verdict = policy::decide(&situation);
 
+    let begun = |incident: Option<Incident>| incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok);
     let after: Option<Incident> = match (event.outcome, incident) {
-        (Outcome::Failed, incident) => {
-            let incident = incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok)?;
-            Some(incident.failed(event.at, verdict.alert.is_some()))
-        }
+        (Outcome::Failed, incident) => Some(begun(incident)?.failed(event.at, verdict.alert.is_some())),
+        (Outcome::Succeeded, incident) if matches!(verdict.flaps, Flaps::Begins(_)) => Some(begun(incident)?),
         (Outcome::Succeeded, incident) => incident.map(|incident| if verdict.resolves { incident.resolved() } else { incident }),
+    };
+    let after = match (after, verdict.flaps) {
+        (Some(incident), Flaps::Begins(how)) => {
+            let (since, times) = match how {
+                How::Restarting => (restarts.since, store::restarts_since(db, event, restarts.since)?),
+                How::Alternating => (incidents.since, incidents.times + 1),
+            };
+            Some(incident.begins_to_flap(Flapping { how, since, times, last: event.at, over: false }))
+        }
+        (Some(mut incident), Flaps::GoesOn) => {
+            // what turned final was counted before
+            incident.flapping = incident.flapping.map(|flapping| if counted.is_some() { flapping } else { flapping.again(event.at) });
+            Some(incident)
+        }
+        (Some(incident), Flaps::Ends) => Some(incident.stays_failed()),
+        (after, _) => after,
     };
     if let Some(incident) = &after {
         store::save(db, incident, event.at)?;

@@ -6,6 +6,7 @@ mod compose;
 mod context;
 mod digest;
 mod excerpt;
+mod flapping;
 mod html;
 mod markdown;
 mod method;
@@ -17,6 +18,7 @@ pub use compose::{Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, shown, visible};
+pub use flapping::Phase;
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
 

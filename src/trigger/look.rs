@@ -21,8 +21,12 @@ pub struct Known {
     pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
-    /// True when an incident is not over.
+    /// True when an incident is not over, and its last event is none of a success.
     pub open: bool,
+    /// When a unit that flaps last failed or was restarted.
+    pub flapping: Option<DateTime<Utc>>,
+    /// True when one that flaps has succeeded since then.
+    pub well: bool,
     /// The last failure that is confirmed.
     pub last_failure: Option<DateTime<Utc>>,
 }
@@ -36,6 +40,8 @@ pub struct When {
     pub complete: Option<DateTime<Utc>>,
     /// So long a unit must be active to count as recovered.
     pub hold: TimeDelta,
+    /// So long nothing must happen to a unit that flapped; `None`: none does.
+    pub window: Option<TimeDelta>,
 }
 
 /// What follows for the record.
@@ -47,6 +53,8 @@ pub enum Change {
     Correct(i64, Event),
     /// The event of this number was one more trigger for a failure that is on record.
     Drop(i64),
+    /// The unit flapped, and stays failed: that is news about its last failure.
+    StaysFailed,
 }
 
 /// What a look brought.
@@ -105,6 +113,8 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
     looking.failures();
     looking.triggers();
     looking.recovery();
+    looking.restarted();
+    looking.calm();
     looking.look
 }
 
@@ -264,7 +274,7 @@ impl Looking<'_> {
     fn told_failure(&self, id: i64, told: &Event) -> Option<Change> {
         let filed = self.look.changes.iter().any(|change| match change {
             Change::File(event) | Change::Correct(_, event) => event.outcome == Outcome::Failed,
-            Change::Drop(_) => false,
+            Change::Drop(_) | Change::StaysFailed => false,
         });
         let was_filed = |run: &Run| run.failures.iter().any(|(at, _)| *at <= self.since);
         let explained = match &told.invocation_id {
@@ -316,7 +326,7 @@ impl Looking<'_> {
         // of successes only the journal's: a trigger may call one what failed, was stopped, or is started again
         let failures = self.look.changes.iter().filter_map(|change| match change {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
-            Change::Drop(_) => None,
+            Change::Drop(_) | Change::StaysFailed => None,
         });
         let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
         let account = self.account;
@@ -355,7 +365,9 @@ impl Looking<'_> {
         }
         let last_failure = story.iter().filter(|(_, outcome, _)| *outcome == Outcome::Failed).map(|(at, ..)| *at).max();
         let last_failure = last_failure.max(self.known.last_failure);
-        let Some(unit) = self.unit.as_ref().filter(|_| open && !self.look.waits) else { return };
+        // of one that flaps that says too little
+        let asks = open && !self.look.waits && self.known.flapping.is_none();
+        let Some(unit) = self.unit.as_ref().filter(|_| asks) else { return };
         let Some(since) = unit.active_since.filter(|_| matches!(unit.active.as_str(), "active" | "reloading")) else { return };
         let is_new = last_failure.is_none_or(|last| since > last);
         if is_new && since + self.when.hold <= self.when.now {
@@ -364,6 +376,48 @@ impl Looking<'_> {
             let event = self.event(Outcome::Succeeded, &run, success(), self.when.now);
             self.look.changes.push(Change::File(Event { invocation_id: unit.invocation.clone(), ..event }));
         }
+    }
+
+    /// What systemd started again although it had ended well: no failure, and yet no daemon does that for long.
+    fn restarted(&mut self) {
+        let Some((_, mark)) = self.when.window.zip(self.look.mark) else { return };
+        let account = self.account;
+        for run in &account.runs {
+            // what waits comes with the next look
+            let Some(at) = run.restarted.filter(|at| *at > self.since && *at <= mark) else { continue };
+            let is_told = |(_, told): &(i64, Event)| told.outcome == Outcome::Succeeded && told.run == run.invocation;
+            if !self.known.unconfirmed.iter().any(is_told) {
+                let event = self.event(Outcome::Succeeded, &run.invocation, success(), at);
+                let invocation_id = Some(run.invocation.clone());
+                self.look.changes.push(Change::File(Event { invocation_id, restarts: true, ..event }));
+            }
+        }
+    }
+
+    /// Nothing happened for so long to a unit that flapped that this is over, one way or the other.
+    fn calm(&mut self) {
+        let (Some(last), Some(window)) = (self.known.flapping, self.when.window) else { return };
+        let mut well = self.known.well;
+        let mut last = last;
+        for change in &self.look.changes {
+            if let Change::File(event) | Change::Correct(_, event) = change {
+                let is_trouble = event.outcome == Outcome::Failed || event.restarts;
+                well = if event.at >= last { !is_trouble && event.problem.cause.is_none() } else { well };
+                last = if is_trouble { last.max(event.at) } else { last };
+            }
+        }
+        let is_over = |since: DateTime<Utc>| since.max(last).checked_add_signed(window).is_some_and(|at| at <= self.when.now);
+        let Some(unit) = self.unit.as_ref().filter(|_| !self.look.waits && is_over(last)) else { return };
+        let problem = match (unit.active.as_str(), unit.active_since) {
+            ("active" | "reloading", Some(since)) if is_over(since) => success(),
+            ("inactive", _) if well => success(),
+            // stopped, or gone, or never started again
+            ("inactive", _) => Problem { cause: Some("stop".to_owned()), ..success() },
+            ("failed", _) => return self.look.changes.push(Change::StaysFailed),
+            _ => return,
+        };
+        let event = self.event(Outcome::Succeeded, &format!("calm:{}", last.timestamp_micros()), problem, self.when.now);
+        self.look.changes.push(Change::File(Event { invocation_id: unit.invocation.clone(), ..event }));
     }
 }
 

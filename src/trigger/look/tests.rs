@@ -7,6 +7,7 @@ use crate::event::{Manager, UnitName};
 use crate::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
 
 const HOLD: i64 = 10;
+const WINDOW: TimeDelta = TimeDelta::seconds(100);
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
@@ -109,7 +110,7 @@ fn state(active: &str, sub: &str, run: &str) -> Option<Unit> {
 }
 
 fn handler(second: i64) -> When {
-    When { now: at(second), complete: None, hold: TimeDelta::seconds(HOLD) }
+    When { now: at(second), complete: None, hold: TimeDelta::seconds(HOLD), window: Some(WINDOW) }
 }
 
 fn dispatch(second: i64) -> When {
@@ -129,6 +130,7 @@ fn changes(look: &Look) -> Vec<String> {
         Change::File(event) => format!("file {}", shown(event)),
         Change::Correct(id, event) => format!("correct {id} {}", shown(event)),
         Change::Drop(id) => format!("drop {id}"),
+        Change::StaysFailed => "stays failed".to_owned(),
     };
     look.changes.iter().map(one).collect()
 }
@@ -347,7 +349,7 @@ fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
     };
     assert_eq!(run(&[Kind::Starting, Kind::Succeeded, Kind::Started]), ["file succeeded b success"]);
     assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
-    assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), [""; 0]);
+    assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), ["file succeeded b success again"], "no recovery");
     assert_eq!(run(&[Kind::Starting]), [""; 0]);
     // it ended well, and waits for its restart: systemd says so in the journal only when that comes
     let look_at = |unit| {
