@@ -169,11 +169,12 @@ impl Incident {
         self
     }
 
-    /// It does not flap any more; it stays failed.
+    /// It does not flap any more; it stays failed since this failure.
     #[must_use]
-    pub fn stays_failed(mut self) -> Incident {
-        if let Some(flapping) = &mut self.flapping {
+    pub fn stays_failed(mut self, since: DateTime<Utc>) -> Incident {
+        if let Some(flapping) = self.flapping.as_mut().filter(|flapping| !flapping.over) {
             flapping.over = true;
+            flapping.last = flapping.last.max(since);
         }
         self
     }

@@ -202,6 +202,9 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
         incident.failures = incident.failures.saturating_sub(1);
+        if let Some(flapping) = &mut incident.flapping {
+            flapping.times = flapping.times.saturating_sub(1);
+        }
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
@@ -246,15 +249,17 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
             Some(incident.begins_to_flap(Flapping { how, since, times, last: event.at, over: false }))
         }
         (Some(mut incident), Flaps::GoesOn) => {
-            // what turned final was counted before
-            incident.flapping = incident.flapping.map(|flapping| if counted.is_some() { flapping } else { flapping.again(event.at) });
+            incident.flapping = incident.flapping.map(|flapping| flapping.again(event.at));
             Some(incident)
         }
-        (Some(incident), Flaps::Ends) => Some(incident.stays_failed()),
+        (Some(incident), Flaps::Ends) => Some(incident.stays_failed(event.at)),
         (after, _) => after,
     };
     if let Some(incident) = &after {
         store::save(db, incident, event.at)?;
+    }
+    if event.outcome == Outcome::Succeeded && verdict.flaps == Flaps::GoesOn {
+        return store::fold(db, *id).map(|()| false);
     }
     store::decide(db, *id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
     if let (Some(kind), Some(incident)) = (verdict.alert, &after) {

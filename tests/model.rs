@@ -29,7 +29,9 @@ const STORIES: u32 = 180;
 
 fn rules() -> impl Strategy<Value = Rules> {
     let each = (0..=3u64, any::<bool>(), select(vec![0, 60, 300]), prop::bool::weighted(0.8));
-    each.prop_map(|(ignore, each, min_interval, recovery)| Rules { ignore, each, min_interval, recovery })
+    (each, select(vec![0, 2, 2, 3]), select(vec![10, 60, 300, 900])).prop_map(
+        |((ignore, each, min_interval, recovery), flapping, window)| Rules { ignore, each, min_interval, recovery, flapping, window },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -82,7 +84,7 @@ fn random_stories_end_as_the_reference_says() {
 #[test]
 fn stories_to_remember() {
     use crate::{Heard::*, How::*, Name::*, Then::*, What::*};
-    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true };
+    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 300 };
     let stories: [(&str, &[Step]); 4] = [
         (
             "a unit's first failure, of which no handler told, is still filed when the handler of its second looks first",

@@ -112,7 +112,9 @@ pub(super) fn gather(
         let known = store.with(|db| {
             let incident = store::active(db, &subject)?;
             let flapping = incident.as_ref().and_then(|incident| Some(incident.flaps()?.last)).filter(|_| window.is_some());
-            let well = flapping.is_some() && store::is_well(db, &subject)?;
+            let well = flapping.map_or(Ok(false), |last| store::is_well(db, &subject, last))?;
+            // with broken settings nothing was decided
+            let is_settled = flapping.is_some() && store::undecided(db)?.iter().all(|other| other.event.subject != subject);
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
@@ -121,6 +123,7 @@ pub(super) fn gather(
                 open: incident.is_some() && !well,
                 flapping,
                 well,
+                is_settled,
                 last_failure: store::last_failure(db, &subject)?,
             })
         })?;

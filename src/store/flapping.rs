@@ -2,10 +2,10 @@
 //! events there are.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{incidents, time};
-use crate::event::{Event, Outcome, Subject};
+use crate::event::{Event, Subject};
 use crate::policy::Recent;
 
 /// The restarts by systemd within this time up to this event, since it last gave up or somebody cleared the unit; of more
@@ -54,26 +54,17 @@ fn begin(db: &Connection, event: &Event, window: TimeDelta, given_up: bool) -> r
     Ok([cleared, ended].into_iter().flatten().fold(begin, i64::max))
 }
 
-/// Whether the last that is known of a subject is a success, and that nobody stopped it.
-pub fn is_well(db: &Connection, subject: &Subject) -> rusqlite::Result<bool> {
+/// Whether the last that is known of a subject since then is a success, and that nobody stopped it.
+pub fn is_well(db: &Connection, subject: &Subject, since: DateTime<Utc>) -> rusqlite::Result<bool> {
     let sql = "SELECT outcome = 'succeeded' AND NOT restarts AND coalesce(cause, '') <> 'stop'
-        FROM events WHERE subject = ?1 AND confirmed ORDER BY at DESC, id DESC LIMIT 1";
-    Ok(db.query_row(sql, [subject.as_str()], |row| row.get(0)).optional()?.unwrap_or(false))
+        FROM events WHERE subject = ?1 AND at > ?2 AND confirmed ORDER BY at DESC, id DESC LIMIT 1";
+    let last = db.query_row(sql, params![subject.as_str(), since.timestamp_micros()], |row| row.get(0)).optional()?;
+    Ok(last.unwrap_or(false))
 }
 
-/// A unit that flaps was restarted after a run that ended well: that is counted, and needs no row of its own.
-pub(super) fn is_counted(db: &Connection, event: &Event) -> rusqlite::Result<bool> {
-    if event.outcome != Outcome::Succeeded || !event.restarts {
-        return Ok(false);
-    }
-    let Some(mut incident) = incidents::active(db, &event.subject)? else { return Ok(false) };
-    let Some(flapping) = incident.flaps().cloned() else { return Ok(false) };
-    let sql = "SELECT 1 FROM events WHERE subject = ?1 AND run = ?2 AND outcome = 'succeeded'";
-    if !db.prepare(sql)?.exists([event.subject.as_str(), event.run.as_str()])? {
-        incident.flapping = Some(flapping.again(event.at));
-        incidents::save(db, &incident, event.at)?;
-    }
-    Ok(true)
+/// Removes an event that is counted with its incident: of a unit that flaps each restart after a good end would be a row.
+pub fn fold(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM events WHERE id = ?1", [id]).map(drop)
 }
 
 /// A unit that flapped stays failed: its last failure is to be decided once more. What that has to say and nobody has
@@ -81,10 +72,13 @@ pub(super) fn is_counted(db: &Connection, event: &Event) -> rusqlite::Result<boo
 pub fn stays_failed(db: &Connection, subject: &Subject) -> rusqlite::Result<()> {
     let Some(incident) = incidents::active(db, subject)? else { return Ok(()) };
     let Some(last) = incident.flaps().map(|flapping| flapping.last) else { return Ok(()) };
-    incidents::save(db, &incident.stays_failed(), last)?;
-    let sql = "SELECT id FROM events WHERE subject = ?1 AND at = ?2 AND outcome = 'failed' AND NOT restarts ORDER BY id DESC LIMIT 1";
-    let id = db.query_row(sql, params![subject.as_str(), last.timestamp_micros()], |row| row.get(0)).optional()?;
-    id.map_or(Ok(()), |id| decide_again(db, id))
+    let sql = "SELECT id, at FROM events WHERE subject = ?1 AND at >= ?2 AND outcome = 'failed' AND NOT restarts
+        ORDER BY at DESC, id DESC LIMIT 1";
+    let row = |row: &Row<'_>| Ok((row.get(0)?, time(row.get(1)?)));
+    let found = db.query_row(sql, params![subject.as_str(), last.timestamp_micros()], row).optional()?;
+    // a failure that turned final is later than it was
+    incidents::save(db, &incident.stays_failed(found.map_or(last, |(_, at)| at)), last)?;
+    found.map_or(Ok(()), |(id, _)| decide_again(db, id))
 }
 
 /// Takes back the verdict on an event.

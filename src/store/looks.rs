@@ -61,7 +61,7 @@ pub fn set_mark(db: &Connection, subject: &Subject, at: DateTime<Utc>) -> rusqli
 /// Files an event that the journal tells. What a trigger told of it meanwhile is corrected. A failure on record that systemd
 /// was to try again turns final, if this one is: it is to be decided once more.
 pub fn file(db: &Connection, event: &Event) -> rusqlite::Result<()> {
-    if flapping::is_counted(db, event)? || events::insert(db, event, true)? {
+    if events::insert(db, event, true)? {
         return Ok(());
     }
     // between this look and its commit a handler was started for the same event

@@ -37,7 +37,7 @@ pub use events::{
     nothing_open, run_failed, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
-pub use flapping::{incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
+pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};

@@ -20,7 +20,7 @@ pub struct Run {
     pub ended_well: Option<DateTime<Utc>>,
     /// True when systemd starts the unit again by itself.
     pub restarts: bool,
-    /// When systemd did that after it had ended well.
+    /// When systemd did that, and no failure is known.
     pub restarted: Option<DateTime<Utc>>,
     /// True when somebody stopped it.
     pub stopped: bool,
@@ -113,7 +113,7 @@ impl Run {
             Kind::Succeeded => self.ended_well = Some(message.at),
             Kind::Restarts => {
                 self.restarts = true;
-                self.restarted = self.ended_well.filter(|_| self.failures.is_empty()).map(|_| message.at);
+                self.restarted = self.failures.is_empty().then_some(message.at);
             }
             Kind::Stopping => self.stopped = true,
             Kind::Other => self.timeout = message.text.as_deref().and_then(timeout).or(self.timeout.take()),
