@@ -84,8 +84,8 @@ fn random_stories_end_as_the_reference_says() {
 #[test]
 fn stories_to_remember() {
     use crate::{Heard::*, How::*, Name::*, Then::*, What::*};
-    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 300 };
-    let stories: [(&str, &[Step]); 4] = [
+    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 10 };
+    let stories: [(&str, &[Step]); 5] = [
         (
             "a unit's first failure, of which no handler told, is still filed when the handler of its second looks first",
             &[Step(1, Fails(A, Status3, Stays, Never)), Step(200, Fails(A, Status3, Stays, InTime))],
@@ -112,6 +112,15 @@ fn stories_to_remember() {
                 Step(12, Dispatch { sends: false }),
                 Step(1, Fails(A, Status3, Stays, InTime)),
                 Step(1, Dispatch { sends: true }),
+            ],
+        ),
+        (
+            "what systemd falsely calls a success is no further restart",
+            &[
+                Step(1, Fails(A, Status3, Restarts, InTime)),
+                Step(4, FalseSuccess(A)),
+                Step(4, Succeeds(A, Stays, false)),
+                Step(4, Fails(A, Status3, Restarts, InTime)),
             ],
         ),
     ];

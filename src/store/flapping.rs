@@ -13,7 +13,7 @@ use crate::policy::Recent;
 pub fn restarts_of_late(db: &Connection, event: &Event, window: TimeDelta, most: u64) -> rusqlite::Result<Recent> {
     let (from, until) = (begin(db, event, window, true)?, event.at.timestamp_micros());
     let subject = event.subject.as_str();
-    let sql = format!("SELECT count(*) FROM (SELECT DISTINCT run {RESTARTS} LIMIT ?4)");
+    let sql = format!("SELECT count(*) FROM (SELECT 1 {RESTARTS} LIMIT ?4)");
     let times = db.query_row(&sql, params![subject, from, until, most], |row| row.get(0))?;
     let sql = format!("SELECT at {RESTARTS} ORDER BY at LIMIT 1");
     let since = db.query_row(&sql, params![subject, from, until], |row| row.get(0)).optional()?;
@@ -23,10 +23,9 @@ pub fn restarts_of_late(db: &Connection, event: &Event, window: TimeDelta, most:
 /// All of them.
 pub fn restarts_since(db: &Connection, event: &Event, since: DateTime<Utc>) -> rusqlite::Result<u64> {
     let range = params![event.subject.as_str(), since.timestamp_micros() - 1, event.at.timestamp_micros()];
-    db.query_row(&format!("SELECT count(DISTINCT run) {RESTARTS}"), range, |row| row.get(0))
+    db.query_row(&format!("SELECT count(*) {RESTARTS}"), range, |row| row.get(0))
 }
 
-/// By runs: systemd calls some a success whose failure is on record.
 const RESTARTS: &str = "FROM events WHERE subject = ?1 AND at > ?2 AND at <= ?3 AND restarts AND confirmed";
 
 /// The incidents of which somebody was told within this time before this event, and that are over.

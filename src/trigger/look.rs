@@ -321,7 +321,8 @@ impl Looking<'_> {
                     // no success for good; when it is started again, the journal says so
                     return Some(Change::Drop(id));
                 }
-                Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
+                // of a run that failed the failure tells whether it is started again
+                Some(Change::Correct(id, Event { problem, ..told.clone() }))
             }
             None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
         }

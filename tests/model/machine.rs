@@ -129,6 +129,8 @@ impl Machine {
     /// Long after, when everything can be told.
     pub fn end(&mut self) {
         self.step(&Step(3600, What::Dispatch { sends: true }));
+        // the first one may have seen only now that something flaps
+        self.step(&Step(60, What::Dispatch { sends: true }));
         let store = self.open();
         assert_eq!(store.with(store::count_undecided).unwrap(), 0, "undecided in the end");
         assert_eq!(store.with(store::waiting).unwrap().len(), 0, "undelivered in the end");

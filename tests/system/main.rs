@@ -13,6 +13,7 @@ mod configuration;
 mod delivery;
 mod excerpt;
 mod fallback;
+mod flapping;
 mod guest;
 mod hostile_text;
 mod installation;
