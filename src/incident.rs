@@ -138,7 +138,16 @@ impl Flapping {
 impl Incident {
     /// The incident that a subject's failure begins. It has no failure yet: [`Incident::failed`] counts each.
     pub fn begin(id: i64, subject: Subject, severity: Severity, at: DateTime<Utc>) -> Incident {
-        Incident { id, subject, state: State::Pending, severity, failures: 0, first_failure: at, last_failure: at, flapping: None }
+        Incident {
+            id,
+            subject,
+            state: State::Pending,
+            severity,
+            failures: 0,
+            first_failure: at,
+            last_failure: at,
+            flapping: None,
+        }
     }
 
     /// One more failure; `told`: somebody hears of it.

@@ -30,7 +30,14 @@ const STORIES: u32 = 180;
 fn rules() -> impl Strategy<Value = Rules> {
     let each = (0..=3u64, any::<bool>(), select(vec![0, 60, 300]), prop::bool::weighted(0.8));
     (each, select(vec![0, 2, 2, 3]), select(vec![10, 60, 300, 900])).prop_map(
-        |((ignore, each, min_interval, recovery), flapping, window)| Rules { ignore, each, min_interval, recovery, flapping, window },
+        |((ignore, each, min_interval, recovery), flapping, window)| Rules {
+            ignore,
+            each,
+            min_interval,
+            recovery,
+            flapping,
+            window,
+        },
     )
 }
 

@@ -193,7 +193,8 @@ mod tests {
     fn a_thousand_units_are_not_a_thousand_lines() {
         let names: Vec<String> = (0..1000).map(|number| format!("unit-{number}.service")).collect();
         let bad = problem("oom-kill", None);
-        let members: Vec<_> = names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false, note: None }).collect();
+        let members: Vec<_> =
+            names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false, note: None }).collect();
         let letter = digest(&Digest { host: "web1", members: &members });
         assert_eq!(letter.lists[0].1.len(), LINES + 1);
         assert!(letter.lists[0].1[LINES].contains("800 lines more"), "{:?}", letter.lists[0].1[LINES]);

@@ -54,7 +54,18 @@ fn with_lines(lines: &[Raw<'_>]) -> Context {
 /// A report of this event and of failures with these statuses, a minute apart.
 fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime<Utc>, Problem)]) -> Report<'a> {
     let kind = if event.outcome == Outcome::Failed { Kind::Failure } else { Kind::Recovery };
-    Report { kind, host: "web1", event, incident, why: None, failures, left_out: 0, flapping: None, context: &NOTHING, late: None }
+    Report {
+        kind,
+        host: "web1",
+        event,
+        incident,
+        why: None,
+        failures,
+        left_out: 0,
+        flapping: None,
+        context: &NOTHING,
+        late: None,
+    }
 }
 
 fn minutes_apart(statuses: &[&str]) -> Vec<(DateTime<Utc>, Problem)> {
@@ -299,7 +310,11 @@ fn what_is_stable_again() {
     let stable = Report { flapping, ..report(&event, &incident, &failures) };
     check("stable", &compose(&stable));
     let overtaken = compose_overtaken(&stable);
-    assert!(overtaken.lead.ends_with(" The messages about that had not been sent yet: this one tells all."), "{}", overtaken.lead);
+    assert!(
+        overtaken.lead.ends_with(" The messages about that had not been sent yet: this one tells all."),
+        "{}",
+        overtaken.lead
+    );
 }
 
 #[test]
@@ -319,7 +334,11 @@ fn of_very_many_failures_the_left_out_ones_are_counted() {
     let numbers: Vec<_> = letter.lists[0].1.iter().filter_map(|row| row.split("  ").next()?.split(' ').next()).collect();
     assert_eq!((numbers[0], numbers[2], numbers.last()), ("1.", "10007.", Some(&"10015.")), "{:#?}", letter.lists);
     assert!(letter.lists[0].1[1].contains("10005 more"), "{:?}", letter.lists[0].1[1]);
-    assert!(letter.facts.iter().any(|(label, value)| *label == "Failures" && value.starts_with("10015 since")), "{:?}", letter.facts);
+    assert!(
+        letter.facts.iter().any(|(label, value)| *label == "Failures" && value.starts_with("10015 since")),
+        "{:?}",
+        letter.facts
+    );
 }
 
 #[test]

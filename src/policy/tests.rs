@@ -57,7 +57,8 @@ fn situation<'a>(event: &'a Event, rules: &'a Rules) -> Situation<'a> {
 
 /// `told`: the statuses that somebody was told, with the second of each.
 fn failure(number: u8, second: i64, failures: u64, told: &[(u8, i64)], rules: &Rules) -> Verdict {
-    let told: Vec<Told> = told.iter().map(|(number, second)| Told { problem: status(*number), at: at(*second), restarts: false }).collect();
+    let told: Vec<Told> =
+        told.iter().map(|(number, second)| Told { problem: status(*number), at: at(*second), restarts: false }).collect();
     let state = if told.is_empty() { State::Pending } else { State::Open };
     let event = event(Outcome::Failed, number, second);
     let mut incident = Incident::begin(1, event.subject.clone(), Severity::Critical, at(0));
@@ -226,7 +227,13 @@ fn flapping_goes_on_and_ends() {
             false,
         ),
         ("another after that", flapping(Alternating, &failed(false, 9000), true, &plain), same(), Flaps::Ends, false),
-        ("a success too soon", flapping(Restarting, &ended(false, 4599), false, &plain), Reason::Unsteady, Flaps::AsBefore, false),
+        (
+            "a success too soon",
+            flapping(Restarting, &ended(false, 4599), false, &plain),
+            Reason::Unsteady,
+            Flaps::AsBefore,
+            false,
+        ),
         (
             "a success after an hour of calm",
             flapping(Restarting, &ended(false, 4600), false, &plain),
@@ -243,11 +250,35 @@ fn flapping_goes_on_and_ends() {
             true,
         ),
         ("it was repaired", flapping(Restarting, &ended(false, 2000), true, &plain), Reason::Recovered, Flaps::AsBefore, true),
-        ("nobody wants recoveries", flapping(Restarting, &ended(false, 4600), false, &quiet), Reason::RecoveryUnwanted, Flaps::AsBefore, true),
+        (
+            "nobody wants recoveries",
+            flapping(Restarting, &ended(false, 4600), false, &quiet),
+            Reason::RecoveryUnwanted,
+            Flaps::AsBefore,
+            true,
+        ),
         ("turned off: a failure", flapping(Restarting, &failed(true, 2000), false, &off), Reason::Disabled, Flaps::Ends, false),
-        ("turned off: a success", flapping(Restarting, &ended(false, 2000), false, &off), Reason::Disabled, Flaps::AsBefore, true),
-        ("flapping = 0: a failure", flapping(Restarting, &failed(true, 2000), false, &never), Reason::Restarts, Flaps::Ends, false),
-        ("flapping = 0: a success", flapping(Restarting, &ended(false, 2000), false, &never), Reason::Recovered, Flaps::AsBefore, true),
+        (
+            "turned off: a success",
+            flapping(Restarting, &ended(false, 2000), false, &off),
+            Reason::Disabled,
+            Flaps::AsBefore,
+            true,
+        ),
+        (
+            "flapping = 0: a failure",
+            flapping(Restarting, &failed(true, 2000), false, &never),
+            Reason::Restarts,
+            Flaps::Ends,
+            false,
+        ),
+        (
+            "flapping = 0: a success",
+            flapping(Restarting, &ended(false, 2000), false, &never),
+            Reason::Recovered,
+            Flaps::AsBefore,
+            true,
+        ),
     ] {
         assert_eq!((verdict.reason, verdict.flaps, verdict.resolves), (reason, flaps, resolves), "{what}");
     }

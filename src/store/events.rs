@@ -157,7 +157,8 @@ pub fn failures_of(db: &Connection, incident: i64, until: &Event, most: usize) -
     let mut rows = read("DESC", most)?;
     let mut left_out = 0;
     if rows.len() == most {
-        let count: u64 = db.query_row(&format!("SELECT count(*) {among}"), params![subject, until, incident], |row| row.get(0))?;
+        let count: u64 =
+            db.query_row(&format!("SELECT count(*) {among}"), params![subject, until, incident], |row| row.get(0))?;
         left_out = count.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
         if left_out > 0 {
             rows.truncate(most.saturating_sub(1));

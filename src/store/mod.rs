@@ -33,8 +33,8 @@ pub use digests::{
     release_orphans, rows_of_digest,
 };
 pub use events::{
-    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
-    nothing_open, run_failed, subjects, told, undecided,
+    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert,
+    last_of, nothing_open, run_failed, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
 pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};

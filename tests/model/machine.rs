@@ -10,10 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::dispatch::{self, Complete, Outside, plugin::Envelope};
 use sysalert::event::{Manager, Outcome};
 use sysalert::host::Site;
-use sysalert::incident::How as Flaps;
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit as State;
 use sysalert::host::site::ConfigPlace;
+use sysalert::incident::How as Flaps;
 use sysalert::pipeline::{self, Gathering};
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
@@ -385,7 +385,10 @@ impl Machine {
             let all = runs.len();
             runs.dedup();
             assert_eq!(runs.len(), all, "{text}: a run that failed twice: {recorded:?}");
-            assert!(self.rules.each || self.rules.flapping > 0 || !recorded.iter().any(|failure| failure.2 && failure.3), "spoke too soon: {recorded:?}");
+            assert!(
+                self.rules.each || self.rules.flapping > 0 || !recorded.iter().any(|failure| failure.2 && failure.3),
+                "spoke too soon: {recorded:?}"
+            );
             let active = incidents.iter().filter(|row| row.incident.subject.name() == text);
             assert!(active.count() <= 1, "{text}: more than one incident");
         }

@@ -304,7 +304,9 @@ impl Unit {
     /// The failure of which nobody heard, since systemd was to try again, is decided anew.
     fn gave_up(&mut self, rules: Rules, run: usize, at: DateTime<Utc>) {
         self.restarts.pop();
-        if self.failures.last().is_some_and(|last| last.run == run && last.spoke) && self.told.last().is_some_and(|told| told.flaps) {
+        if self.failures.last().is_some_and(|last| last.run == run && last.spoke)
+            && self.told.last().is_some_and(|told| told.flaps)
+        {
             // that it is restarted again and again is no word about this
             self.told.pop();
             self.unsent.pop();

@@ -69,7 +69,11 @@ fn flapping(systemd: u32) {
         let ends = name == "quick-ends";
         assert_eq!(begins.text.contains("Its last run: exited with status 3."), !ends, "{}", begins.text);
         assert_eq!(begins.text.contains("Its runs end without an error"), ends, "{}", begins.text);
-        assert!(begins.text.contains("The next message comes when it has been stable for 6s, or stays failed."), "{}", begins.text);
+        assert!(
+            begins.text.contains("The next message comes when it has been stable for 6s, or stays failed."),
+            "{}",
+            begins.text
+        );
         assert!(begins.fact("Restarts").contains(" times in "), "{}", begins.text);
     }
     let status = guest.sysalert(&["status"]).ok();
@@ -124,7 +128,8 @@ fn flapping(systemd: u32) {
         let sql = format!(
             "SELECT invocation_id FROM events WHERE subject = 'unit:{name}.service' AND outcome = 'failed' ORDER BY at, id"
         );
-        let recorded: Vec<_> = guest.rows(&sql).iter().map(|row| row["invocation_id"].as_str().unwrap_or("none").to_owned()).collect();
+        let recorded: Vec<_> =
+            guest.rows(&sql).iter().map(|row| row["invocation_id"].as_str().unwrap_or("none").to_owned()).collect();
         assert_eq!(recorded, guest.failed_runs(&format!("{name}.service")), "{name}");
     }
     for name in quick {

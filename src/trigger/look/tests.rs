@@ -502,7 +502,8 @@ fn calm_ends_flapping_whatever_became_of_the_unit() {
         changes(&look(&Fake { messages, unit, ..Fake::default() }, &subject(), &flapping(), dispatch(9999)))
     };
     assert_eq!(look_at(failing(20, "b"), state("failed", "failed", "b")), ["file failed b exit-code 3"]);
-    let mut restarted = vec![message(20, Kind::Started, "b"), message(20, Kind::Succeeded, "b"), message(21, Kind::Restarts, "b")];
+    let mut restarted =
+        vec![message(20, Kind::Started, "b"), message(20, Kind::Succeeded, "b"), message(21, Kind::Restarts, "b")];
     assert_eq!(look_at(restarted.clone(), state("activating", "auto-restart", "b")), ["file succeeded restart:b success again"]);
     restarted.push(message(21, Kind::Started, "c"));
     let restart = at(21).timestamp_micros();
