@@ -44,7 +44,7 @@ pub(super) fn goes_on(situation: &Situation<'_>) -> Option<Reason> {
 pub(super) fn stayed_failed(situation: &Situation<'_>) -> Option<Reason> {
     let flapping = situation.incident?.flapping.as_ref()?;
     let is_it = flapping.over && flapping.how == How::Alternating && situation.event.at == flapping.last;
-    is_it.then(|| Reason::StayedFailed { seconds: situation.rules.flapping_window.as_secs() })
+    is_it.then_some(Reason::StayedFailed { seconds: situation.rules.flapping_window.as_secs() })
 }
 
 /// systemd has started it again so often, and for so long, that it is news by itself.
@@ -85,7 +85,7 @@ pub(super) fn unsteady(situation: &Situation<'_>) -> Option<Reason> {
 /// It was stopped, or nothing has started it again: that ends it as well, and says nothing about whether it works.
 pub(super) fn no_longer_runs(situation: &Situation<'_>) -> Option<Reason> {
     (recovery::is_stop(situation) && is_calm(situation))
-        .then(|| Reason::NoLongerRuns { seconds: situation.rules.flapping_window.as_secs() })
+        .then_some(Reason::NoLongerRuns { seconds: situation.rules.flapping_window.as_secs() })
 }
 
 /// Nothing happened for so long that it is well.

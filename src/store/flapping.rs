@@ -89,10 +89,9 @@ pub(super) fn decide_again(db: &Connection, id: i64) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::event::Outcome;
+    use crate::host::clock;
     use crate::incident::{Flapping, How};
     use crate::policy::Reason;
     use crate::store::tests::{at, failure, open, subject};
@@ -163,7 +162,7 @@ mod tests {
         println!("{each} bytes for each failure");
         assert!(each <= 400, "{each} bytes for each failure");
         let last = restart("x", 3600);
-        let began = Instant::now();
+        let began = clock::started();
         let asked = store.with(|db| {
             for _ in 0..100 {
                 restarts_of_late(db, &last, TimeDelta::hours(1), 5)?;
