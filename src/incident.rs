@@ -125,14 +125,6 @@ impl Flapping {
             How::Alternating => "kept failing and recovering",
         }
     }
-
-    /// It failed, or was restarted, once more.
-    #[must_use]
-    pub fn again(mut self, at: DateTime<Utc>) -> Flapping {
-        self.times += 1;
-        self.last = self.last.max(at);
-        self
-    }
 }
 
 impl Incident {
@@ -174,6 +166,16 @@ impl Incident {
         self.flapping = Some(flapping);
         if self.state == State::Pending {
             self.state = State::Open;
+        }
+        self
+    }
+
+    /// It failed, or was restarted, once more while it flaps.
+    #[must_use]
+    pub fn flaps_again(mut self, at: DateTime<Utc>) -> Incident {
+        if let Some(flapping) = &mut self.flapping {
+            flapping.times += 1;
+            flapping.last = flapping.last.max(at);
         }
         self
     }

@@ -10,6 +10,7 @@
 //! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, gathers what is missing and
 //! decides what is undecided.
 
+mod flapping;
 mod gather;
 mod sweep;
 
@@ -17,15 +18,13 @@ pub use gather::Gathering;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use crate::error::Result;
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
-use crate::incident::{Flapping, How, Incident};
-use crate::policy::{self, AlertOn, Flaps, Recent, Rules, Situation};
+use crate::incident::Incident;
+use crate::policy::{self, AlertOn, Flaps, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
@@ -181,19 +180,6 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
     Ok(true)
 }
 
-/// What the rules about flapping ask for, where they may have something to begin with.
-fn of_late(db: &Database, rules: &Rules, event: &Event, incident: Option<&Incident>) -> store::Answer<(Recent, Recent)> {
-    let flaps = incident.is_some_and(|incident| incident.flaps().is_some());
-    let none = Recent { times: 0, since: event.at };
-    if rules.flapping == 0 || flaps || (event.outcome == Outcome::Succeeded && !event.restarts) {
-        return Ok((none, none));
-    }
-    let window = TimeDelta::from_std(rules.flapping_window).unwrap_or(TimeDelta::MAX);
-    let most = rules.flapping.max(rules.ignore.saturating_add(1));
-    let restarts = if event.restarts { store::restarts_of_late(db, event, window, most)? } else { none };
-    Ok((restarts, store::incidents_of_late(db, event, window)?))
-}
-
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
 fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
     let Undecided { id, event, counted } = undecided;
@@ -220,7 +206,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
             about(&|incident| store::failed_since(db, incident, *id, event))?,
         ),
     };
-    let (restarts, incidents) = of_late(db, &rules, event, incident.as_ref())?;
+    let of_late = flapping::OfLate::ask(db, &rules, event, incident.as_ref())?;
     let situation = Situation {
         event,
         incident: incident.as_ref(),
@@ -228,8 +214,8 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         finals,
         run_failed,
         failed_since,
-        restarts,
-        incidents,
+        restarts: of_late.restarts,
+        incidents: of_late.incidents,
         rules: &rules,
     };
     let verdict = policy::decide(&situation);
@@ -241,21 +227,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         (Outcome::Succeeded, incident) if matches!(verdict.flaps, Flaps::Begins(_)) => Some(begun(incident)?),
         (Outcome::Succeeded, incident) => incident.map(|incident| if verdict.resolves { incident.resolved() } else { incident }),
     };
-    let after = match (after, verdict.flaps) {
-        (Some(incident), Flaps::Begins(how)) => {
-            let (since, times) = match how {
-                How::Restarting => (restarts.since, store::restarts_since(db, event, restarts.since)?),
-                How::Alternating => (incidents.since, incidents.times + 1),
-            };
-            Some(incident.begins_to_flap(Flapping { how, since, times, last: event.at, over: false }))
-        }
-        (Some(mut incident), Flaps::GoesOn) => {
-            incident.flapping = incident.flapping.map(|flapping| flapping.again(event.at));
-            Some(incident)
-        }
-        (Some(incident), Flaps::Ends) => Some(incident.stays_failed(event.at)),
-        (after, _) => after,
-    };
+    let after = after.map(|incident| of_late.follow(db, incident, event, verdict.flaps)).transpose()?;
     if let Some(incident) = &after {
         store::save(db, incident, event.at)?;
     }

@@ -34,7 +34,7 @@ pub(super) fn goes_on(situation: &Situation<'_>) -> Option<Reason> {
     let event = situation.event;
     match (event.outcome, flapping.how) {
         (Outcome::Succeeded, _) if !event.restarts => None,
-        // the one that is counted already
+        // it was tried again as often as it flapped
         (Outcome::Failed, How::Restarting) if !event.restarts => Some(Reason::StaysFailed { restarts: flapping.times }),
         _ => Some(Reason::Flapping),
     }
