@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::error::Result;
 use crate::host::names;
 use crate::message::{self, Letter, Member};
+use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
 use sysalert_abi::Kind;
@@ -60,6 +61,13 @@ pub(super) fn letter(store: &Store, digest: i64, host: &str) -> Result<Option<Le
             at: recorded.event.at,
             problem: &recorded.event.problem,
             recovered: *kind == Kind::Recovery,
+            note: match recorded.reason {
+                Some(Reason::KeepsRestarting) => Some("keeps restarting"),
+                Some(Reason::KeepsRecovering) => Some("keeps failing and recovering"),
+                Some(Reason::Stable { .. }) => Some("stable again"),
+                Some(Reason::NoLongerRuns { .. }) => Some("does not run any more"),
+                _ => None,
+            },
         })
         .collect();
     Ok((!members.is_empty()).then(|| message::digest(&message::Digest { host, members: &members })))

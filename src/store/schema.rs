@@ -131,6 +131,13 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX deliveries_alert ON deliveries (alert);
     CREATE INDEX deliveries_method ON deliveries (method, at);
 ",
+    "
+    ALTER TABLE incidents ADD COLUMN flapping TEXT;                        -- JSON: how it flaps, since when, how often
+    CREATE INDEX incidents_cleared ON incidents (subject, ended) WHERE cleared;
+    -- a unit that flaps has very many events; of these kinds it has few
+    CREATE INDEX events_spoke ON events (subject, at) WHERE spoke;
+    CREATE INDEX events_final ON events (subject, at) WHERE outcome = 'failed' AND NOT restarts;
+",
 ];
 
 /// Why a database cannot be used.

@@ -57,7 +57,8 @@ impl World for StoryWorld {
 
     fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
-        let failed = |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed) && message.at > since;
+        let failed =
+            |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
         for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
             units.entry(unit.clone()).or_insert(message.at);
         }

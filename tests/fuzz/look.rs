@@ -75,7 +75,8 @@ fn check(machine: &Machine, known: &Known, complete: bool) {
     assert!(account.runs.len() <= named.len(), "more runs than invocations");
 
     let now = at(1000);
-    let when = When { now, complete: complete.then_some(now), hold: TimeDelta::seconds(10) };
+    let when =
+        When { now, complete: complete.then_some(now), hold: TimeDelta::seconds(10), window: Some(TimeDelta::seconds(60)) };
     let look = look::look(machine, &subject(), known, when);
     let since = known.mark.unwrap();
     assert!(look.mark.is_some_and(|mark| mark >= since), "the mark goes back: {look:?}");
@@ -116,7 +117,7 @@ fn check(machine: &Machine, known: &Known, complete: bool) {
 
 fn number(change: &Change) -> Option<i64> {
     match change {
-        Change::File(_) => None,
+        Change::File(_) | Change::StaysFailed => None,
         Change::Correct(id, _) | Change::Drop(id) => Some(*id),
     }
 }

@@ -14,6 +14,7 @@ mod damage;
 mod delivery;
 mod excerpt;
 mod fallback;
+mod flapping;
 mod guest;
 mod hostile_text;
 mod installation;
