@@ -21,6 +21,7 @@ mod prune;
 mod schema;
 mod spool;
 mod stats;
+mod totals;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -52,6 +53,7 @@ pub use prune::{Pruned, before, prune, prune_a_step};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
+pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
 
 use std::fs::File;
 use std::io;

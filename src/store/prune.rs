@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
-use super::{Store, time};
+use super::{Store, time, totals};
 use crate::error::Result;
 
 /// One transaction removes so many rows at the most, so that no handler waits long for the lock.
@@ -101,6 +101,7 @@ pub fn prune(store: &mut Store, before: DateTime<Utc>, told: &dyn Fn(Pruned)) ->
             told(pruned);
         }
     }
+    store.write(|db| totals::forget(db, before))?;
     Ok(pruned)
 }
 
@@ -115,12 +116,14 @@ pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) ->
     if last.is_some_and(|last| last <= now && now - last < PACE) {
         return Ok(pruned);
     }
+    let before = before(history, now);
     for part in PARTS {
-        if step(store, part, before(history, now), &mut pruned)? {
+        if step(store, part, before, &mut pruned)? {
             return Ok(pruned);
         }
     }
     store.write(|db| {
+        totals::forget(db, before)?;
         let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
         db.execute(sql, params![PRUNED, now.timestamp_micros()])
     })?;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::event::{Manager, UnitName};
-use crate::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use crate::host::journal::{Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 
 const HOLD: i64 = 10;
 
@@ -60,6 +60,10 @@ impl World for Fake {
     }
 
     fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+        Err("not asked".into())
+    }
+
+    fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("not asked".into())
     }
 
