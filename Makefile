@@ -77,7 +77,7 @@ ifneq ($(PREFIX),/usr)
 	sed -i 's,^\(ExecStart=\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%))
 endif
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
-	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d overrides/NAME.service.d/10-sysalert.conf
 	for name in $(plugins); do if [[ -e plugins/$$name/example.toml ]]; then install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; fi; done

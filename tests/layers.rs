@@ -11,8 +11,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "pipeline", "dispatch", "metrics", "store", "settings", "trigger", "message", "policy", "config", "incident", "event", "error",
-            "host",
+            "pipeline", "dispatch", "metrics", "store", "settings", "trigger", "message", "policy", "config", "incident",
+            "event", "error", "host",
         ],
     ),
     // the two halves of the flow do not know each other: what one queues, the other finds in the store

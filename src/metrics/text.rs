@@ -19,7 +19,12 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     let one = |value: String| vec![(Vec::new(), value)];
 
     family("sysalert_build_info", "gauge", "The version of sysalert; always 1.", vec![(vec![("version", version)], "1".into())]);
-    family(LAST_RUN, "gauge", "When sysalert last looked for failures and alerts to deliver, and came to the end.", one(seconds(now)));
+    family(
+        LAST_RUN,
+        "gauge",
+        "When sysalert last looked for failures and alerts to deliver, and came to the end.",
+        one(seconds(now)),
+    );
     if let Some(swept) = totals.swept {
         let help = "Up to when the journal was searched for failures that no handler told; noted each hour.";
         family("sysalert_swept_timestamp_seconds", "gauge", help, one(seconds(swept)));
@@ -129,7 +134,11 @@ mod tests {
                 unit("unit:backup.service", 2, Some(60), None),
                 unit("unit:dev-disk-by\\x2dlabel-a.mount", 0, None, Some(70)),
             ],
-            deliveries: vec![("mail".into(), "retry".into(), 3), ("mail".into(), "sent".into(), 1), ("old".into(), "sent".into(), 9)],
+            deliveries: vec![
+                ("mail".into(), "retry".into(), 3),
+                ("mail".into(), "sent".into(), 1),
+                ("old".into(), "sent".into(), 9),
+            ],
             outbox: vec![Queue { method: "mail".into(), alerts: 2, oldest: at(50) }],
             failing: vec!["mail".into()],
             swept: Some(at(-1000)),

@@ -140,12 +140,12 @@ mod tests {
     use super::*;
     use crate::event::Event;
 
-    fn units(store: &Store) -> Vec<(String, bool, u64, Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
-        let units = store.with(totals).unwrap().units;
-        let row = |unit: UnitTotals| {
-            (unit.subject.name().to_owned(), unit.failed, unit.failures, unit.last_failure, unit.last_success)
-        };
-        units.into_iter().map(row).collect()
+    fn units(store: &Store) -> Vec<UnitTotals> {
+        store.with(totals).unwrap().units
+    }
+
+    fn of(unit: &str, failures: u64, last_failure: i64) -> UnitTotals {
+        UnitTotals { subject: subject(unit), failed: false, failures, last_failure: Some(at(last_failure)), last_success: None }
     }
 
     #[test]
@@ -155,12 +155,11 @@ mod tests {
         store.write(|db| insert(db, &failure("a", "1", 1), false)).unwrap();
         assert_eq!(units(&store), []);
         store.write(|db| correct(db, 1, &failure("a", "1", 2))).unwrap();
-        let one = |failures, last| vec![("a.service".to_owned(), false, failures, Some(at(last)), None)];
-        assert_eq!(units(&store), one(1, 2));
+        assert_eq!(units(&store), [of("a", 1, 2)]);
         // once more by a trigger, and by a look
         store.write(|db| insert(db, &failure("a", "1", 3), false)).unwrap();
         store.write(|db| file(db, &failure("a", "1", 3))).unwrap();
-        assert_eq!(units(&store), one(1, 2));
+        assert_eq!(units(&store), [of("a", 1, 2)]);
         // a trigger for what the look finds to be on record already
         store
             .write(|db| {
@@ -168,14 +167,14 @@ mod tests {
                 drop_unconfirmed(db, 2)
             })
             .unwrap();
-        assert_eq!(units(&store), one(1, 2));
+        assert_eq!(units(&store), [of("a", 1, 2)]);
         // systemd was to try again, and gave up
         store.write(|db| file(db, &Event { restarts: true, ..failure("a", "2", 5) })).unwrap();
         store.write(|db| file(db, &failure("a", "2", 6))).unwrap();
-        assert_eq!(units(&store), one(2, 6));
+        assert_eq!(units(&store), [of("a", 2, 6)]);
         store.write(|db| insert(db, &failure("a", "3", 7), false)).unwrap();
         store.write(|db| clear(db, &subject("a"), at(8)).map(drop)).unwrap();
-        assert_eq!(units(&store), one(3, 7), "what is cleared happened");
+        assert_eq!(units(&store), [of("a", 3, 7)], "what is cleared happened");
     }
 
     #[test]
@@ -207,8 +206,8 @@ mod tests {
         assert_eq!(outbox, [("mail".into(), 1, at(7)), ("phone".into(), 1, at(5))]);
         assert_eq!(found.deliveries, [("mail".into(), "retry".into(), 1), ("mail".into(), "sent".into(), 1)]);
         assert_eq!(found.failing, ["phone"]);
-        let expected = [("a.service", true, 2, Some(at(7)), None), ("b.service", false, 1, Some(at(3)), Some(at(50)))];
-        assert_eq!(units(&store), expected.map(|(name, failed, count, bad, good)| (name.to_owned(), failed, count, bad, good)));
+        let expected = [UnitTotals { failed: true, ..of("a", 2, 7) }, UnitTotals { last_success: Some(at(50)), ..of("b", 1, 3) }];
+        assert_eq!(units(&store), expected);
     }
 
     /// A counter that falls would be read as a restart of everything it counts.
@@ -227,8 +226,8 @@ mod tests {
         }
         told(&mut store, &failure("c", "c", 0), &[]);
         store.write(|db| set_succeeded(db, &[(subject("b"), at(500)), (subject("d"), at(500))], at(500))).unwrap();
-        let names = |store: &Store| units(store).into_iter().map(|unit| (unit.0, unit.2)).collect::<Vec<_>>();
-        let left = |names: &[(&str, u64)]| names.iter().map(|(name, count)| (format!("{name}.service"), *count)).collect::<Vec<_>>();
+        let names = |store: &Store| units(store).into_iter().map(|unit| (unit.subject, unit.failures)).collect::<Vec<_>>();
+        let left = |units: &[(&str, u64)]| units.iter().map(|(unit, count)| (subject(unit), *count)).collect::<Vec<_>>();
         prune(&mut store, at(100), &|_| {}).unwrap();
         assert_eq!(names(&store), left(&[("b", 1), ("c", 1), ("d", 0)]));
         for second in [1000, 1001] {
