@@ -26,11 +26,15 @@ struct Fake {
     successes: Vec<(&'static str, i64)>,
     handled: &'static [&'static str],
     asked_since: Cell<Option<DateTime<Utc>>>,
+    unreadable: bool,
 }
 
 impl World for Fake {
     fn succeeded(&self, since: DateTime<Utc>) -> std::result::Result<Succeeded, String> {
         self.asked_since.set(Some(since));
+        if self.unreadable {
+            return Err("the journal cannot be read: no".into());
+        }
         let found = self.successes.iter().filter(|(_, second)| at(*second) > since);
         let units = found.clone().map(|(name, second)| (format!("{name}.service"), at(*second))).collect();
         Ok(Succeeded { units, messages: found.count(), until: None })
@@ -80,7 +84,7 @@ impl Machine {
     fn new(successes: &[(&'static str, i64)]) -> Machine {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
-        let world = Fake { successes: successes.to_vec(), handled: &["a"], asked_since: Cell::default() };
+        let world = Fake { successes: successes.to_vec(), handled: &["a"], asked_since: Cell::default(), unreadable: false };
         let mut machine = Machine { folder, store, world };
         machine.fails("b", 0);
         machine
@@ -169,6 +173,12 @@ fn what_goes_wrong_is_noted_until_it_is_mended() {
     fs::create_dir(machine.file().parent().unwrap()).unwrap();
     machine.update(120);
     assert_eq!(noted(&machine), None);
+    machine.world.unreadable = true;
+    machine.fails("b", 150);
+    machine.update(180);
+    assert_eq!(machine.lines("sysalert_last_run"), ["sysalert_last_run_timestamp_seconds 1767600180"], "the rest is told");
+    let unread = "when units last succeeded is not measured: the journal cannot be read: no";
+    assert_eq!(noted(&machine).as_deref(), Some(unread));
 }
 
 #[test]
