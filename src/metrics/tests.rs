@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::event::{Event, Outcome, Problem, UnitName};
 use crate::host::journal::{Excerpt, Messages, Succeeded, Troubled};
-use crate::host::manager::Unit;
+use crate::host::manager::{NoAnswer, Unit};
 use crate::store::Older;
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -64,8 +64,8 @@ impl World for Fake {
         None
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        None
+    fn culprit(&self, _: &Subject) -> std::result::Result<Option<String>, NoAnswer> {
+        Ok(None)
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {

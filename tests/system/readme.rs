@@ -30,7 +30,7 @@ fn the_readme_word_for_word() {
     let own = |text: &str| text.replace("smtp.example.org", "mail.example.test");
 
     let configurations = blocks("toml");
-    assert_eq!(configurations.len(), 3, "one for mail, one for policy, one for a fallback");
+    assert_eq!(configurations.len(), 4, "one for mail, one for policy, one for a fallback, one for words of one's own");
     guest.configure(&own(configurations[0]));
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");
@@ -71,6 +71,8 @@ fn the_readme_word_for_word() {
     // the example of a fallback leaves out what is not about that
     let phone = "to = [\"ops@example.org\"]\n[method.phone]\nplugin = \"file\"\npath = \"/var/log/sysalert/phone\"\n";
     guest.configure(&format!("{}{phone}", configurations[2]));
+    guest.sysalert(&["config", "check"]).ok();
+    guest.configure(&format!("{}to = [\"ops@example.org\"]\n", configurations[3]));
     guest.sysalert(&["config", "check"]).ok();
     // every command of the table that only looks
     for command in ["status", "explain backup.service", "db list", "methods", "config check", "config show"] {
