@@ -74,7 +74,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
-	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
 ifneq ($(PREFIX),/usr)

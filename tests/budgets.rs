@@ -117,6 +117,26 @@ fn what_is_no_news_costs_no_fsync_and_changes_nothing() {
 }
 
 #[test]
+fn metrics_that_tell_nothing_new_cost_no_fsync_and_leave_their_file_alone() {
+    let machine = Machine::new();
+    let config = machine.folder.path().join("sysalert.toml");
+    let textfile = machine.state().join("sysalert.prom");
+    let methods = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{methods}[metrics]\ntextfile = {textfile:?}\n")).unwrap();
+    machine.run("failure", 1);
+    fs::rename(machine.state().join("pending"), machine.state().join("synced")).unwrap();
+    let first = machine.run("dispatch", 0);
+    let before = machine.files();
+    assert!(before.contains_key(&textfile), "{}", first.shown());
+    let trace = machine.run("dispatch", 0);
+    eprintln!("an idle dispatch with metrics: {} fsyncs, {} system calls", trace.fsyncs().len(), trace.calls());
+    assert!(trace.fsyncs().is_empty(), "{}", trace.shown());
+    let after = machine.files();
+    let changed: Vec<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(changed.is_empty(), "it changes {changed:?}");
+}
+
+#[test]
 fn a_success_on_an_empty_state_folder_creates_nothing() {
     let machine = Machine::new();
     machine.run("success", 1);
