@@ -41,7 +41,7 @@ impl Form {
 /// What is sent where no body is configured.
 const USUAL: &str = r#"{
     "kind": {{ kind }}, "host": {{ host }}, "unit": {{ unit }}, "severity": {{ severity }}, "subject": {{ subject }},
-    "text": {{ text }}, "journal": {{ journal }}, "incident": {{ incident | tojson }}, "failures": {{ failures | tojson }},
+    "text": {{ text }}, "journal": {{ journal }}, "incident": {{ incident }}, "failures": {{ failures }},
     "id": {{ id }}
 }"#;
 /// So many steps a template may take, and so many bytes it may give.
@@ -93,7 +93,7 @@ pub(crate) fn render(template: Option<&str>, form: Form, request: &Request) -> R
     let json = filled(&rendered, &texts.lock().unwrap_or_else(PoisonError::into_inner));
     match serde_json::from_str::<IgnoredAny>(&json) {
         Ok(_) => Ok(json.into_bytes()),
-        Err(error) => Err(format!("it gives no JSON: {error}; a list or an object needs `| tojson`")),
+        Err(error) => Err(format!("it gives no JSON: {error}; only a text may stand between quotation marks")),
     }
 }
 
@@ -135,11 +135,7 @@ fn environment<'a>(form: Form, texts: Arc<Mutex<Vec<String>>>) -> Environment<'a
     environment.set_syntax(syntax.unwrap_or_default());
     // what a block or a macro gave is done already
     environment.set_auto_escape_callback(|_| AutoEscape::Custom(Cow::Borrowed("body")));
-    environment.add_filter("tojson", |value: minijinja::Value| {
-        let json = serde_json::to_string(&value)
-            .map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))?;
-        Ok::<_, minijinja::Error>(minijinja::Value::from_safe_string(json))
-    });
+    environment.add_filter("tojson", |value: minijinja::Value| json(&value).map(minijinja::Value::from_safe_string));
     environment.set_formatter(move |out, _, value| {
         if value.is_undefined() {
             return Err(ErrorKind::UndefinedError.into());
@@ -150,17 +146,25 @@ fn environment<'a>(form: Form, texts: Arc<Mutex<Vec<String>>>) -> Environment<'a
             _ if value.is_safe() => write!(out, "{shown}"),
             Form::Text => write!(out, "{shown}"),
             Form::Form => byte_serialize(shown.as_bytes()).try_for_each(|part| out.write_str(part)),
-            Form::Json if value.is_none() => out.write_str("null"),
             Form::Json if value.as_str().is_some() => {
                 let mut texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
                 texts.push(shown);
                 write!(out, "{}{}{}", MARKS[0], texts.len() - 1, MARKS[1])
             }
-            Form::Json => write!(out, "{shown}"),
+            // a number, a truth value, nothing, a list, an object
+            Form::Json => out.write_str(&json(value)?),
         };
         written.map_err(Into::into)
     });
     environment
+}
+
+/// A value as JSON of its own.
+fn json(value: &minijinja::Value) -> Result<String, minijinja::Error> {
+    let json =
+        serde_json::to_string(value).map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+    // what looks like a text that waits is none
+    Ok(json.replace(MARKS[0], &format!("\\u{:04x}", u32::from(MARKS[0]))))
 }
 
 /// The JSON with its texts: inside of a string each is a part of it, elsewhere a string of its own.
