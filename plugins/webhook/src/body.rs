@@ -17,7 +17,7 @@ use crate::words::id;
 /// What a body is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Form {
+pub(crate) enum Format {
     /// `application/json`.
     #[default]
     Json,
@@ -27,13 +27,13 @@ pub(crate) enum Form {
     Text,
 }
 
-impl Form {
+impl Format {
     /// As in Content-Type.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
-            Form::Json => "application/json",
-            Form::Form => "application/x-www-form-urlencoded",
-            Form::Text => "text/plain; charset=utf-8",
+            Format::Json => "application/json",
+            Format::Form => "application/x-www-form-urlencoded",
+            Format::Text => "text/plain; charset=utf-8",
         }
     }
 }
@@ -79,15 +79,15 @@ struct Variables<'a> {
 ///
 /// # Errors
 /// What is wrong with the template, as the end of "`body` cannot be used: ...".
-pub(crate) fn render(template: Option<&str>, form: Form, request: &Request) -> Result<Vec<u8>, String> {
-    let template = template.unwrap_or(if form == Form::Text { "{{ text }}" } else { USUAL });
+pub(crate) fn render(template: Option<&str>, format: Format, request: &Request) -> Result<Vec<u8>, String> {
+    let template = template.unwrap_or(if format == Format::Text { "{{ text }}" } else { USUAL });
     let texts = Arc::new(Mutex::new(Vec::new()));
-    let environment = environment(form, Arc::clone(&texts));
+    let environment = environment(format, Arc::clone(&texts));
     let template = environment.template_from_str(template).map_err(|error| told(&error))?;
     let mut bounded = Bounded(Vec::new());
     template.render_captured_to(Serde(variables(request)), &mut bounded).map_err(|error| told(&error))?;
     let rendered = String::from_utf8(bounded.0).map_err(|_| "it gives no text".to_owned())?;
-    if form != Form::Json {
+    if format != Format::Json {
         return Ok(rendered.into_bytes());
     }
     let json = filled(&rendered, &texts.lock().unwrap_or_else(PoisonError::into_inner));
@@ -126,7 +126,7 @@ fn variables(request: &Request) -> Variables<'_> {
 
 /// Texts of a JSON body are written as numbers first: only when all of it is there can be seen what is inside of quotation
 /// marks, and what is not.
-fn environment<'a>(form: Form, texts: Arc<Mutex<Vec<String>>>) -> Environment<'a> {
+fn environment<'a>(format: Format, texts: Arc<Mutex<Vec<String>>>) -> Environment<'a> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
@@ -141,18 +141,18 @@ fn environment<'a>(form: Form, texts: Arc<Mutex<Vec<String>>>) -> Environment<'a
             return Err(ErrorKind::UndefinedError.into());
         }
         let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let written = match form {
+        let written = match format {
             // what `tojson` or a block gave
             _ if value.is_safe() => write!(out, "{shown}"),
-            Form::Text => write!(out, "{shown}"),
-            Form::Form => byte_serialize(shown.as_bytes()).try_for_each(|part| out.write_str(part)),
-            Form::Json if value.as_str().is_some() => {
+            Format::Text => write!(out, "{shown}"),
+            Format::Form => byte_serialize(shown.as_bytes()).try_for_each(|part| out.write_str(part)),
+            Format::Json if value.as_str().is_some() => {
                 let mut texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
                 texts.push(shown);
                 write!(out, "{}{}{}", MARKS[0], texts.len() - 1, MARKS[1])
             }
             // a number, a truth value, nothing, a list, an object
-            Form::Json => out.write_str(&json(value)?),
+            Format::Json => out.write_str(&json(value)?),
         };
         written.map_err(Into::into)
     });

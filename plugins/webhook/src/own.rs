@@ -16,13 +16,13 @@ const SIGNATURE: &str = "X-Hub-Signature-256";
 /// # Errors
 /// [`Answer::Refused`] with a sentence about a key.
 pub(crate) fn call(section: &Section, url: Url, request: &Request) -> Result<Call, Answer> {
-    let form = section.content_type.unwrap_or_default();
-    let body = render(section.body.as_deref(), form, request)
+    let format = section.content_type.unwrap_or_default();
+    let body = render(section.body.as_deref(), format, request)
         .map_err(|why| Answer::Refused(format!("`body` cannot be used: {why}; mend it in the method's section")))?;
     let signature = section.hmac_secret.as_deref().map(|secret| sign(secret, &body));
     // who knows the header drops a second copy:
     // https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/, a string of RFC 9651
-    let call = Call::new(section.method(), url).body(form.content_type(), body);
+    let call = Call::new(section.method(), url).body(format.content_type(), body);
     let call = call.header("Idempotency-Key", &format!("\"{}\"", id(request)))?;
     match signature {
         Some(signature) => call.header(section.hmac_header.as_deref().unwrap_or(SIGNATURE), &signature),

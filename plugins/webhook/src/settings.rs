@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sysalert_abi::{Answer, Request};
 use sysalert_http::{Call, Method, Url, address};
 
-use crate::body::Form;
+use crate::body::Format;
 use crate::preset::{PRESETS, Preset};
 
 /// The section as written. `settings.json` says what each key is.
@@ -24,7 +24,7 @@ pub(crate) struct Section {
     authorization: Option<String>,
     pub(crate) ca: Option<PathBuf>,
     method: Option<Verb>,
-    pub(crate) content_type: Option<Form>,
+    pub(crate) content_type: Option<Format>,
     pub(crate) body: Option<String>,
     pub(crate) hmac_secret: Option<String>,
     pub(crate) hmac_header: Option<String>,

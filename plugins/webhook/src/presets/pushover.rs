@@ -1,6 +1,5 @@
 //! Pushover. <https://pushover.net/api#messages>
 
-use serde_json::Value;
 use sysalert_abi::characters;
 use sysalert_http::Call;
 
@@ -37,6 +36,6 @@ pub(crate) const PRESET: Preset = Preset {
         Ok(call.secret(secret(&section.token)).secret(secret(&section.user)))
     },
     // "if your POST request to our API was valid, you will receive ... a status of 1": https://pushover.net/api#response
-    is_own: |reply| reply.json()["status"] == Value::from(1),
+    is_own: |reply| reply.json()["status"] == 1,
     pause: |_| None,
 };
