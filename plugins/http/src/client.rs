@@ -42,7 +42,7 @@ impl Client {
             // an address that is dead leaves time for the name's next one
             .connect_timeout(deadline.left().unwrap_or_default() / 2)
             .build()
-            .map_err(|error| Answer::Refused(format!("no call can be made: {}", trouble::chain(&error))))?;
+            .map_err(|error| Answer::Refused(format!("no call can be made: {}", trouble::cause(&error))))?;
         Ok(Client { inner, runtime: Some(runtime), deadline })
     }
 
