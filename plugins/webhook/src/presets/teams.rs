@@ -45,9 +45,12 @@ pub(crate) const PRESET: Preset = Preset {
             }],
         })))
     },
-    // The workflow answers 202 before it posts. A connector answered 200 to everything, and told the error in the body:
-    // https://learn.microsoft.com/answers/questions/1164396/incoming-webhook-ms-teams-rate-limiting
-    is_own: |reply| !reply.text().contains("Microsoft Teams endpoint returned HTTP error"),
+    // The workflow answers 202, and nothing more, before it posts. A connector answered 200 to everything, and told the error in
+    // the body: https://learn.microsoft.com/answers/questions/1164396/incoming-webhook-ms-teams-rate-limiting
+    is_own: |reply| {
+        let said = reply.text();
+        !said.trim_start().starts_with('<') && !said.contains("Microsoft Teams endpoint returned HTTP error")
+    },
     pause: |_| None,
 };
 

@@ -44,10 +44,6 @@ fn keeps(name: &str) {
 fn says(contract: &Contract, act: Act, expected: impl Fn(&str) -> bool) {
     let server = Server::start(move |_| act.clone());
     let answer = send(&failure(section(contract, &server)));
-    if contract.name == "teams" && matches!(answer, Answer::Sent(_)) {
-        // a workflow's answer has no body, so that nothing can be told from one
-        return assert!(expected(""));
-    }
     let text = refused(&server, answer);
     assert!(text.starts_with("S ") && expected(&text), "{}: {text}", contract.name);
     for (_, secret) in contract.keys {
