@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sysalert_http::Call;
 
 use crate::preset::Preset;
-use crate::words::{GAP, Tone, json_bytes, text, title, tone};
+use crate::words::{GAP, Tone, json_bytes, json_cost, text, title, tone};
 
 /// A message has at most 28 KB: <https://learn.microsoft.com/connectors/teams/#known-issues-and-limitations-with-actions>.
 /// Others found that less fits (<https://www.rubydoc.info/gems/msteams_hermes/MsTeamsHermes/Message>: 21,000).
@@ -74,7 +74,7 @@ fn count(text: &str) -> usize {
         '\n' => LINE,
         ' ' => 2,
         '{' => 1 + GAP.len_utf8(),
-        c => json_bytes(c.encode_utf8(&mut [0; 4])),
+        c => json_cost(c),
     };
     text.chars().map(cost).sum()
 }
