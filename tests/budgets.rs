@@ -55,10 +55,17 @@ const USUAL: &[(&str, usize)] = &[
     ("set_tid_address", 1),
 ];
 /// Stripped, in KiB.
-const SIZES: &[(&str, u64)] =
-    &[("bin/sysalert", 5800), ("plugins/email.so", 2700), ("plugins/file.so", 600), ("plugins/journal.so", 540)];
-/// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them.
-const PACKAGES: usize = 205;
+const SIZES: &[(&str, u64)] = &[
+    ("bin/sysalert", 5800),
+    ("plugins/email.so", 2700),
+    ("plugins/file.so", 600),
+    ("plugins/journal.so", 540),
+    // TLS as in email.so; reqwest with its runtime, and the templates
+    ("plugins/webhook.so", 4700),
+];
+/// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them. reqwest brought 38; 23 of
+/// them are built here, the others are for other systems.
+const PACKAGES: usize = 245;
 
 #[test]
 fn one_failure_is_safe_after_two_fsyncs_and_done_after_three() {

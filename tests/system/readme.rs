@@ -30,7 +30,7 @@ fn the_readme_word_for_word() {
     let own = |text: &str| text.replace("smtp.example.org", "mail.example.test");
 
     let configurations = blocks("toml");
-    assert_eq!(configurations.len(), 4, "one for mail, one for policy, one for a fallback, one for words of one's own");
+    assert_eq!(configurations.len(), 5, "one for mail, one for policy, one for a fallback, one for templates, one for chats");
     guest.configure(&own(configurations[0]));
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");
@@ -73,6 +73,12 @@ fn the_readme_word_for_word() {
     guest.configure(&format!("{}{phone}", configurations[2]));
     guest.sysalert(&["config", "check"]).ok();
     guest.configure(&format!("{}to = [\"ops@example.org\"]\n", configurations[3]));
+    guest.sysalert(&["config", "check"]).ok();
+    // each of a channel's lines is complete but for the files that it names
+    for path in configurations[4].lines().filter_map(|line| line.split_once(".file = \"")?.1.split_once('"')) {
+        guest.sh(&format!("echo https://chat.example.org/ | install -m 0640 -g sysalert /dev/stdin {}", path.0)).ok();
+    }
+    guest.configure(configurations[4]);
     guest.sysalert(&["config", "check"]).ok();
     // every command of the table that only looks
     for command in ["status", "explain backup.service", "db list", "methods", "config check", "config show"] {
