@@ -56,7 +56,7 @@ const USUAL: &[(&str, usize)] = &[
 ];
 /// Stripped, in KiB.
 const SIZES: &[(&str, u64)] =
-    &[("bin/sysalert", 4700), ("plugins/email.so", 2700), ("plugins/file.so", 600), ("plugins/journal.so", 540)];
+    &[("bin/sysalert", 5800), ("plugins/email.so", 2700), ("plugins/file.so", 600), ("plugins/journal.so", 540)];
 /// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them.
 const PACKAGES: usize = 205;
 

@@ -1,14 +1,16 @@
 //! From a claimed alert to the request that its plugin gets: composes, puts in the secrets.
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
+use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
 
 use super::plugin::Envelope;
 use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
-use crate::host::{names, secret};
-use crate::message::{self, Because, Late, Letter, MethodReport, Report};
+use crate::host::{log, names, secret};
+use crate::message::{self, Because, Form, Late, Letter, MethodReport, Report, Source};
 use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
@@ -61,15 +63,13 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         Some((instead_of, because)) => letter.instead_of(instead_of, because),
         None => letter,
     };
+    let subject = claimed.about.as_ref().map(|(recorded, _)| &recorded.event.subject);
     let request = Request {
         schema: SCHEMA,
         nonce: names::nonce(),
         kind: claimed.kind,
         host,
-        service_name: claimed
-            .about
-            .as_ref()
-            .map_or_else(|| "sysalert".to_owned(), |(recorded, _)| recorded.event.subject.unit_name().to_owned()),
+        service_name: subject.map_or_else(|| "sysalert".to_owned(), |subject| subject.unit_name().to_owned()),
         failures,
         incident: claimed.about.as_ref().map(|(_, incident)| facts(incident)),
         message: letter.render(),
@@ -77,7 +77,34 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         config,
     };
+    let message = in_own_words(&request, &method, letter);
+    let request = Request { message, ..request };
     Ok(Prepared::Ready(method, Box::new(Envelope { request, recipients })))
+}
+
+/// The message as the method's templates want it; with a template that fails, as it is usually, saying so.
+pub(super) fn in_own_words(request: &Request, method: &Method, letter: Letter) -> Message {
+    if method.templates.is_empty() {
+        return request.message.clone();
+    }
+    let said = templates(method).and_then(|templates| message::apply(request, &templates));
+    said.unwrap_or_else(|why| {
+        let why = format!("{why}; mend it in [method.{0}], and look with `sysalert preview UNIT --method {0}`", method.name);
+        log::warn(None, &why);
+        letter.in_usual_words(&why).render()
+    })
+}
+
+/// A method's templates, those in files read.
+///
+/// # Errors
+/// A sentence about a file that cannot be read.
+pub(super) fn templates(method: &Method) -> std::result::Result<Vec<(Form, String)>, String> {
+    let text = |(form, source): &(Form, Source)| match source {
+        Source::Inline(text) => Ok((*form, text.clone())),
+        Source::File(path) => secret::read(form.key(), Path::new(path)).map(|text| (*form, text)),
+    };
+    method.templates.iter().map(text).collect()
 }
 
 fn about(
@@ -137,7 +164,7 @@ pub(super) fn late<'a>(tries: u32, by: TimeDelta, met: Option<&'a str>, held: Op
     (tries > 0 || by >= LATE).then_some(Late { by, because: because.or(held.map(Because::Held)) })
 }
 
-fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
+pub(super) fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
     let skipped = failures.len().saturating_sub(MOST_FAILURES);
     let keep = |number: usize| number == 0 || number > skipped;
     let kept = failures.into_iter().enumerate().filter(|(number, _)| keep(*number));
@@ -153,7 +180,7 @@ fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
     .collect()
 }
 
-fn facts(incident: &crate::incident::Incident) -> Incident {
+pub(super) fn facts(incident: &crate::incident::Incident) -> Incident {
     Incident {
         id: incident.id,
         subject: incident.subject.to_string(),
