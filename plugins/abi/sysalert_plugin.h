@@ -60,7 +60,8 @@ extern "C" {
  *                    the message that there would be about it alone
  *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be ""),
  *                    and parts, what these are made of: lead (text), facts (objects with label and value), see (links),
- *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands
+ *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands;
+ *                    own: which of subject, text, html and markdown the method's own templates made
  *   idempotency_key  the same for every try to deliver this message by this method, and for no other message
  *   deadline_ms      the process is killed this many milliseconds after the call
  *   config           the method's own section of the configuration, with the secrets put in and without the keys of

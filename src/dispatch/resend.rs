@@ -68,13 +68,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Re
 }
 
 /// Files what became of it; false when the method did not take it.
-pub(super) fn settle(
-    store: &mut Store,
-    settings: &Settings,
-    resend: &Resend,
-    tried: &Tried,
-    now: DateTime<Utc>,
-) -> Result<bool> {
+pub(super) fn settle(store: &mut Store, settings: &Settings, resend: &Resend, tried: &Tried, now: DateTime<Utc>) -> Result<bool> {
     let method = &resend.method;
     let detail = match &tried.answer {
         Answer::Sent(_) => {
@@ -96,6 +90,10 @@ pub(super) fn settle(
     })?;
     let text = format!("the method {method} did not take again what is not over: {detail}; it is tried again at the same pace");
     // once, and not each minute
-    if known { log::info(None, &text) } else { log::warn(None, &text) }
+    if known {
+        log::info(None, &text)
+    } else {
+        log::warn(None, &text)
+    }
     Ok(false)
 }

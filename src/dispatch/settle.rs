@@ -111,12 +111,7 @@ fn sent(
 }
 
 /// A method took something: its outage is over, of which the fallback is told, if somebody was told of its beginning.
-pub(super) fn works(
-    db: &Database,
-    method: &str,
-    fallback: Option<&String>,
-    now: DateTime<Utc>,
-) -> store::Answer<Option<Outage>> {
+pub(super) fn works(db: &Database, method: &str, fallback: Option<&String>, now: DateTime<Utc>) -> store::Answer<Option<Outage>> {
     let ended = store::sends(db, method)?.filter(|outage| outage.told.is_some());
     if let (Some(outage), Some(fallback)) = (&ended, fallback) {
         store::announce(db, Kind::Recovery, &names::nonce(), outage, fallback, now)?;

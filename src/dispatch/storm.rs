@@ -66,12 +66,7 @@ pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub(super) fn incidents(
-    store: &Store,
-    members: &[store::Member],
-    host: &str,
-    method: &str,
-) -> Result<Vec<sysalert_abi::Member>> {
+pub(super) fn incidents(store: &Store, members: &[store::Member], host: &str, method: &str) -> Result<Vec<sysalert_abi::Member>> {
     let newest: BTreeMap<i64, &store::Member> = members.iter().map(|member| (member.incident.id, member)).collect();
     newest.into_values().map(|member| incident(store, member, host, method)).collect()
 }

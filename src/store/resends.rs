@@ -25,7 +25,8 @@ const EARLY: TimeDelta = TimeDelta::seconds(5);
 /// What this method took it wants again after this pause, while the incident is not over; or, without one, no more.
 pub fn send_again(db: &Connection, sent: &Claimed, pause: Option<TimeDelta>, now: DateTime<Utc>) -> rusqlite::Result<()> {
     // the alert itself, or those that went out in it
-    let told = "FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident WHERE (o.id = ?1 OR o.digest = ?2)";
+    let told =
+        "FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident WHERE (o.id = ?1 OR o.digest = ?2)";
     let sql = format!("DELETE FROM resends WHERE method = ?3 AND incident IN (SELECT a.incident {told})");
     db.execute(&sql, params![sent.id, sent.alert, sent.method])?;
     let Some(pause) = pause else { return Ok(()) };
@@ -91,7 +92,8 @@ pub fn drop_resends(db: &Connection, method: &str) -> rusqlite::Result<()> {
 }
 
 /// What is over and not being sent just now.
-const ENDED: &str = "incident IN (SELECT id FROM incidents WHERE state = 'resolved') AND (coalesce(lease, 0) <= ?1 OR tried > ?1)";
+const ENDED: &str =
+    "incident IN (SELECT id FROM incidents WHERE state = 'resolved') AND (coalesce(lease, 0) <= ?1 OR tried > ?1)";
 
 /// Whether something of an incident that is over is left.
 pub fn has_ended_resends(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {

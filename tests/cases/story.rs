@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use sysalert::dispatch::{self, Complete, Outside, plugin::{Envelope, Tried}};
+use sysalert::dispatch::{
+    self, Complete, Outside,
+    plugin::{Envelope, Tried},
+};
 use sysalert::event::{Event, Manager, Outcome, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit;

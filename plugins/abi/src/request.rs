@@ -152,6 +152,9 @@ pub struct Message {
     /// What the forms above are made of, for channels with a form of their own.
     #[serde(default)]
     pub parts: Parts,
+    /// The forms above that the method's own templates made: "subject", "text", "html", "markdown".
+    #[serde(default)]
+    pub own: Vec<String>,
 }
 
 /// A message in its parts, in the order in which people read them. What there is nothing of is empty.
