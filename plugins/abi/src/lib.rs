@@ -11,6 +11,8 @@ mod fit;
 mod raw;
 mod request;
 mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 
 pub use deadline::Deadline;

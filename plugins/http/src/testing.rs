@@ -100,6 +100,11 @@ impl Server {
         self.heard.lock().expect("the log").clone()
     }
 
+    /// The last request.
+    pub fn last(&self) -> Heard {
+        self.heard.lock().expect("the log").last().expect("a request").clone()
+    }
+
     fn listen(tls: Option<Arc<ServerConfig>>, script: Arc<Script>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -137,7 +142,7 @@ fn converse(stream: impl Read + Write, script: &Script, log: &Mutex<Vec<Heard>>)
                 let head: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
                 // a 204 has no body, and says nothing of its length (RFC 9110, 8.6)
                 let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-                write!(stream.get_mut(), "HTTP/1.1 {status} X\r\n{head}{length}\r\n{body}")?;
+                stream.get_mut().write_all(format!("HTTP/1.1 {status} X\r\n{head}{length}\r\n{body}").as_bytes())?;
                 stream.get_mut().flush()?;
             }
             Act::Hang => return stream.read_to_end(&mut Vec::new()).map(|_| ()),
