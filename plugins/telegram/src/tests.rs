@@ -1,8 +1,9 @@
 //! Against a server that keeps to the Bot API's documented rules: Telegram itself cannot be reached from a test.
 
 use serde_json::{Value, json};
+use sysalert_abi::testing::{NASTY, nasty_requests};
 use sysalert_abi::{Answer, Kind, List, Plugin, Request, utf16_units};
-use sysalert_http::testing::{Act, Heard, Server};
+use sysalert_http::testing::{Act, Certificate, Heard, Server};
 
 use crate::Telegram;
 use crate::compose::compose;
@@ -196,71 +197,35 @@ fn a_log_is_cut_at_its_beginning_and_a_digest_at_its_end() {
 }
 
 #[test]
-fn nothing_nasty_is_refused() {
+fn five_hundred_nasty_messages_arrive_and_none_has_broken_markup() {
+    // one certificate is read faster than the system's store
+    let certificate = Certificate::valid("IP:127.0.0.1");
     let server = Server::start(bot_api);
-    let pieces = [
-        "<b>",
-        "</pre>",
-        "&amp",
-        "&#0;",
-        "<",
-        ">",
-        "&",
-        "\"",
-        "\0",
-        "\u{1b}[31m",
-        "\u{202e}",
-        "\n",
-        "\r\n",
-        "\t",
-        " ",
-        "💥",
-        "e\u{301}",
-        "\u{200b}",
-        "\u{feff}",
-        "\u{10ffff}",
-        "word",
-        "```",
-        "<tg-spoiler>",
-        "://",
-        "@all",
-        "/start",
-        "%s",
-        "{{ x }}",
-    ];
-    let all: String = (0..=0x0010_ffff).filter_map(char::from_u32).collect();
-    let mut state = 42_u64;
-    let mut dice = |sides: usize| {
-        // Knuth's generator: the same messages each time
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).expect("a number") % sides
-    };
-    for round in 0..500 {
-        let mut text = |most: usize| -> String {
-            match dice(12) {
-                0 => String::new(),
-                1 if round % 100 == 0 => all.clone(),
-                2 if round % 100 == 0 => "<".repeat(1_000_000),
-                3 => "💥".repeat(dice(most) * 3),
-                _ => (0..dice(most)).map(|_| pieces[dice(pieces.len())]).collect(),
-            }
-        };
-        let mut request = request(to(&server));
-        request.message.subject = text(200);
-        request.message.parts.lead = text(300);
-        request.message.parts.note = text(300);
-        for fact in &mut request.message.parts.facts {
-            fact.value = text(400);
-        }
-        request.message.parts.excerpt = (0..round % 40).map(|_| text(300)).collect();
-        request.message.parts.commands = (0..round % 5).map(|_| text(200)).collect();
-        request.message.parts.see = (0..round % 3).map(|_| text(200)).collect();
-        request.message.parts.lists =
-            (0..round % 3).map(|_| List { title: text(20), lines: vec![text(300), text(300)] }).collect();
-        let before = server.heard().len();
+    let mut section = to(&server);
+    section["ca"] = json!(certificate.path());
+    for (number, request) in nasty_requests(&section).enumerate() {
         let answer = Telegram::failure(&request);
-        assert!(matches!(answer, Answer::Sent(_)), "{round}: {answer:?}");
-        assert_eq!(server.heard().len() - before, 1, "{round}: the markup was refused");
+        assert!(matches!(answer, Answer::Sent(_)), "{number}: {answer:?}");
+        assert_eq!(server.heard().len(), number + 1, "the markup was refused, and it came as plain text");
+    }
+    assert_eq!(server.heard().len(), NASTY);
+}
+
+#[test]
+fn the_lines_in_the_readme_and_the_example_work() {
+    for text in [include_str!("../../../README.md"), include_str!("../example.toml")] {
+        let start = text.find("[method.telegram]").or(text.find("[method.phone]\nplugin = \"telegram\"")).expect("the lines");
+        let block = text[start..].split("```").next().expect("a block");
+        let all: Value = toml::from_str(block).unwrap_or_else(|error| panic!("{error}"));
+        let (_, section) = all["method"].as_object().and_then(|methods| methods.iter().next()).expect("a method");
+        let mut section = section.clone();
+        let server = Server::start(bot_api);
+        assert!(section["token"].is_object(), "a secret is kept elsewhere");
+        section["token"] = json!(TOKEN);
+        section["api"] = json!(server.url(""));
+        section.as_object_mut().map(|keys| keys.remove("plugin"));
+        let answer = Telegram::failure(&request(section));
+        assert!(matches!(answer, Answer::Sent(_)), "{answer:?}");
     }
 }
 
