@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use sysalert_abi::{Request, fit, lines, one_line, shorten, utf16_units};
+use sysalert_abi::{Fact, Request, fit, lines, one_line, shorten, utf16_units};
 
 /// "1-4096 characters after entities parsing" (<https://core.telegram.org/bots/api#sendmessage>). An entity's offset and
 /// length count UTF-16 code units (<https://core.telegram.org/bots/api#messageentity>): more than any other way to count
@@ -33,6 +33,8 @@ pub(crate) struct Text {
 enum Style {
     Plain,
     Bold,
+    /// Stands right above the next part.
+    Title,
     /// A block in fixed width.
     Block,
     /// Each line in fixed width, to be copied by a tap.
@@ -61,12 +63,12 @@ impl Sheet {
     /// The parts in both forms.
     fn text(&self) -> Text {
         let (mut html, mut plain) = (String::new(), String::new());
-        for (number, (style, text)) in self.parts.iter().enumerate() {
-            let gap = if number == 0 { "" } else { GAP };
+        let mut gap = "";
+        for (style, text) in &self.parts {
             let _ = write!(plain, "{gap}{text}");
             let escaped = escaped(text);
             let _ = match style {
-                Style::Plain => write!(html, "{gap}{escaped}"),
+                Style::Plain | Style::Title => write!(html, "{gap}{escaped}"),
                 Style::Bold => write!(html, "{gap}<b>{escaped}</b>"),
                 Style::Block => write!(html, "{gap}<pre>{escaped}</pre>"),
                 Style::Code => {
@@ -74,6 +76,7 @@ impl Sheet {
                     write!(html, "{gap}{}", each.join("\n"))
                 }
             };
+            gap = if *style == Style::Title { "\n" } else { GAP };
         }
         Text { html, plain }
     }
@@ -98,7 +101,8 @@ pub(crate) fn compose(request: &Request) -> Text {
     if !repeats(&parts.lead, &title) {
         sheet.add(Style::Plain, &parts.lead, LEAD, false);
     }
-    let facts = parts.facts.iter().filter(|fact| !repeats(&fact.value, &title));
+    let is_told = |fact: &&Fact| matches!(fact.label.as_str(), "Host" | "Unit") && repeats(&fact.value, &title);
+    let facts = parts.facts.iter().filter(|fact| !is_told(fact));
     let facts: Vec<String> =
         facts.map(|fact| shorten(&one_line(&format!("{}: {}", fact.label, fact.value), usize::MAX), FACT, utf16_units)).collect();
     sheet.add(Style::Plain, &facts.join("\n"), FACTS, false);
@@ -120,7 +124,7 @@ pub(crate) fn compose(request: &Request) -> Text {
     sheet.left -= reserved - after.left;
 
     if parts.excerpt_title.contains("removed") && !parts.excerpt.is_empty() {
-        sheet.add(Style::Plain, &format!("{}:", one_line(&parts.excerpt_title, 200)), 300, false);
+        sheet.add(Style::Title, &format!("{}:", one_line(&parts.excerpt_title, 200)), 300, false);
     }
     sheet.add(Style::Block, &parts.excerpt.join("\n"), LIMIT, true);
     sheet.parts.extend(after.parts.into_iter().chain(end.parts));

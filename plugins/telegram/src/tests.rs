@@ -19,9 +19,9 @@ fn request(section: Value) -> Request {
             "failures": 1, "first_failure": "2026-11-21T03:12:26Z", "last_failure": "2026-11-21T03:12:26Z"
         },
         "message": {
-            "subject": "backup.service failed on web1: exited with status 11", "text": "", "html": "", "markdown": "", "journal": "",
+            "subject": "backup.service failed on web1: exited with status 1", "text": "", "html": "", "markdown": "", "journal": "",
             "parts": {
-                "lead": "backup.service on web1 failed: exited with status 11.",
+                "lead": "backup.service on web1 failed: exited with status 1.",
                 "facts": [
                     {"label": "Host", "value": "web1"}, {"label": "Unit", "value": "backup.service"},
                     {"label": "Failed", "value": "Sat 2026-11-21 03:12:26 +01:00"}, {"label": "Failures", "value": "1"},
@@ -117,7 +117,7 @@ fn parsed(html: &str) -> Result<String, String> {
 fn a_failure_as_a_phone_shows_it() {
     let text = compose(&request(json!({})));
     let expected = "\
-<b>backup.service failed on web1: exited with status 11</b>
+<b>backup.service failed on web1: exited with status 1</b>
 
 Failed: Sat 2026-11-21 03:12:26 +01:00
 Failures: 1
@@ -126,7 +126,6 @@ Ran: 41s; usually 3m 10s
 Last success: Fri 2026-11-20 03:12:26 +01:00; 1d before
 
 The run's last lines (a secret was removed):
-
 <pre>03:12:26 backup: 712 of 1311 files copied
 03:12:26 backup: rsync: write failed on \"&lt;a&amp;b&gt;\": No space left on device (28)</pre>
 
