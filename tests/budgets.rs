@@ -56,17 +56,16 @@ const USUAL: &[(&str, usize)] = &[
     ("set_tid_address", 1),
 ];
 /// Stripped, in KiB.
-const SIZES: &[(&str, u64)] =
-    &[
-        ("bin/sysalert", 5800),
-        // those with HTTP have hyper, rustls and tokio in them
-        ("plugins/alertmanager.so", 3700),
-        ("plugins/email.so", 2700),
-        ("plugins/file.so", 620),
-        ("plugins/journal.so", 570),
-        ("plugins/telegram.so", 3700),
-        ("plugins/webhook.so", 4700),
-    ];
+const SIZES: &[(&str, u64)] = &[
+    ("bin/sysalert", 5800),
+    // those with HTTP have hyper, rustls and tokio in them
+    ("plugins/alertmanager.so", 3700),
+    ("plugins/email.so", 2700),
+    ("plugins/file.so", 620),
+    ("plugins/journal.so", 570),
+    ("plugins/telegram.so", 3700),
+    ("plugins/webhook.so", 4700),
+];
 /// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them.
 const PACKAGES: usize = 245;
 

@@ -111,8 +111,8 @@ pub fn deliver(
             if now - started < RUN {
                 if let Some(claimed) = claim(store, now, &busy, lease)? {
                     match letter::prepare(store, settings, &claimed, now)? {
-                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed), Ok((method, envelope))),
-                        Prepared::Impossible(why) => start(Work::Alert(claimed), Err(why)),
+                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((method, envelope))),
+                        Prepared::Impossible(why) => start(Work::Alert(claimed.into()), Err(why)),
                         Prepared::Nothing => store.write(|db| store::done(db, claimed.id))?,
                     }
                     continue;
@@ -173,7 +173,7 @@ pub fn deliver(
 /// What is being sent.
 enum Work {
     /// An alert.
-    Alert(Claimed),
+    Alert(Box<Claimed>),
     /// What a channel that forgets gets again.
     Resend(Resend),
 }

@@ -191,7 +191,7 @@ fn with_no_member_up_it_waits_and_what_is_open_is_not_lost() {
 }
 
 #[test]
-fn a_storm_is_an_alert_for_each_unit_and_one_notification() {
+fn a_storm_is_an_alert_for_each_unit() {
     let guest = fleet("manyalerts");
     let unit = "[Unit]\nOnFailure=sysalert-failure@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/false\n";
     guest.write_unit("worker@.service", unit);
