@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use sysalert_http::testing::{Act, Server};
 use tempfile::TempDir;
 
 /// All system calls of one `failure` in the steady state, the loader's among them. A growth is worth a look: raise this
@@ -57,14 +58,16 @@ const USUAL: &[(&str, usize)] = &[
 /// Stripped, in KiB.
 const SIZES: &[(&str, u64)] = &[
     ("bin/sysalert", 5800),
+    // those with HTTP have hyper, rustls and tokio in them
+    ("plugins/alertmanager.so", 3700),
     ("plugins/email.so", 2700),
-    ("plugins/file.so", 600),
-    ("plugins/journal.so", 540),
-    // TLS as in email.so; reqwest with its runtime, and the templates
+    ("plugins/file.so", 620),
+    ("plugins/journal.so", 570),
+    ("plugins/telegram.so", 3700),
     ("plugins/webhook.so", 4700),
 ];
-/// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them. reqwest brought 38; 23 of
-/// them are built here, the others are for other systems.
+/// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them.
+/// reqwest brought 38; 23 of them are built here, the others are for other systems.
 const PACKAGES: usize = 245;
 
 #[test]
@@ -121,6 +124,28 @@ fn what_is_no_news_costs_no_fsync_and_changes_nothing() {
     machine.unit("a.service");
     let trace = machine.run("failure", 1);
     assert!(trace.fsyncs().is_empty(), "the same event again\n{}", trace.shown());
+}
+
+/// What is open at a channel that forgets: nothing until it is due, and then the same for one incident and for many.
+#[test]
+fn what_is_sent_again_costs_one_call_and_two_commits_however_much_it_is() {
+    let alertmanager = Server::start(|_| Act::say(200, ""));
+    let machine = Machine::new();
+    machine.method("alertmanager", &format!("url = [\"{}\"]", alertmanager.url("")));
+    for (all, unit) in ["a.service", "b.service", "c.service"].into_iter().enumerate() {
+        machine.unit(unit);
+        machine.run("failure", 1);
+        machine.run("dispatch", 0);
+        let calls = alertmanager.heard().len();
+        let idle = machine.run("dispatch", 0);
+        assert!(idle.fsyncs().is_empty() && alertmanager.heard().len() == calls, "nothing is due\n{}", idle.shown());
+        machine.let_resends_be_due();
+        let trace = machine.run("dispatch", 0);
+        eprintln!("{} open, sent again: {} fsyncs, {} system calls", all + 1, trace.fsyncs().len(), trace.calls());
+        let heard = alertmanager.heard();
+        assert_eq!((heard.len(), heard[calls].json().as_array().map(Vec::len)), (calls + 1, Some(all + 1)));
+        assert!(trace.fsyncs().len() <= 3, "two commits, and the connection's first one more\n{}", trace.shown());
+    }
 }
 
 #[test]
@@ -249,6 +274,20 @@ impl Machine {
 
     fn state(&self) -> PathBuf {
         self.folder.path().join("state")
+    }
+
+    /// Has this plugin, with these keys, instead of `file`.
+    fn method(&self, plugin: &str, keys: &str) {
+        let (root, library) = (self.folder.path(), format!("plugins/{plugin}.so"));
+        fs::copy(stage().join("lib/sysalert").join(&library), root.join(library)).unwrap();
+        fs::write(root.join("sysalert.toml"), format!("[method.{plugin}]\n{keys}\n")).unwrap();
+    }
+
+    /// As after half a minute, the shortest pause between two of them.
+    fn let_resends_be_due(&self) {
+        let db = rusqlite::Connection::open(self.state().join("sysalert.db")).unwrap();
+        db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        db.execute("UPDATE resends SET due = 0", []).unwrap();
     }
 
     fn unit(&self, name: &str) {

@@ -8,7 +8,7 @@ use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
 use super::plugin::Envelope;
 use super::storm;
 use crate::error::Result;
-use crate::event::utc_time;
+use crate::event::{Event, utc_time};
 use crate::host::{log, names, secret};
 use crate::message::{self, Because, DamageReport, Form, Late, Letter, MethodReport, Phase, Report, Source};
 use crate::policy::{Reason, Rules};
@@ -47,31 +47,37 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         Err(why) => return Ok(Prepared::Impossible(why)),
     };
     let host = settings.host.clone().unwrap_or_else(names::host);
+    let mut incidents = Vec::new();
     let (letter, failures, recipients) = match &claimed.about {
         Some((recorded, incident)) => {
             let failures = store.with(|db| store::failures_of(db, incident.id, &recorded.event, MOST_FAILURES))?;
             let rules = settings.rules(recorded.event.subject.name());
             (about(claimed, recorded, incident, &failures, &rules, &host, now), listed(failures, &method.name), rules.to)
         }
-        None if claimed.kind == Kind::Digest => match storm::letter(store, claimed.alert, &host)? {
-            Some(letter) => (letter, Vec::new(), Vec::new()),
-            None => return Ok(Prepared::Nothing),
-        },
+        None if claimed.kind == Kind::Digest => {
+            let members = store.with(|db| store::members(db, claimed.alert))?;
+            if members.is_empty() {
+                return Ok(Prepared::Nothing);
+            }
+            incidents = storm::incidents(store, &members, &host, &method.name)?;
+            (storm::letter(&members, &host), Vec::new(), Vec::new())
+        }
         None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),
     };
     let letter = match &claimed.instead_of {
         Some((instead_of, because)) => letter.instead_of(instead_of, because),
         None => letter,
     };
-    let subject = claimed.about.as_ref().map(|(recorded, _)| &recorded.event.subject);
+    let about = claimed.about.as_ref().map(|(recorded, incident)| (&recorded.event, incident));
     let request = Request {
         schema: SCHEMA,
         nonce: names::nonce(),
         kind: claimed.kind,
         host,
-        service_name: subject.map_or_else(|| "sysalert".to_owned(), |subject| subject.unit_name().to_owned()),
+        service_name: about.map_or_else(|| "sysalert".to_owned(), |(event, _)| event.subject.unit_name().to_owned()),
         failures,
-        incident: claimed.about.as_ref().map(|(_, incident)| facts(incident)),
+        incident: about.map(|(event, incident)| facts(incident, claimed.kind, event)),
+        incidents,
         message: letter.render(),
         idempotency_key: format!("{}.{}", claimed.key, claimed.method),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
@@ -209,7 +215,8 @@ pub(super) fn listed(failures: Failures, method: &str) -> Vec<Failure> {
     listed.collect()
 }
 
-pub(super) fn facts(incident: &crate::incident::Incident) -> Incident {
+/// The incident; `event` is what the message of this kind is about.
+pub(super) fn facts(incident: &crate::incident::Incident, kind: Kind, event: &Event) -> Incident {
     Incident {
         id: incident.id,
         subject: incident.subject.to_string(),
@@ -219,5 +226,6 @@ pub(super) fn facts(incident: &crate::incident::Incident) -> Incident {
         failures: incident.failures,
         first_failure: utc_time(incident.first_failure),
         last_failure: utc_time(incident.last_failure),
+        ended: (kind == Kind::Recovery).then(|| utc_time(event.at)),
     }
 }

@@ -111,6 +111,7 @@ impl Letter {
             markdown: markdown::render(self),
             journal: self.excerpt.join("\n"),
             parts: self.parts(),
+            own: Vec::new(),
         }
     }
 

@@ -21,6 +21,7 @@ mod outbox;
 mod overtaken;
 mod prune;
 mod replace;
+mod resends;
 mod salvage;
 mod schema;
 mod spool;
@@ -34,7 +35,7 @@ pub use deliveries::{
     Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery, record_expired, sent_between,
 };
 pub use digests::{
-    begin_digest, bind, digest_sent, has_orphans, last_digest, load, members, methods_at_work, next_digest, open_digest,
+    Member, begin_digest, bind, digest_sent, has_orphans, last_digest, load, members, methods_at_work, next_digest, open_digest,
     release_orphans, rows_of_digest,
 };
 pub use events::{
@@ -50,13 +51,16 @@ pub use looks::{
     begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, set_swept, swept, to_look_at,
     unconfirmed,
 };
-pub use outages::{Outage, announce, cannot_send, drop_stale, outages, sends, set_told};
+pub use outages::{Outage, announce, cannot_send, drop_stale, is_failing, outages, sends, set_told};
 pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
 };
 pub use overtaken::{Overtaken, settle_overtaken};
 pub use prune::{Pruned, before, prune, prune_a_step};
 pub use replace::{Identity, current, replace};
+pub use resends::{
+    Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
+};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};

@@ -180,6 +180,20 @@ const MIGRATIONS: &[&str] = &[
         UPDATE delivery_totals SET deliveries = deliveries + 1 WHERE method = NEW.method AND status = NEW.status;
     END;
 ",
+    "
+    -- what a channel that forgets gets again and again, until the incident is over
+    CREATE TABLE resends (
+        id INTEGER PRIMARY KEY,
+        incident INTEGER NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+        method TEXT NOT NULL,
+        alert INTEGER NOT NULL REFERENCES alerts (id) ON DELETE CASCADE,   -- the newest that it took
+        pause INTEGER NOT NULL,              -- from one to the next, in microseconds
+        due INTEGER NOT NULL,
+        tried INTEGER NOT NULL DEFAULT 0,    -- when the last one began; later than now: the clock was set back
+        lease INTEGER,                       -- somebody is sending it, until then
+        UNIQUE (incident, method)
+    ) STRICT;
+",
 ];
 
 /// Why a database cannot be used.

@@ -318,7 +318,7 @@ impl Machine {
         let got = Mutex::new(Vec::new());
         let send = |_: &Site, _: &Method, envelope: Envelope| {
             got.lock().unwrap().push(envelope.request);
-            if sends { Answer::Sent(String::new()) } else { Answer::Retry("busy".into(), None) }
+            if sends { Answer::Sent(String::new()).into() } else { Answer::Retry("busy".into(), None).into() }
         };
         let outside = Outside { clock: &|| now, dice: &|| 0.5, send: &send };
         dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();

@@ -5,6 +5,7 @@
 // the harness's items are for all modules of this program; nobody links to it
 #![allow(unreachable_pub)]
 
+mod alertmanager;
 mod alerts;
 mod bad_input;
 mod budget;

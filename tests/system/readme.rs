@@ -30,7 +30,8 @@ fn the_readme_word_for_word() {
     let own = |text: &str| text.replace("smtp.example.org", "mail.example.test");
 
     let configurations = blocks("toml");
-    assert_eq!(configurations.len(), 5, "one for mail, one for policy, one for a fallback, one for templates, one for chats");
+    let others = "templates, chats; telegram and alertmanager, of which each has a test of its own";
+    assert_eq!(configurations.len(), 8, "mail, policy, a fallback, {others}");
     guest.configure(&own(configurations[0]));
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Kind, Message, Request};
+use crate::{Fact, Kind, List, Message, Parts, Request};
 
 /// How many messages [`nasty`] gives.
 pub const NASTY: usize = 500;
@@ -156,6 +156,19 @@ fn message(subject: &str, log: &[String]) -> Message {
         subject: subject.to_owned(),
         text: format!("{subject}.\n\nHost  web1\n\nThe run's last lines:\n{block}\nTo look further:\n    systemctl status a\n"),
         journal: log.join("\n"),
+        parts: Parts {
+            lead: format!("{subject}."),
+            facts: vec![
+                Fact { label: "Host".into(), value: "web1".into() },
+                Fact { label: subject.into(), value: subject.into() },
+            ],
+            see: vec![subject.to_owned()],
+            excerpt_title: "The run's last lines (2 secrets were removed)".into(),
+            note: subject.to_owned(),
+            lists: vec![List { title: subject.to_owned(), lines: log.iter().take(20).cloned().collect() }],
+            commands: vec!["systemctl status a".into(), subject.to_owned()],
+            excerpt: log,
+        },
         ..Message::default()
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn render(template: Option<&str>, format: Format, request: &Request) 
 }
 
 fn variables(request: &Request) -> Variables<'_> {
-    let Message { subject, text, html, markdown, journal, parts } = &request.message;
+    let Message { subject, text, html, markdown, journal, parts, own: _ } = &request.message;
     let Parts { lead, facts, see, excerpt_title, excerpt, note, lists, commands } = parts;
     Variables {
         kind: request.kind.as_str(),
