@@ -189,6 +189,10 @@ impl Looking<'_> {
             Some(unit) if is_silent && unit.restarted && unit.invocation.as_ref() != Some(&run.invocation) => Some(true),
             // systemd says that it starts it again before it does
             _ if !is_last => Some(false),
+            // between two runs systemd shows a unit as inactive for a moment, and the journal may not say yet that it goes on
+            Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) && unit.restarted && unit.active == "inactive" => {
+                self.is_complete(unit.changed.map_or(at, |changed| changed.max(at))).then_some(false)
+            }
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
             Some(unit) if unit.invocation.is_none() => Some(false),
             // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that

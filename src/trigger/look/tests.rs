@@ -546,3 +546,15 @@ fn a_restart_is_counted_once_and_when_it_comes() {
     let world = Fake { messages, unit: state("active", "running", "c"), ..Fake::default() };
     assert_eq!(changes(&look(&world, &subject(), &Known { mark: Some(at(1)), ..Known::default() }, none)), [""; 0]);
 }
+
+#[test]
+fn a_unit_that_is_inactive_between_two_runs_has_not_given_up() {
+    let between = |when| {
+        let unit = state("inactive", "dead", "b").map(|unit| Unit { restarted: true, changed: Some(at(3)), ..unit });
+        let look = look(&Fake { messages: failing(2, "b"), unit, ..Fake::default() }, &subject(), &known(&[]), when);
+        (changes(&look), look.waits)
+    };
+    assert_eq!(between(handler(3)), (vec![], true));
+    assert_eq!(between(dispatch(2)), (vec![], true), "systemd's next word may not be there yet");
+    assert_eq!(between(dispatch(3)), (vec!["file failed b exit-code 3".to_owned()], false));
+}
