@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use story::{Story, Telling};
-use sysalert::event::{Manager, Outcome, UnitName};
+use sysalert::event::{Event, Manager, Outcome, UnitName};
 use sysalert::host::Site;
 use sysalert::host::site::ConfigPlace;
 use sysalert::pipeline;
@@ -288,27 +288,15 @@ fn failures_while_dispatch_brings_the_database_up_to_date() {
     let old = Connection::open(state.join(FILE)).unwrap();
     old.execute_batch(include_str!("../src/store/version1.sql")).unwrap();
     drop(old);
-    let site = Site {
-        manager: Manager::System,
-        config: ConfigPlace::File("/dev/null".into()),
-        state: state.to_owned(),
-        is_systems: false,
-        flag: state.join("pending"),
-        plugins: Vec::new(),
-    };
+    let site = site(state, state);
     let now = story::start();
-    let event = |number: usize| {
-        let unit = UnitName::typed(&format!("u{number}")).unwrap();
-        let told = |name: &str| (name == "MONITOR_INVOCATION_ID").then(|| format!("{number:032x}"));
-        handler::event(&site.manager, &unit, Outcome::Failed, &told, String::new, now)
-    };
     let settings = || Settings::read(&[]);
     std::thread::scope(|scope| {
         for writer in 0..4 {
-            let (site, event) = (&site, &event);
+            let site = &site;
             scope.spawn(move || {
                 for number in 0..EACH {
-                    let event = event(writer * EACH + number);
+                    let event = event(site, writer * EACH + number);
                     pipeline::take_in(site, &event, &StoryWorld::default(), &|| now, &settings).unwrap();
                 }
             });
@@ -321,4 +309,51 @@ fn failures_while_dispatch_brings_the_database_up_to_date() {
     assert_eq!(count("SELECT count(*) FROM events WHERE subject LIKE 'unit:u%'"), 4 * EACH);
     assert_eq!(count("SELECT count(DISTINCT subject) FROM events WHERE subject LIKE 'unit:u%'"), 4 * EACH);
     store.examine().unwrap();
+}
+
+/// Neither the database nor one of the spools can take it: the handler fails, and says what happened and where it still stands.
+#[test]
+fn what_nothing_can_keep_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let runtime = folder.path().join("run");
+    for place in [&state, &runtime] {
+        fs::create_dir(place).unwrap();
+        // a file in the folder's place, for root may write into any folder
+        fs::write(place.join("spool"), "").unwrap();
+    }
+    fs::create_dir(state.join(FILE)).unwrap();
+    let site = site(&state, &runtime);
+    let now = story::start();
+    let error = pipeline::take_in(&site, &event(&site, 1), &StoryWorld::default(), &|| now, &|| Settings::read(&[])).unwrap_err();
+    let (message, hint) = (error.message, error.hint.unwrap_or_default());
+    assert!(message.starts_with("u1.service failed and nothing could keep that: the database "), "{message}");
+    assert!(hint.ends_with("only the journal has it: once the database can be written, dispatch finds it there"), "{hint}");
+
+    // as soon as one of them can
+    fs::remove_file(runtime.join("spool")).unwrap();
+    pipeline::take_in(&site, &event(&site, 1), &StoryWorld::default(), &|| now, &|| Settings::read(&[])).unwrap();
+    fs::remove_file(state.join("spool")).unwrap();
+    fs::remove_dir(state.join(FILE)).unwrap();
+    let mut store = Store::open(&state, Older::Refuse, Duration::from_secs(60)).unwrap();
+    assert!(pipeline::import_spool(&site, &mut store).unwrap());
+    assert_eq!(store.with(store::count_undecided).unwrap(), 1);
+}
+
+fn site(state: &Path, runtime: &Path) -> Site {
+    Site {
+        manager: Manager::System,
+        config: ConfigPlace::File("/dev/null".into()),
+        state: state.to_owned(),
+        is_systems: false,
+        flag: runtime.join("pending"),
+        plugins: Vec::new(),
+    }
+}
+
+/// The failure of a unit of this number.
+fn event(site: &Site, number: usize) -> Event {
+    let unit = UnitName::typed(&format!("u{number}")).unwrap();
+    let told = |name: &str| (name == "MONITOR_INVOCATION_ID").then(|| format!("{number:032x}"));
+    handler::event(&site.manager, &unit, Outcome::Failed, &told, String::new, story::start())
 }
