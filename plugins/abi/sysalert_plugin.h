@@ -96,8 +96,9 @@ struct sysalert_plugin_v1 {
      * NULL, or the keys that the method's section may have, as a JSON array ended by a zero byte, so that
      * `sysalert config check` finds a mistyped key before a message is lost:
      *   [{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]
-     * Types: "text", "integer" (with "min" and "max"), "boolean", "list" (of texts), "duration", "secret", "choice"
-     * (with "values"). With "required": true there is no default. With NULL the keys stay unchecked.
+     * Types: "text", "integer" (with "min" and "max"), "boolean", "list" (of texts), "duration", "secret", "template"
+     * (a text of several lines, or the file that holds it), "choice" (with "values").
+     * With "required": true there is no default. With NULL the keys stay unchecked.
      */
     const char *settings;
 };

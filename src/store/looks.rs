@@ -13,11 +13,13 @@ pub fn unconfirmed(db: &Connection, subject: &Subject) -> rusqlite::Result<Vec<(
     db.prepare(&sql)?.query_map([subject.as_str()], |row| Ok((row.get("id")?, events::event(row)?)))?.collect()
 }
 
+/// The index is named, for SQLite would rather read all events in the order of their subjects.
+pub(super) const TO_LOOK_AT: &str = "SELECT subject FROM events INDEXED BY events_undecided WHERE NOT confirmed
+    UNION SELECT subject FROM incidents WHERE state <> 'resolved' AND subject LIKE 'unit:%' ORDER BY subject";
+
 /// The subjects that are worth a look: of unconfirmed events, and of incidents that are not over.
 pub fn to_look_at(db: &Connection) -> rusqlite::Result<Vec<Subject>> {
-    let sql = "SELECT subject FROM events WHERE NOT confirmed
-        UNION SELECT subject FROM incidents WHERE state <> 'resolved' AND subject LIKE 'unit:%' ORDER BY subject";
-    db.prepare(sql)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
+    db.prepare(TO_LOOK_AT)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
 }
 
 /// When the last confirmed failure of a subject was.

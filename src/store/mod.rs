@@ -25,6 +25,7 @@ mod salvage;
 mod schema;
 mod spool;
 mod stats;
+mod totals;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -59,6 +60,7 @@ pub use replace::{Identity, current, replace};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
+pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
 
 use std::fs::File;
 use std::io;

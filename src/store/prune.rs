@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
-use super::{Store, time};
+use super::{Store, time, totals};
 use crate::error::Result;
 use crate::policy::Reason;
 
@@ -116,6 +116,7 @@ pub fn prune(store: &mut Store, before: DateTime<Utc>, told: &dyn Fn(Pruned)) ->
             told(pruned);
         }
     }
+    store.write(|db| totals::forget(db, before))?;
     Ok(pruned)
 }
 
@@ -145,7 +146,10 @@ pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) ->
             return Ok(pruned);
         }
     }
-    store.write(|db| note(db, PRUNED, now))?;
+    store.write(|db| {
+        totals::forget(db, old)?;
+        note(db, PRUNED, now)
+    })?;
     Ok(pruned)
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::sample::select;
 use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
-use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 use sysalert::trigger::look::{self, Change, Known, Look, When};
@@ -28,6 +28,10 @@ impl World for Machine {
     }
 
     fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+        Err("not asked".to_owned())
+    }
+
+    fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("not asked".to_owned())
     }
 

@@ -22,6 +22,7 @@ mod jobs;
 mod lifecycle;
 mod mail;
 mod main_job;
+mod metrics;
 mod names;
 mod permissions;
 mod plugins;

@@ -4,10 +4,23 @@ use crate::guest::{Guest, Options};
 
 const README: &str = include_str!("../../README.md");
 
-/// The fenced blocks of this language, in their order.
-fn blocks(language: &str) -> Vec<&'static str> {
+/// What the README says below this heading, up to the next one of the same level.
+pub fn chapter(heading: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("the README has no {heading}"));
+    let level = heading.split(' ').next().unwrap_or_default();
+    rest.split(&format!("\n{level} ")).next().unwrap_or_default()
+}
+
+/// The fenced blocks of this language in a text, in their order.
+pub fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
-    README.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Those of the README, but for the chapter that has tests of its own: see `metrics.rs`.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let elsewhere = blocks_of(chapter("## Many machines"), language);
+    blocks_of(README, language).into_iter().filter(|block| !elsewhere.contains(block)).collect()
 }
 
 #[test]
@@ -17,7 +30,7 @@ fn the_readme_word_for_word() {
     let own = |text: &str| text.replace("smtp.example.org", "mail.example.test");
 
     let configurations = blocks("toml");
-    assert_eq!(configurations.len(), 3, "one for mail, one for policy, one for a fallback");
+    assert_eq!(configurations.len(), 5, "one for mail, one for policy, one for a fallback, one for templates, one for chats");
     guest.configure(&own(configurations[0]));
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");
@@ -58,6 +71,14 @@ fn the_readme_word_for_word() {
     // the example of a fallback leaves out what is not about that
     let phone = "to = [\"ops@example.org\"]\n[method.phone]\nplugin = \"file\"\npath = \"/var/log/sysalert/phone\"\n";
     guest.configure(&format!("{}{phone}", configurations[2]));
+    guest.sysalert(&["config", "check"]).ok();
+    guest.configure(&format!("{}to = [\"ops@example.org\"]\n", configurations[3]));
+    guest.sysalert(&["config", "check"]).ok();
+    // each of a channel's lines is complete but for the files that it names
+    for path in configurations[4].lines().filter_map(|line| line.split_once(".file = \"")?.1.split_once('"')) {
+        guest.sh(&format!("echo https://chat.example.org/ | install -m 0640 -g sysalert /dev/stdin {}", path.0)).ok();
+    }
+    guest.configure(configurations[4]);
     guest.sysalert(&["config", "check"]).ok();
     // every command of the table that only looks
     for command in ["status", "explain backup.service", "db list", "methods", "config check", "config show"] {

@@ -6,11 +6,17 @@
 //!
 //! A plugin in Rust implements [`Plugin`] and calls [`export_plugin!`]; everything unsafe is in that macro.
 
+mod deadline;
+mod fit;
 mod raw;
 mod request;
 mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 
+pub use deadline::Deadline;
+pub use fit::{Count, bytes, characters, fit, shorten, utf16_units};
 pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
 #[doc(hidden)]
 pub use raw::{call, release};

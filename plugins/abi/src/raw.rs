@@ -41,7 +41,7 @@ pub struct PluginV1 {
     pub free: Option<Free>,
     /// Null, or the keys of the method's section as JSON, ended by a zero byte, so that `sysalert config check` can find a
     /// mistyped key: `[{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]`. Types: `text`,
-    /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `choice` (with `values`); with
+    /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `template`, `choice` (with `values`); with
     /// `"required": true` there is no default.
     pub settings: *const c_char,
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::event::{Manager, UnitName};
-use crate::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use crate::host::journal::{Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 use crate::host::manager::NoAnswer;
 
 const HOLD: i64 = 10;
@@ -64,6 +64,10 @@ impl World for Fake {
     }
 
     fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+        Err("not asked".into())
+    }
+
+    fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("not asked".into())
     }
 
