@@ -5,13 +5,13 @@
 use std::ffi::{CStr, c_char};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{dup, dup2_stdout};
+use nix::unistd::dup2_stdout;
 use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
 
 use super::plugin::{Description, Envelope, Said};
@@ -26,8 +26,9 @@ const MEMORY: u64 = 1 << 30;
 /// When standard input or output cannot be used.
 pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
     confine();
-    // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance
-    let mut reply = File::from(dup(std::io::stdout())?);
+    // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance,
+    // and which no program that it starts inherits
+    let mut reply = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     dup2_stdout(std::io::stderr())?;
     let said = work(task, path).unwrap_or_else(Said::Broken);
     let mut line = serde_json::to_vec(&said)?;
