@@ -29,6 +29,7 @@ mod recovery;
 mod restarts;
 mod resumes;
 mod send_test;
+mod sendmail;
 mod situations;
 mod smoke;
 mod started_by;
