@@ -28,6 +28,7 @@ mod readme;
 mod recovery;
 mod restarts;
 mod resumes;
+mod rotation;
 mod send_test;
 mod sendmail;
 mod situations;
