@@ -11,6 +11,7 @@ mod budget;
 mod bursts;
 mod command;
 mod configuration;
+mod conformance;
 mod delivery;
 mod excerpt;
 mod fallback;
