@@ -61,14 +61,12 @@ impl Check {
     }
 }
 
-/// `key=value`: the value as TOML has it, or else a text.
+/// `key=value`: a number, truth or list as JSON and TOML write it, or else a text.
 fn setting(text: &str) -> Result<(String, Value)> {
     let (key, value) = text.split_once('=').ok_or_else(|| {
         Error::usage(format!("--set {} has no \"=\"", text.escape_debug())).hint("as in --set path=/var/log/sysalert/x")
     })?;
-    let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}")).ok();
-    let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into());
-    Ok((key.to_owned(), value))
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
 impl Methods {
