@@ -14,6 +14,7 @@ use wildmatch::WildMatch;
 use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
 use crate::error::{Error, Result};
 use crate::event::UnitName;
+use crate::message::TEMPLATE_KEYS;
 use crate::policy;
 
 /// `[policy]` alone has these.
@@ -53,7 +54,7 @@ const YEAR: u64 = 31_557_600;
 pub const CATALOGUE: &[Section] = &[
     Section { name: "policy", named: false, keys: &[policy::KEYS, HOST_KEYS], open: false },
     Section { name: "unit", named: true, keys: &[policy::KEYS, policy::UNIT_KEYS], open: false },
-    Section { name: "method", named: true, keys: &[METHOD_KEYS], open: true },
+    Section { name: "method", named: true, keys: &[METHOD_KEYS, TEMPLATE_KEYS], open: true },
     Section { name: "storm", named: false, keys: &[STORM_KEYS], open: false },
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
 ];
@@ -171,6 +172,7 @@ impl Settings {
             self.illegal_units(),
             self.illegal_methods(),
             method::wrong_fallbacks(&self.document, &self.methods),
+            method::wrong_templates(&self.document, &self.methods),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }

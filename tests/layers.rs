@@ -21,10 +21,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // stores what policy says (its reasons, and what was told), and what messages tell
     ("store", &["policy", "message", "incident", "event", "error", "host"]),
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules
-    ("settings", &["policy", "config", "incident", "event", "error"]),
+    ("settings", &["message", "policy", "config", "incident", "event", "error"]),
     // three that do not know each other; policy and message are pure: no host, no store
     ("trigger", &["incident", "event", "error", "host"]),
-    ("message", &["incident", "event", "error"]),
+    ("message", &["config", "incident", "event", "error"]),
     ("policy", &["config", "incident", "event", "error"]),
     ("config", &["event", "error", "host"]),
     ("incident", &["event", "error"]),

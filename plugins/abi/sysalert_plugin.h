@@ -63,7 +63,9 @@ extern "C" {
  *                    alert_method, triggered_by (texts or null) and timestamp (RFC 3339, UTC)
  *   incident         null, or an object: id (number), subject, manager, state, severity ("info", "warning", "critical"),
  *                    failures (number), first_failure, last_failure (RFC 3339, UTC)
- *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be "")
+ *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be ""),
+ *                    and parts, what these are made of: lead (text), facts (objects with label and value), see (links),
+ *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands
  *   idempotency_key  the same for every try to deliver this message by this method, and for no other message
  *   deadline_ms      the process is killed this many milliseconds after the call
  *   config           the method's own section of the configuration, with the secrets put in and without the keys of

@@ -47,6 +47,8 @@ pub enum Kind {
     List,
     /// A text, or a table that says where it is kept.
     Secret,
+    /// A text of several lines, or a table that names the file that holds it.
+    Template,
 }
 
 impl Kind {
@@ -88,6 +90,10 @@ impl Kind {
                 Value::Object(_) => secret::place(value).is_some(),
                 _ => false,
             },
+            Kind::Template => match value {
+                Value::String(text) => !text.trim().is_empty(),
+                _ => secret::place(value).is_some_and(|(place, path)| place == "file" && path.starts_with('/')),
+            },
         };
         (!fits).then(|| format!("must be {}", self.wanted()))
     }
@@ -109,6 +115,7 @@ impl Kind {
             Kind::Secret => {
                 "a text, or where it is kept: .credential = \"NAME\", .file = \"/PATH\" or .env = \"VARIABLE\"".into()
             }
+            Kind::Template => "a template, not empty, or .file = \"/PATH\"".into(),
         }
     }
 }
@@ -151,6 +158,9 @@ mod tests {
             (Kind::Secret, json!("x"), json!("")),
             (Kind::Secret, json!({"file": "/x"}), json!({"fiel": "/x"})),
             (Kind::Secret, json!({"env": "X"}), json!({"env": "X", "file": "/x"})),
+            (Kind::Template, json!("{{ host }}\n{{ unit }}"), json!(" \n")),
+            (Kind::Template, json!({"file": "/x"}), json!({"file": "x"})),
+            (Kind::Template, json!({"file": "/x"}), json!({"credential": "x"})),
         ];
         for (kind, good, bad) in rows {
             assert_eq!(kind.complaint(&good), None, "{kind:?} {good}");

@@ -64,6 +64,11 @@ impl Values<'_> {
         self.value(name).as_str().map(str::to_owned)
     }
 
+    /// A text that may be absent, in a file: its path.
+    pub fn file(&self, name: &str) -> Option<String> {
+        self.value(name).get("file").and_then(Value::as_str).map(str::to_owned)
+    }
+
     /// A list; empty when absent.
     pub fn list(&self, name: &str) -> Vec<String> {
         let value = self.value(name);

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::letter;
 use super::plugin::{self, Description};
 use crate::config::{Kind, nearest};
 use crate::host::{Site, library, secret};
+use crate::message::{self, TEMPLATE_KEYS};
 use crate::settings::{METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
@@ -83,7 +85,7 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
     for setting in &method.config {
         match known.iter().find(|key| key.name == setting.key) {
             None => {
-                let ours = METHOD_KEYS.iter().map(|key| key.name.as_ref());
+                let ours = METHOD_KEYS.iter().chain(TEMPLATE_KEYS).map(|key| key.name.as_ref());
                 let near = nearest(&setting.key, known.iter().map(|key| key.name.as_str()).chain(ours));
                 let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 complaints.push(format!("{}: unknown key in {section}: `{}`{near}", setting.origin, setting.key.escape_debug()));
@@ -97,6 +99,13 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
     }
     if let Err(why) = secret::resolve_files(method.config()) {
         complaints.push(format!("{place}: {why}"));
+    }
+    match letter::templates(method) {
+        Ok(templates) => {
+            let wrong = templates.iter().filter_map(|(form, text)| Some((form.key(), message::trial(*form, text)?)));
+            complaints.extend(wrong.map(|(key, why)| format!("{place}: `{key}` cannot be used: {why}")));
+        }
+        Err(why) => complaints.push(format!("{place}: {why}")),
     }
     let is_empty = |value: &serde_json::Value| value.as_array().is_some_and(Vec::is_empty);
     for key in known

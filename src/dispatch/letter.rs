@@ -1,14 +1,16 @@
 //! From a claimed alert to the request that its plugin gets: composes, puts in the secrets.
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
+use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
 
 use super::plugin::Envelope;
 use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
-use crate::host::{names, secret};
-use crate::message::{self, Because, Late, Letter, MethodReport, Report};
+use crate::host::{log, names, secret};
+use crate::message::{self, Because, DamageReport, Form, Late, Letter, MethodReport, Report, Source};
 use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
@@ -55,21 +57,19 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
             Some(letter) => (letter, Vec::new(), Vec::new()),
             None => return Ok(Prepared::Nothing),
         },
-        None => (without_event(claimed, &host), Vec::new(), Vec::new()),
+        None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),
     };
     let letter = match &claimed.instead_of {
         Some((instead_of, because)) => letter.instead_of(instead_of, because),
         None => letter,
     };
+    let subject = claimed.about.as_ref().map(|(recorded, _)| &recorded.event.subject);
     let request = Request {
         schema: SCHEMA,
         nonce: names::nonce(),
         kind: claimed.kind,
         host,
-        service_name: claimed
-            .about
-            .as_ref()
-            .map_or_else(|| "sysalert".to_owned(), |(recorded, _)| recorded.event.subject.unit_name().to_owned()),
+        service_name: subject.map_or_else(|| "sysalert".to_owned(), |subject| subject.unit_name().to_owned()),
         failures,
         incident: claimed.about.as_ref().map(|(_, incident)| facts(incident)),
         message: letter.render(),
@@ -77,7 +77,34 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         config,
     };
+    let message = in_own_words(&request, &method, letter);
+    let request = Request { message, ..request };
     Ok(Prepared::Ready(method, Box::new(Envelope { request, recipients })))
+}
+
+/// The message as the method's templates want it; with a template that fails, as it is usually, saying so.
+pub(super) fn in_own_words(request: &Request, method: &Method, letter: Letter) -> Message {
+    if method.templates.is_empty() {
+        return request.message.clone();
+    }
+    let said = templates(method).and_then(|templates| message::apply(request, &templates));
+    said.unwrap_or_else(|why| {
+        let why = format!("{why}; mend it in [method.{0}], and look with `sysalert preview UNIT --method {0}`", method.name);
+        log::warn(None, &why);
+        letter.in_usual_words(&why).render()
+    })
+}
+
+/// A method's templates, those in files read.
+///
+/// # Errors
+/// A sentence about a file that cannot be read.
+pub(super) fn templates(method: &Method) -> std::result::Result<Vec<(Form, String)>, String> {
+    let text = |(form, source): &(Form, Source)| match source {
+        Source::Inline(text) => Ok((*form, text.clone())),
+        Source::File(path) => secret::read(form.key(), Path::new(path)).map(|text| (*form, text)),
+    };
+    method.templates.iter().map(text).collect()
 }
 
 fn about(
@@ -110,10 +137,23 @@ fn about(
     message::compose_overtaken(&Report { context: &last.context, late: late(tries, now - first.at, detail, held), ..report })
 }
 
-/// The letter of an outage, or of a test.
-fn without_event(claimed: &Claimed, host: &str) -> Letter {
-    let Some(outage) = &claimed.outage else { return message::test_letter(host, &claimed.method, claimed.at) };
-    message::compose_method(&MethodReport {
+/// The letter of what is sysalert's own, or of a test.
+fn without_event(store: &Store, claimed: &Claimed, host: &str) -> Result<Letter> {
+    if let Some(damage) = &claimed.damage {
+        return Ok(message::compose_damage(&DamageReport {
+            host,
+            at: damage.at,
+            what: &damage.what,
+            file: &store.beside(&damage.file).to_string_lossy(),
+            whole: damage.whole,
+            incidents: damage.incidents,
+            waiting: damage.waiting,
+            since: damage.since,
+            taken_over: store.with(|db| store::taken_over(db, damage))?,
+        }));
+    }
+    let Some(outage) = &claimed.outage else { return Ok(message::test_letter(host, &claimed.method, claimed.at)) };
+    Ok(message::compose_method(&MethodReport {
         host,
         method: &outage.method,
         by: &claimed.method,
@@ -122,7 +162,7 @@ fn without_event(claimed: &Claimed, host: &str) -> Letter {
         waiting: outage.waiting,
         at: claimed.at,
         works: claimed.kind == Kind::Recovery,
-    })
+    }))
 }
 
 /// Why somebody hears of this event now. A first failure and a recovery need no explanation, and what kept silent has none.
@@ -137,7 +177,7 @@ pub(super) fn late<'a>(tries: u32, by: TimeDelta, met: Option<&'a str>, held: Op
     (tries > 0 || by >= LATE).then_some(Late { by, because: because.or(held.map(Because::Held)) })
 }
 
-fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
+pub(super) fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
     let skipped = failures.len().saturating_sub(MOST_FAILURES);
     let keep = |number: usize| number == 0 || number > skipped;
     let kept = failures.into_iter().enumerate().filter(|(number, _)| keep(*number));
@@ -153,7 +193,7 @@ fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
     .collect()
 }
 
-fn facts(incident: &crate::incident::Incident) -> Incident {
+pub(super) fn facts(incident: &crate::incident::Incident) -> Incident {
     Incident {
         id: incident.id,
         subject: incident.subject.to_string(),

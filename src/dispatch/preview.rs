@@ -1,7 +1,8 @@
 //! The message about a unit as it would be sent now, made from what is recorded; nothing is sent or written.
 
 use chrono::{DateTime, Utc};
-use sysalert_abi::{Kind, Message};
+use serde_json::Map;
+use sysalert_abi::{Kind, Message, Request, SCHEMA};
 
 use super::letter;
 use crate::error::Result;
@@ -58,21 +59,42 @@ pub fn preview(
         let begun = Incident::begin(0, subject.clone(), rules.severity, event.at);
         if kind == Kind::Recovery { begun } else { begun.failed(event.at, true) }
     });
-    let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let known: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     let why = letter::why(&recorded);
     let gathered_later = kind != Kind::Recovery && rules.journal_lines > 0;
+    let host = settings.host.clone().unwrap_or_else(names::host);
     let report = Report {
         kind,
-        host: &settings.host.clone().unwrap_or_else(names::host),
+        host: &host,
         event,
         incident: &incident,
         why: why.as_deref(),
-        failures: &failures,
+        failures: &known,
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
         late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref(), None)),
     };
-    let message = message::compose(&report).render();
+    let letter = message::compose(&report);
+    let method = method.and_then(|name| settings.method(name));
+    let message = match method.filter(|method| !method.templates.is_empty()) {
+        Some(method) => {
+            let request = Request {
+                schema: SCHEMA,
+                nonce: String::new(),
+                kind,
+                host: host.clone(),
+                service_name: subject.unit_name().to_owned(),
+                failures: letter::listed(failures, &method.name),
+                incident: Some(letter::facts(&incident)),
+                message: letter.render(),
+                idempotency_key: String::new(),
+                deadline_ms: 0,
+                config: Map::new(),
+            };
+            letter::in_own_words(&request, &method, letter)
+        }
+        None => letter.render(),
+    };
     Ok(Some(Preview { message, is_alert: alert.is_some(), reason: recorded.reason }))
 }
 

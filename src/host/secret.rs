@@ -57,7 +57,11 @@ fn credential(key: &str, name: &str) -> Result<String, String> {
     read(key, &folder.join(name))
 }
 
-fn read(key: &str, path: &Path) -> Result<String, String> {
+/// The text of a file that the configuration names for this key.
+///
+/// # Errors
+/// A sentence about who must do what.
+pub fn read(key: &str, path: &Path) -> Result<String, String> {
     match std::fs::read_to_string(path) {
         // an editor ends the last line
         Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),

@@ -4,6 +4,7 @@
 mod commands;
 mod compose;
 mod context;
+mod damage;
 mod digest;
 mod excerpt;
 mod html;
@@ -11,16 +12,19 @@ mod markdown;
 mod method;
 mod overtaken;
 mod redact;
+mod template;
 mod text;
 
 pub use compose::{Because, Late, Report, compose, test_letter};
 pub use context::Context;
+pub use damage::{DamageReport, compose_damage};
 pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, shown, visible};
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
+pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, apply, complaint, templates, trial};
 
-use sysalert_abi::Message;
+use sysalert_abi::{Fact, List, Message, Parts};
 
 /// A message before it has a form: every text in it is plain, safe to print and without markup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,6 +93,13 @@ impl Letter {
         self
     }
 
+    /// Says that the method's own words could not be used.
+    #[must_use]
+    pub fn in_usual_words(mut self, because: &str) -> Letter {
+        self.facts.push(("Template", because.to_owned()));
+        self
+    }
+
     /// Every form of it.
     pub fn render(&self) -> Message {
         Message {
@@ -97,6 +108,22 @@ impl Letter {
             html: html::render(self),
             markdown: markdown::render(self),
             journal: self.excerpt.join("\n"),
+            parts: self.parts(),
+        }
+    }
+
+    fn parts(&self) -> Parts {
+        let fact = |(label, value): &(&str, String)| Fact { label: (*label).to_owned(), value: value.clone() };
+        let list = |(title, lines): &(&str, Vec<String>)| List { title: (*title).to_owned(), lines: lines.clone() };
+        Parts {
+            lead: self.lead.clone(),
+            facts: self.facts.iter().map(fact).collect(),
+            see: self.see.clone(),
+            excerpt_title: if self.excerpt.is_empty() { String::new() } else { self.excerpt_title() },
+            excerpt: self.excerpt.clone(),
+            note: self.note.clone(),
+            lists: self.lists.iter().map(list).collect(),
+            commands: self.commands.clone(),
         }
     }
 }

@@ -64,7 +64,7 @@ fn minutes_apart(statuses: &[&str]) -> Vec<(DateTime<Utc>, Problem)> {
 
 /// Compares every form of a letter with its file.
 fn check(name: &str, letter: &Letter) {
-    let Message { subject, text, html, markdown, journal } = letter.render();
+    let Message { subject, text, html, markdown, journal, .. } = letter.render();
     let style = html.find("<style>").zip(html.find("</style>")).unwrap();
     let html = format!("{}{}", &html[..style.0 + "<style>".len()], &html[style.1..]);
     let forms =
@@ -299,4 +299,25 @@ fn hostile_texts_are_shown_and_do_nothing() {
     let letter = compose(&Report { late, context: &context, host: "web1<b>", ..report(&event, &incident, &failures) });
     assert_eq!(letter.render().html.matches("<a ").count(), 1, "only what is plain can be followed");
     check("hostile", &letter);
+}
+
+/// A channel with a form of its own loses nothing.
+#[test]
+fn the_parts_are_all_that_the_text_says() {
+    let event = event(unit("backup.service"), Outcome::Failed, ["exit-code", "exited", "4"], 120);
+    let incident = incident(&event.subject, 3, 120, State::Open);
+    let failures = minutes_apart(&["3", "3", "4"]);
+    let context = Context { note: Some("Its beginning may be missing.".to_owned()), ..Context::default() };
+    let message = compose(&Report { context: &context, ..report(&event, &incident, &failures) }).render();
+    let parts = &message.parts;
+    let facts = parts.facts.iter().flat_map(|fact| [&fact.label, &fact.value]);
+    let lists = parts.lists.iter().flat_map(|list| std::iter::once(&list.title).chain(&list.lines));
+    let all = [&parts.lead, &parts.note].into_iter().chain(facts).chain(lists).chain(&parts.commands);
+    let mut rest = message.text.clone();
+    for part in all {
+        let (before, after) = rest.split_once(part.as_str()).unwrap_or_else(|| panic!("{part:?} is not in {rest:?}"));
+        rest = format!("{before}{after}");
+    }
+    let rest: String = rest.split(|c: char| c.is_whitespace() || c == ':').collect();
+    assert_eq!(rest, "Tolookfurther", "nothing else is in the text");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::config::{Document, Key, Kind, Origin, Setting, Values, nearest};
+use crate::message::{self, Source, TEMPLATE_KEYS, Templates, templates};
 
 /// `[method.NAME]` has these; the rest belongs to its plugin.
 pub const KEYS: &[Key] = &[
@@ -46,6 +47,8 @@ pub struct Method {
     pub fallback_after: Duration,
     /// At most so many messages within so long; `None`: no limit.
     pub limit: Option<(u64, Duration)>,
+    /// Its own words, where it has some.
+    pub templates: Templates,
     /// The keys that are its plugin's.
     pub config: Vec<Setting>,
     /// Where its section stands; `None` for the one that is there by itself.
@@ -64,7 +67,8 @@ impl Method {
     }
 
     fn of(name: &str, written: &[Setting], origin: Option<&Origin>) -> Method {
-        let values = Values { keys: &[KEYS], written: &[written] };
+        let values = Values { keys: &[KEYS, TEMPLATE_KEYS], written: &[written] };
+        let is_ours = |setting: &&Setting| KEYS.iter().chain(TEMPLATE_KEYS).any(|key| key.name == setting.key);
         let most = values.count("most");
         Method {
             name: name.to_owned(),
@@ -74,7 +78,8 @@ impl Method {
             fallback: values.text("fallback"),
             fallback_after: values.duration("fallback_after"),
             limit: (most > 0).then(|| (most, values.duration("within"))),
-            config: written.iter().filter(|setting| KEYS.iter().all(|key| key.name != setting.key)).cloned().collect(),
+            templates: templates(&values),
+            config: written.iter().filter(|setting| !is_ours(setting)).cloned().collect(),
             origin: origin.cloned(),
         }
     }
@@ -90,6 +95,24 @@ pub(super) fn methods(document: &Document) -> BTreeMap<String, Method> {
         methods.insert(JOURNAL.to_owned(), Method::bare(JOURNAL));
     }
     methods
+}
+
+/// What is wrong with the templates that stand in the configuration itself.
+pub(super) fn wrong_templates(document: &Document, methods: &BTreeMap<String, Method>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for method in methods.values() {
+        let written = document.section("method", Some(&method.name));
+        for (form, source) in &method.templates {
+            let Source::Inline(template) = source else { continue };
+            let (Some(why), Some(setting)) =
+                (message::complaint(*form, template), written.iter().find(|setting| setting.key == form.key()))
+            else {
+                continue;
+            };
+            complaints.push(format!("{}: `{}` is no template: {why}", setting.origin, setting.key));
+        }
+    }
+    complaints
 }
 
 /// What is wrong with the `fallback`s: an alert must come to an end of them.

@@ -126,6 +126,49 @@ pub struct Message {
     pub markdown: String,
     /// The journal's lines alone; empty when there are none.
     pub journal: String,
+    /// What the forms above are made of, for channels with a form of their own.
+    #[serde(default)]
+    pub parts: Parts,
+}
+
+/// A message in its parts, in the order in which people read them. What there is nothing of is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parts {
+    /// What happened, in a sentence or two.
+    pub lead: String,
+    /// The facts: "Host", "Unit", "Failed" and so on.
+    pub facts: Vec<Fact>,
+    /// Where to read about the unit: links and manual pages.
+    pub see: Vec<String>,
+    /// What stands above the run's lines: it says that secrets were removed.
+    pub excerpt_title: String,
+    /// The run's last lines, oldest first.
+    pub excerpt: Vec<String>,
+    /// Why there are no such lines, or why some may be missing.
+    pub note: String,
+    /// Its failures, the units of a digest.
+    pub lists: Vec<List>,
+    /// What to run next.
+    pub commands: Vec<String>,
+}
+
+/// A label and its value, each one line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// "Host".
+    pub label: String,
+    /// "web1".
+    pub value: String,
+}
+
+/// A list with its title.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// "Its failures".
+    pub title: String,
+    /// One line each.
+    pub lines: Vec<String>,
 }
 
 impl Message {

@@ -21,6 +21,8 @@ pub(crate) struct Ledger(Arc<Mutex<Book>>);
 struct Book {
     /// Who is asked to take the mail, as the administrator knows it.
     server: String,
+    /// What is wrong if nothing more is heard of it.
+    silence: Trouble,
     rows: Vec<Row>,
 }
 
@@ -33,12 +35,25 @@ struct Row {
 impl Ledger {
     pub(crate) fn new(server: String, recipients: Vec<Address>) -> Ledger {
         let rows = recipients.into_iter().map(|address| Row { address, verdict: None }).collect();
-        Ledger(Arc::new(Mutex::new(Book { server, rows })))
+        Ledger(Arc::new(Mutex::new(Book { silence: unanswered(&server), server, rows })))
     }
 
     /// From now on it is this one that is asked.
     pub(crate) fn asks(&self, server: &str) {
-        server.clone_into(&mut self.book().server);
+        let mut book = self.book();
+        book.silence = unanswered(server);
+        server.clone_into(&mut book.server);
+    }
+
+    /// A server that falls silent from here on has this trouble.
+    pub(crate) fn reached(&self, silence: Trouble) {
+        self.book().silence = silence;
+    }
+
+    /// Time is up: everybody without a verdict gets that one.
+    pub(crate) fn rest_is_silence(&self) {
+        let silence = self.book().silence.clone();
+        self.rest(&silence);
     }
 
     pub(crate) fn set(&self, address: &Address, verdict: Verdict) {
@@ -54,15 +69,9 @@ impl Ledger {
         }
     }
 
-    /// Time is up for those without a verdict.
-    pub(crate) fn silent(&self) {
-        let text = format!("{} did not answer in time", self.book().server);
-        self.rest(&Trouble::Later(text));
-    }
-
     /// Sent if anybody got it: a second mail to those would be worse than none to the others, whom the detail names.
     pub(crate) fn answer(&self) -> Answer {
-        let Book { server, rows } = &*self.book();
+        let Book { server, rows, .. } = &*self.book();
         let (mut taken, mut replies, mut troubles, mut later) = (Vec::new(), Vec::new(), Vec::new(), false);
         for Row { address, verdict } in rows {
             match verdict {
@@ -90,6 +99,10 @@ impl Ledger {
         // A thread that panicked leaves whole rows behind.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unanswered(server: &str) -> Trouble {
+    Trouble::Later(format!("{server} did not answer in time"))
 }
 
 fn once(texts: &mut Vec<String>, text: &str) {

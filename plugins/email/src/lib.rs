@@ -82,7 +82,7 @@ fn deliver_as(request: &Request, settings: Settings) -> Result<Answer, Answer> {
     let worker = worker.map_err(|error| Answer::Retry(format!("no thread can be started: {error}"), None))?;
     match wait.recv_timeout(deadline.until_answer()) {
         Ok(()) => {}
-        Err(mpsc::RecvTimeoutError::Timeout) => ledger.silent(),
+        Err(mpsc::RecvTimeoutError::Timeout) => ledger.rest_is_silence(),
         // It ended without a word: it panicked, and that has to be seen.
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             if let Err(panic) = worker.join() {
