@@ -80,6 +80,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 ifneq ($(PREFIX),/usr)
 	sed -i 's,^\(Exec[a-zA-Z]*=[+-]*\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%)) $(docdir)/overrides/NAME.service.d/*.conf
 endif
+	install -D -m 0644 -t $(docdir)/examples plugins/abi/examples/bell.c plugins/abi/examples/board.rs
 	for name in $(plugins); do install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; done
 	install -d -m 0750 $(confdir) $(confdir)/conf.d
 	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml

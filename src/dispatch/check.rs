@@ -14,12 +14,12 @@ use crate::settings::{METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
 #[derive(Debug, Deserialize)]
-struct Described {
-    name: String,
+pub(super) struct Described {
+    pub(super) name: String,
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     #[serde(default)]
-    required: bool,
+    pub(super) required: bool,
     #[serde(default)]
     values: Vec<String>,
     #[serde(default)]
@@ -29,7 +29,7 @@ struct Described {
 }
 
 impl Described {
-    fn kind(&self) -> Option<Kind> {
+    pub(super) fn kind(&self) -> Option<Kind> {
         Some(match self.kind.as_str() {
             "text" => Kind::Text,
             "integer" => Kind::Integer { min: self.min.unwrap_or(0), max: self.max.unwrap_or(i64::MAX) },
@@ -119,7 +119,18 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
 }
 
 fn keys(plugin: &Description) -> Option<Vec<Described>> {
-    plugin.settings.as_ref().and_then(|json| serde_json::from_str(json).ok())
+    described(plugin).ok().flatten()
+}
+
+/// The keys that a plugin tells; none if it does not.
+///
+/// # Errors
+/// A sentence that says what is wrong with them.
+pub(super) fn described(plugin: &Description) -> Result<Option<Vec<Described>>, String> {
+    let Some(json) = &plugin.settings else { return Ok(None) };
+    serde_json::from_str(json)
+        .map(Some)
+        .map_err(|error| format!("`settings` is no array of keys ({error}): its author must mend it, as sysalert_plugin.h says"))
 }
 
 /// The plugin that was probably meant.

@@ -3,6 +3,7 @@
 
 mod backoff;
 mod check;
+pub mod conformance;
 mod context;
 mod damage;
 mod letter;

@@ -23,16 +23,22 @@ fn blocks(language: &str) -> Vec<&'static str> {
     blocks_of(README, language).into_iter().filter(|block| !elsewhere.contains(block)).collect()
 }
 
+/// The configuration with these words in it.
+#[track_caller]
+pub fn configuration(words: &str) -> &'static str {
+    blocks("toml").into_iter().find(|block| block.contains(words)).unwrap_or_else(|| panic!("no configuration has {words}"))
+}
+
 #[test]
 fn the_readme_word_for_word() {
     let guest = Guest::boot("readme", Options::new().mail_server());
     // the reader's own mail server has a name of its own
     let own = |text: &str| text.replace("smtp.example.org", "mail.example.test");
 
-    let configurations = blocks("toml");
-    let others = "templates, chats; telegram and alertmanager, of which each has a test of its own";
-    assert_eq!(configurations.len(), 8, "mail, policy, a fallback, {others}");
-    guest.configure(&own(configurations[0]));
+    // those of other methods are run by the tests of these
+    let [mail, policy, fallback, words, chats] =
+        ["[method.email]", "[policy]\nignore", "fallback =", "subject_template", "[method.slack]"].map(configuration);
+    guest.configure(&own(mail));
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");
     let commands = blocks("sh");
@@ -67,19 +73,19 @@ fn the_readme_word_for_word() {
         mails[1].text
     );
 
-    guest.configure(&own(&configurations[..2].concat()));
+    guest.configure(&own(&format!("{mail}{policy}")));
     guest.sysalert(&["config", "check"]).ok();
     // the example of a fallback leaves out what is not about that
     let phone = "to = [\"ops@example.org\"]\n[method.phone]\nplugin = \"file\"\npath = \"/var/log/sysalert/phone\"\n";
-    guest.configure(&format!("{}{phone}", configurations[2]));
+    guest.configure(&format!("{fallback}{phone}"));
     guest.sysalert(&["config", "check"]).ok();
-    guest.configure(&format!("{}to = [\"ops@example.org\"]\n", configurations[3]));
+    guest.configure(&format!("{words}to = [\"ops@example.org\"]\n"));
     guest.sysalert(&["config", "check"]).ok();
     // each of a channel's lines is complete but for the files that it names
-    for path in configurations[4].lines().filter_map(|line| line.split_once(".file = \"")?.1.split_once('"')) {
+    for path in chats.lines().filter_map(|line| line.split_once(".file = \"")?.1.split_once('"')) {
         guest.sh(&format!("echo https://chat.example.org/ | install -m 0640 -g sysalert /dev/stdin {}", path.0)).ok();
     }
-    guest.configure(configurations[4]);
+    guest.configure(chats);
     guest.sysalert(&["config", "check"]).ok();
     // every command of the table that only looks
     for command in ["status", "explain backup.service", "db list", "methods", "config check", "config show"] {
