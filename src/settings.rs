@@ -1,7 +1,9 @@
 //! The catalogue: joins the settings of each module, and holds the valid ones. Nothing in it is optional that has a default.
 
+mod heartbeat;
 mod method;
 
+pub use heartbeat::Heartbeat;
 pub use method::{KEYS as METHOD_KEYS, Method};
 
 use std::collections::BTreeMap;
@@ -57,6 +59,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "method", named: true, keys: &[METHOD_KEYS, TEMPLATE_KEYS], open: true },
     Section { name: "storm", named: false, keys: &[STORM_KEYS], open: false },
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
+    Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
@@ -75,6 +78,8 @@ pub struct Settings {
     pub storm: Storm,
     /// How long the history of what is over is kept.
     pub history: Duration,
+    /// The sign of life, if one is wanted.
+    pub heartbeat: Option<Heartbeat>,
     document: Document,
     globs: Vec<(WildMatch, String)>,
 }
@@ -104,7 +109,9 @@ impl Settings {
         let storm = Values { keys: &[STORM_KEYS], written: &storm };
         let storm = Storm { incidents: storm.count("incidents"), window: storm.duration("window") };
         let methods = method::methods(&document);
-        let settings = Settings { host, methods, method_failing_after, storm, history, globs: globs(&document), document };
+        let heartbeat = heartbeat::heartbeat(&document, &methods);
+        let globs = globs(&document);
+        let settings = Settings { host, methods, method_failing_after, storm, history, heartbeat, globs, document };
         settings.check()?;
         Ok(settings)
     }
@@ -173,6 +180,7 @@ impl Settings {
             self.illegal_methods(),
             method::wrong_fallbacks(&self.document, &self.methods),
             method::wrong_templates(&self.document, &self.methods),
+            heartbeat::wrong(&self.document, &self.methods),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::context::{Context, PATIENCE};
-use crate::dispatch::{self, Complete, Outside};
+use crate::dispatch::{self, Complete, Outside, heartbeat};
 use crate::error::{Error, Result};
 use crate::host::world::Machine;
 use crate::host::{clock, log, names, wake};
@@ -25,6 +25,17 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    // with broken settings nobody hears that this host lives: that is what somebody elsewhere notices
+    let settings = context.settings().ok();
+    let due = settings.as_ref().and_then(|settings| heartbeat::due(&context.site, settings, clock::system()));
+    let Some(due) = due else { return deliver(context) };
+    let delivered = due.around(&dispatch::plugin::send, || deliver(context));
+    let trouble = delivered.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    due.end(&dispatch::plugin::send, &trouble, clock::system());
+    delivered
+}
+
+fn deliver(context: &Context) -> Result<u8> {
     let site = &context.site;
     // before the outbox is read: what comes from now on raises the flag again
     let synced = wake::lower(site).unwrap_or_else(|error| {

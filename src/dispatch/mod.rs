@@ -4,6 +4,7 @@
 mod backoff;
 mod check;
 mod context;
+pub mod heartbeat;
 mod letter;
 mod limit;
 mod outage;
