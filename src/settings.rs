@@ -1,7 +1,9 @@
 //! The catalogue: joins the settings of each module, and holds the valid ones. Nothing in it is optional that has a default.
 
+mod heartbeat;
 mod method;
 
+pub use heartbeat::Heartbeat;
 pub use method::{KEYS as METHOD_KEYS, Method};
 
 use std::collections::BTreeMap;
@@ -62,6 +64,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "storm", named: false, keys: &[STORM_KEYS], open: false },
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
     Section { name: "metrics", named: false, keys: &[METRICS_KEYS], open: false },
+    Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
@@ -82,6 +85,8 @@ pub struct Settings {
     pub history: Duration,
     /// The file of the metrics; `None`: nobody wants them.
     pub textfile: Option<PathBuf>,
+    /// The sign of life, if one is wanted.
+    pub heartbeat: Option<Heartbeat>,
     document: Document,
     globs: Vec<(WildMatch, String)>,
 }
@@ -113,8 +118,9 @@ impl Settings {
         let metrics = [document.section("metrics", None)];
         let textfile = Values { keys: &[METRICS_KEYS], written: &metrics }.text("textfile").map(PathBuf::from);
         let methods = method::methods(&document);
+        let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
-        let settings = Settings { host, methods, method_failing_after, storm, history, textfile, globs, document };
+        let settings = Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document };
         settings.check()?;
         Ok(settings)
     }
@@ -184,6 +190,7 @@ impl Settings {
             self.illegal_textfile(),
             method::wrong_fallbacks(&self.document, &self.methods),
             method::wrong_templates(&self.document, &self.methods),
+            heartbeat::wrong(&self.document, &self.methods),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }

@@ -72,6 +72,8 @@ extern "C" {
  *                    own: which of subject, text, html and markdown the method's own templates made
  *   idempotency_key  the same for every try to deliver this message by this method, and for no other message
  *   deadline_ms      the process is killed this many milliseconds after the call
+ *   beat             only there when this is no message but a sign of life, which [heartbeat] sends at an interval: "start",
+ *                    "success" (kind is "test" then) or "fail" (kind is "failure")
  *   config           the method's own section of the configuration, with the secrets put in and without the keys of
  *                    sysalert itself (plugin, timeout)
  * Everything in `failures` and `message` may come from the unit that failed: treat it as hostile text.

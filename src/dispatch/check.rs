@@ -46,12 +46,16 @@ impl Described {
 
 /// Every complaint about the methods' sections, each with file and line.
 pub fn check(site: &Site, settings: &Settings) -> Vec<String> {
-    settings.methods.values().flat_map(|method| complaints(site, method)).collect()
+    let methods = settings.methods.values().map(|method| (format!("[method.{}]", method.name), method));
+    // another one than those has an address of its own
+    let own = settings.heartbeat.iter().filter(|heartbeat| heartbeat.starts);
+    let own = own.map(|heartbeat| ("[heartbeat]".to_owned(), &heartbeat.method));
+    methods.chain(own).flat_map(|(section, method)| complaints(site, &section, method)).collect()
 }
 
 /// The (section, key)s whose values must not be shown: those that a plugin calls secrets; all of a plugin that cannot tell.
 pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String)> {
-    let mut secrets = BTreeSet::new();
+    let mut secrets = BTreeSet::from([("heartbeat".to_owned(), "url".to_owned())]);
     for method in settings.methods.values().filter(|method| !method.config.is_empty()) {
         let known = library::find(&method.plugin, &site.plugins)
             .and_then(|path| plugin::describe(&path))
@@ -67,8 +71,7 @@ pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String
     secrets
 }
 
-fn complaints(site: &Site, method: &Method) -> Vec<String> {
-    let section = format!("[method.{}]", method.name);
+fn complaints(site: &Site, section: &str, method: &Method) -> Vec<String> {
     let place = match &method.origin {
         Some(origin) => format!("{origin}: {section}"),
         None => format!("{section}, which is there by itself"),

@@ -81,6 +81,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         message: letter.render(),
         idempotency_key: format!("{}.{}", claimed.key, claimed.method),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
+        beat: None,
         config,
     };
     let message = in_own_words(&request, &method, letter);

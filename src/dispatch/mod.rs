@@ -6,6 +6,7 @@ mod check;
 pub mod conformance;
 mod context;
 mod damage;
+pub mod heartbeat;
 mod letter;
 mod limit;
 mod outage;

@@ -93,6 +93,7 @@ pub fn preview(
                 message: letter.render(),
                 idempotency_key: String::new(),
                 deadline_ms: 0,
+                beat: None,
                 config: Map::new(),
             };
             letter::in_own_words(&request, &method, letter)
