@@ -234,7 +234,8 @@ impl Machine {
     /// What waited for its restart is started again now.
     fn restarts(&mut self, name: Name) {
         if let Some((run, failed)) = self.truths[name as usize].waits_for_restart.take() {
-            let at = self.now - LASTED;
+            // before the run that it begins, as in a journal
+            let at = self.now - LASTED - TimeDelta::milliseconds(1);
             self.say(name, message(Kind::Restarts, &id(run), at));
             let model = &mut self.models[name as usize];
             let is_forgotten = model.cleared >= self.truths[name as usize].ended;
