@@ -4,7 +4,7 @@ use serde_json::Value;
 use sysalert_abi::{Answer, Request};
 use sysalert_http::{Call, Reply, Url};
 
-use crate::presets::{discord, googlechat, gotify, matrix, mattermost, ntfy, pagerduty, pushover, slack, teams};
+use crate::presets::{discord, googlechat, gotify, healthchecks, matrix, mattermost, ntfy, pagerduty, pushover, slack, teams};
 use crate::settings::Section;
 
 /// A channel's contract.
@@ -37,6 +37,7 @@ pub(crate) const PRESETS: &[&Preset] = &[
     &matrix::PRESET,
     &pushover::PRESET,
     &pagerduty::PRESET,
+    &healthchecks::PRESET,
 ];
 
 impl Preset {

@@ -3,6 +3,7 @@
 pub(crate) mod discord;
 pub(crate) mod googlechat;
 pub(crate) mod gotify;
+pub(crate) mod healthchecks;
 pub(crate) mod matrix;
 pub(crate) mod mattermost;
 pub(crate) mod ntfy;

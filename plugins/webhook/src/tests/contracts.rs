@@ -6,7 +6,7 @@ use sysalert_http::testing::{Act, Heard};
 use super::contract::{Contract, fence, keeps_the_end, posted, rule, text, utf16};
 
 pub(super) const CONTRACTS: &[Contract] =
-    &[SLACK, DISCORD, MATTERMOST, TEAMS, GOOGLECHAT, NTFY, GOTIFY, MATRIX, PUSHOVER, PAGERDUTY];
+    &[SLACK, DISCORD, MATTERMOST, TEAMS, GOOGLECHAT, NTFY, GOTIFY, MATRIX, PUSHOVER, PAGERDUTY, HEALTHCHECKS];
 
 const SLACK: Contract = Contract {
     name: "slack",
@@ -371,3 +371,24 @@ const PAGERDUTY: Contract = Contract {
 pub(super) fn json(heard: &Heard) -> Value {
     heard.json()
 }
+
+const HEALTHCHECKS: Contract = Contract {
+    name: "healthchecks",
+    path: "/5bf66975-d4c7-4bf5-bcc8-b8d8a82ea278",
+    keys: &[],
+    // https://healthchecks.io/docs/http_api/
+    check: |heard| {
+        rule(matches!(heard.method.as_str(), "HEAD" | "GET" | "POST"), "method")?;
+        let rest = heard.target.strip_prefix(HEALTHCHECKS.path).ok_or("not found")?;
+        rule(matches!(rest, "" | "/start" | "/fail" | "/log"), "not found")?;
+        // a body is kept "if it looks like a UTF-8 string", its first 100 kB; 10 kB by a server of one's own
+        let body = std::str::from_utf8(&heard.body).map_err(|_| "the body is no text")?;
+        rule(body.len() <= 10_000 && !body.is_empty(), "the body's length")?;
+        rule(keeps_the_end(body), "the end of the log")
+    },
+    taken: |_| Act::say(200, "OK"),
+    broken: |rule| Act::say(400, rule),
+    limited: (|| Act::say(429, "rate limited"), None),
+    // "200 OK (not found)": could not find a check with the specified UUID
+    revoked: (|| Act::say(200, "OK (not found)"), "(200 OK (not found)): this is no answer of healthchecks: check `url`"),
+};

@@ -1,7 +1,7 @@
 //! Each preset against its channel's contract.
 
 use serde_json::json;
-use sysalert_abi::{Answer, Kind};
+use sysalert_abi::{Answer, Beat, Kind};
 use sysalert_http::testing::{Act, Server};
 
 use super::contract::Contract;
@@ -115,6 +115,28 @@ fn pushover() {
 #[test]
 fn pagerduty() {
     keeps("pagerduty");
+}
+
+#[test]
+fn healthchecks() {
+    keeps("healthchecks");
+    let contract = CONTRACTS.iter().find(|contract| contract.name == "healthchecks").expect("a contract");
+    let server = contract.serve();
+    let mut request = failure(section(contract, &server));
+    for (beat, kind) in [
+        (Some(Beat::Start), Kind::Test),
+        (Some(Beat::Success), Kind::Test),
+        (Some(Beat::Fail), Kind::Failure),
+        (None, Kind::Failure),
+        (None, Kind::Recovery),
+        (None, Kind::Test),
+    ] {
+        (request.beat, request.kind) = (beat, kind);
+        send(&request);
+    }
+    let heard = server.heard();
+    let rest: Vec<_> = heard.iter().map(|heard| heard.target.strip_prefix(contract.path).unwrap_or("elsewhere")).collect();
+    assert_eq!(rest, ["/start", "", "/fail", "/fail", "", "/log"]);
 }
 
 #[test]

@@ -1,0 +1,35 @@
+//! healthchecks.io, and whoever speaks its protocol: a check that is up, or down. <https://healthchecks.io/docs/http_api/>
+
+use sysalert_abi::{Beat, Kind, Request, bytes};
+use sysalert_http::Call;
+
+use crate::preset::Preset;
+use crate::settings::below;
+use crate::words::text;
+
+/// "limited to the first 100 kB for each received ping"; a server of one's own keeps a tenth of that.
+const BODY: usize = 10_000;
+
+pub(crate) const PRESET: Preset = Preset {
+    name: "healthchecks",
+    needs: &["url"],
+    takes: &[],
+    url: None,
+    call: |_, url, request| {
+        Ok(Call::post(below(url, path(request))).body("text/plain; charset=utf-8", text(request, BODY, bytes)))
+    },
+    // "OK (not found)" is the answer to an address of nobody
+    is_own: |reply| reply.text().trim() == "OK",
+    pause: |_| None,
+};
+
+/// Which of the check's addresses: the check's own tells that all is well.
+fn path(request: &Request) -> &'static [&'static str] {
+    match (request.beat, request.kind) {
+        (Some(Beat::Start), _) => &["start"],
+        (Some(Beat::Success), _) | (None, Kind::Recovery) => &[],
+        (Some(Beat::Fail), _) | (None, Kind::Failure | Kind::Reminder | Kind::Digest) => &["fail"],
+        // changes nothing of the check
+        (None, Kind::Test) => &["log"],
+    }
+}
