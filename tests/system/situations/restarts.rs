@@ -75,6 +75,7 @@ pub(super) const ROWS: &[Situation] = &[
              ExecStart=/bin/sh -c 'mkdir /run/always/was-there || exec sleep infinity'",
         )],
         steps: &["systemctl start always.service"],
+        events: &["always.service succeeded success restarts"],
         ..NOTHING
     },
     Situation {
@@ -83,7 +84,12 @@ pub(super) const ROWS: &[Situation] = &[
             "always-limit.service",
             "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=always\nRestartSec=10ms\nExecStart=/bin/true",
         )],
-        events: &["always-limit.service failed start-limit-hit exited/0"],
+        events: &[
+            "always-limit.service succeeded success restarts",
+            "always-limit.service succeeded success restarts",
+            "always-limit.service succeeded success restarts",
+            "always-limit.service failed start-limit-hit exited/0",
+        ],
         messages: &["always-limit.service failed: started too often in a short time"],
         ..NOTHING
     },
