@@ -14,8 +14,8 @@ DESTDIR ?=
 release := $(or $(CARGO_TARGET_DIR),target)/release
 scripts := tests/system
 
-# Every folder of plugins/ is a plugin, but for the interface they share.
-plugins := $(filter-out abi,$(notdir $(patsubst %/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))))
+# A folder of plugins/ with an example is a plugin; the others are what plugins share.
+plugins := $(notdir $(patsubst %/example.toml,%,$(wildcard plugins/*/example.toml)))
 built := $(release)/sysalert $(plugins:%=$(release)/lib%.so)
 
 bindir = $(DESTDIR)$(PREFIX)/bin
@@ -74,14 +74,14 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
-	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
 ifneq ($(PREFIX),/usr)
 	sed -i 's,^\(Exec[a-zA-Z]*=[+-]*\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%)) $(docdir)/overrides/NAME.service.d/*.conf
 endif
 	install -D -m 0644 -t $(docdir)/examples plugins/abi/examples/bell.c plugins/abi/examples/board.rs
-	for name in $(plugins); do if [[ -e plugins/$$name/example.toml ]]; then install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; fi; done
+	for name in $(plugins); do install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; done
 	install -d -m 0750 $(confdir) $(confdir)/conf.d
 	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml
 	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) UPGRADE=$(upgrade) $(scripts)/activate install

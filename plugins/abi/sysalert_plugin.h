@@ -62,10 +62,14 @@ extern "C" {
  *   failures         an array, oldest first; each with service_result, exit_code, exit_status, invocation_id,
  *                    alert_method, triggered_by (texts or null) and timestamp (RFC 3339, UTC)
  *   incident         null, or an object: id (number), subject, manager, state, severity ("info", "warning", "critical"),
- *                    failures (number), first_failure, last_failure (RFC 3339, UTC)
+ *                    failures (number), first_failure, last_failure (RFC 3339, UTC), ended (the same, or null)
+ *   incidents        an array, what a digest is about, else empty; each with kind ("failure", "reminder", "recovery"),
+ *                    service_name, incident (as above), failure (as in failures, or null), and subject and parts of
+ *                    the message that there would be about it alone
  *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be ""),
  *                    and parts, what these are made of: lead (text), facts (objects with label and value), see (links),
- *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands
+ *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands;
+ *                    own: which of subject, text, html and markdown the method's own templates made
  *   idempotency_key  the same for every try to deliver this message by this method, and for no other message
  *   deadline_ms      the process is killed this many milliseconds after the call
  *   config           the method's own section of the configuration, with the secrets put in and without the keys of
@@ -79,6 +83,10 @@ extern "C" {
  *   detail           a sentence for the administrator, in one line, shown by `sysalert status` and `sysalert explain`; no
  *                    secrets
  *   retry_after      with "retry": not before this many seconds; may be left out
+ *   again_after      with "sent": for a channel that forgets, such as Alertmanager, which ends what is not repeated. After
+ *                    this many seconds (at least 30) `failure` is called again while the incident is not over, and so on:
+ *                    with kind "digest" and all such incidents of this method in `incidents`, each as it stands then. An
+ *                    incident that is over is told to `success` once, and comes no more. May be left out, and usually is
  */
 typedef int32_t (*sysalert_plugin_call)(const uint8_t *request, size_t length, uint8_t **reply, size_t *reply_length);
 
@@ -105,8 +113,9 @@ struct sysalert_plugin_v1 {
      * NULL, or the keys that the method's section may have, as a JSON array ended by a zero byte, so that
      * `sysalert config check` finds a mistyped key before a message is lost:
      *   [{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]
-     * Types: "text", "integer" (with "min" and "max"), "boolean", "list" (of texts), "duration", "secret", "choice"
-     * (with "values"). With "required": true there is no default. With NULL the keys stay unchecked.
+     * Types: "text", "integer" (with "min" and "max"), "boolean", "list" (of texts), "duration", "secret", "template"
+     * (a text of several lines, or the file that holds it), "choice" (with "values").
+     * With "required": true there is no default. With NULL the keys stay unchecked.
      */
     const char *settings;
 };

@@ -9,6 +9,7 @@ use crate::dispatch::{self, Complete, Outside};
 use crate::error::{Error, Result};
 use crate::host::world::Machine;
 use crate::host::{clock, log, names, wake};
+use crate::metrics::{self, Measuring};
 use crate::pipeline::{self, Gathering};
 use crate::store::{self, Older, Store};
 
@@ -79,6 +80,10 @@ fn deliver(context: &Context) -> Result<u8> {
         wake::raise(site)?;
     }
     store::prune_a_step(&mut store, settings.history, clock::system())?;
+    let world = Machine::new(&site.manager, BUDGET);
+    let now = clock::system();
+    let measuring = Measuring { settings: &settings, manager: &site.manager, world: &world, version: super::VERSION, now };
+    metrics::update(&mut store, measuring);
     log::info(None, &format!("{} sent, {} wait for the next try, {} given up", tally.sent, tally.waiting, tally.expired));
     let failing = dispatch::failing(&store, &settings, clock::system())?;
     if failing.is_empty() {

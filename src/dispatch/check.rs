@@ -37,6 +37,7 @@ impl Described {
             "list" => Kind::List,
             "duration" => Kind::ANY_TIME,
             "secret" => Kind::Secret,
+            "template" => Kind::Template,
             "choice" => Kind::Choice(self.values.iter().cloned().map(Cow::Owned).collect()),
             _ => return None,
         })
@@ -140,4 +141,24 @@ fn meant(site: &Site, typed: &str) -> String {
         .collect();
     nearest(typed, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; did you mean `plugin = \"{near}\"`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_that_the_header_names_is_known() {
+        let header = include_str!("../../plugins/abi/sysalert_plugin.h");
+        let (_, types) = header.split_once("     * Types: ").unwrap();
+        let (types, _) = types.split_once("With \"required\"").unwrap();
+        let kind = |name: &str| {
+            let key: Described = serde_json::from_value(serde_json::json!({"name": "x", "type": name})).unwrap();
+            key.kind()
+        };
+        // what stands in brackets are the fields of a type
+        let names: Vec<&str> = types.split(", ").filter_map(|part| part.split('"').nth(1)).collect();
+        assert!(names.len() >= 8 && names.iter().all(|name| kind(name).is_some()), "{names:?}");
+        assert_eq!(kind("nonsense"), None);
+    }
 }

@@ -251,6 +251,7 @@ mod tests {
             status,
             detail: detail.to_owned(),
             retry_after: None,
+            again_after: None,
         };
         assert_eq!(answer(&request, &reply("n", Status::Sent, "as 7"), None), Ok("sent: as 7".into()));
         assert_eq!(answer(&request, &reply("n", Status::Refused, "no path"), Some("path")), Ok("refused: no path".into()));

@@ -12,6 +12,7 @@ mod outage;
 pub mod plugin;
 pub mod plugin_host;
 mod preview;
+mod resend;
 mod settle;
 mod storm;
 
@@ -33,11 +34,12 @@ use crate::error::Result;
 use crate::host::Site;
 use crate::host::clock::Clock;
 use crate::settings::{Method, Settings};
-use crate::store::{self, Claimed, Store};
+use crate::store::{self, Claimed, Resend, Store};
 use letter::Prepared;
+use plugin::Tried;
 
 /// Sends one request by one method; [`plugin::send`] does it in a child process.
-pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Answer + Sync);
+pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Tried + Sync);
 
 /// What is done from time to time while methods take theirs: what was recorded meanwhile is made ready.
 pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut Store, DateTime<Utc>) -> Result<()>;
@@ -86,38 +88,47 @@ pub fn deliver(
     let started = clock();
     let mut tally = Tally::default();
     damage::announce(store, settings, started)?;
-    // a method that just failed is left in peace until the next run
-    let mut resting: Vec<String> = Vec::new();
+    // a method that just failed is left in peace until the next run; what it did not take again is no reason for that
+    let (mut resting, mut forgetful): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut sending: Vec<String> = Vec::new();
-    let (sender, results) = mpsc::channel::<(Claimed, Answer)>();
+    let (sender, results) = mpsc::channel::<(Work, Tried)>();
     thread::scope(|scope| {
         loop {
             let now = clock();
             let full = limit::full(store, settings, now)?;
             let busy: Vec<String> = resting.iter().chain(&sending).chain(full.iter().map(|full| &full.method)).cloned().collect();
             let lease = |method: &str| now + settings.method(method).map_or(MARGIN, |method| method.timeout + MARGIN);
-            if now - started < RUN
-                && let Some(claimed) = claim(store, now, &busy, lease)?
-            {
-                let prepared = match letter::prepare(store, settings, &claimed, now)? {
-                    Prepared::Ready(method, envelope) => Ok((method, envelope)),
-                    Prepared::Impossible(why) => Err(why),
-                    Prepared::Nothing => {
-                        store.write(|db| store::done(db, claimed.id))?;
-                        continue;
-                    }
-                };
-                sending.push(claimed.method.clone());
+            let not_again: Vec<String> = resting.iter().chain(&sending).chain(&forgetful).cloned().collect();
+            let mut start = |work: Work, ready: std::result::Result<(Method, Box<plugin::Envelope>), String>| {
+                sending.push(work.method().to_owned());
                 let sender = sender.clone();
                 scope.spawn(move || {
-                    let answer = match prepared {
+                    let tried = match ready {
                         Ok((method, envelope)) => send(site, &method, *envelope),
-                        Err(why) => Answer::Retry(why, None),
+                        Err(why) => Answer::Retry(why, None).into(),
                     };
                     // the receiver lives as long as this scope
-                    let _ = sender.send((claimed, answer));
+                    let _ = sender.send((work, tried));
                 });
-                continue;
+            };
+            if now - started < RUN {
+                if let Some(claimed) = claim(store, now, &busy, lease)? {
+                    match letter::prepare(store, settings, &claimed, now)? {
+                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((method, envelope))),
+                        Prepared::Impossible(why) => start(Work::Alert(claimed.into()), Err(why)),
+                        Prepared::Nothing => store.write(|db| store::done(db, claimed.id))?,
+                    }
+                    continue;
+                }
+                // what is new goes first
+                if let Some(resend) = resend::claim(store, now, &not_again, lease)? {
+                    match resend::prepare(store, settings, &resend)? {
+                        Prepared::Ready(method, envelope) => start(Work::Resend(resend), Ok((method, envelope))),
+                        Prepared::Impossible(why) => start(Work::Resend(resend), Err(why)),
+                        Prepared::Nothing => store.write(|db| store::drop_resends(db, &resend.method))?,
+                    }
+                    continue;
+                }
             }
             if sending.is_empty() {
                 limit::hold(store, &full, now)?;
@@ -127,7 +138,7 @@ pub fn deliver(
                 }
                 return Ok(tally);
             }
-            let (claimed, answer) = match results.recv_timeout(LOOK) {
+            let (work, tried) = match results.recv_timeout(LOOK) {
                 Ok(result) => result,
                 // what was queued meanwhile must not wait for a method that hangs
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -136,8 +147,17 @@ pub fn deliver(
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(tally),
             };
-            sending.retain(|method| *method != claimed.method);
-            match settle::settle(store, settings, &claimed, &answer, clock(), dice())? {
+            sending.retain(|method| *method != work.method());
+            let claimed = match work {
+                Work::Alert(claimed) => claimed,
+                Work::Resend(resend) => {
+                    if !resend::settle(store, settings, &resend, &tried, clock())? {
+                        forgetful.push(resend.method);
+                    }
+                    continue;
+                }
+            };
+            match settle::settle(store, settings, &claimed, &tried, clock(), dice())? {
                 Fate::Sent => tally.sent += 1,
                 Fate::Refused => tally.waiting += 1,
                 Fate::Retry => {
@@ -151,6 +171,23 @@ pub fn deliver(
             }
         }
     })
+}
+
+/// What is being sent.
+enum Work {
+    /// An alert.
+    Alert(Box<Claimed>),
+    /// What a channel that forgets gets again.
+    Resend(Resend),
+}
+
+impl Work {
+    fn method(&self) -> &str {
+        match self {
+            Work::Alert(claimed) => &claimed.method,
+            Work::Resend(resend) => &resend.method,
+        }
+    }
 }
 
 fn claim(
@@ -196,7 +233,7 @@ mod tests {
         let clock = || DateTime::from_timestamp(second.load(Ordering::SeqCst), 0).unwrap();
         let send = |_: &Site, _: &Method, _: plugin::Envelope| {
             second.fetch_add(100, Ordering::SeqCst);
-            Answer::Sent(String::new())
+            Answer::Sent(String::new()).into()
         };
         let outside = Outside { clock: &clock, dice: &|| 0.5, send: &send };
         let mut run = || deliver(&site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();

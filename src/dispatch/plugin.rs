@@ -27,6 +27,21 @@ pub struct Envelope {
     pub recipients: Vec<String>,
 }
 
+/// What one try came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// What became of the message.
+    pub answer: Answer,
+    /// With `Sent`: the seconds after which the channel wants it again.
+    pub again_after: Option<u64>,
+}
+
+impl From<Answer> for Tried {
+    fn from(answer: Answer) -> Tried {
+        Tried { answer, again_after: None }
+    }
+}
+
 /// What the child says, one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,32 +90,33 @@ const PASSED_ON: [&str; 12] = [
 const DESCRIBE: Duration = Duration::from_secs(10);
 
 /// Sends by a method's plugin.
-pub fn send(site: &Site, method: &Method, envelope: Envelope) -> Answer {
+pub fn send(site: &Site, method: &Method, envelope: Envelope) -> Tried {
     let nonce = envelope.request.nonce.clone();
     let said = library::find(&method.plugin, &site.plugins)
         .and_then(|path| serde_json::to_vec(&envelope).map_err(|error| error.to_string()).map(|input| (path, input)))
         .and_then(|(path, input)| run(&path, "send", input, method.timeout));
-    answer(said, &nonce, &method.plugin)
+    tried(said, &nonce, &method.plugin)
 }
 
-/// What an output of the child comes to, as an answer to the request with this nonce.
-pub fn heard(output: impl Read, nonce: &str, plugin: &str) -> Answer {
+/// What an output of the child comes to, as a reply to the request with this nonce.
+pub fn heard(output: impl Read, nonce: &str, plugin: &str) -> Tried {
     let said =
         line(output).ok_or_else(|| format!("the plugin {plugin} ended without a reply")).and_then(|line| parse(&line, plugin));
-    answer(said, nonce, plugin)
+    tried(said, nonce, plugin)
 }
 
-fn answer(said: Result<Said, String>, nonce: &str, plugin: &str) -> Answer {
-    match said {
+fn tried(said: Result<Said, String>, nonce: &str, plugin: &str) -> Tried {
+    let answer = match said {
         Ok(Said::Reply(reply)) if reply.nonce == nonce => match reply.status {
-            Status::Sent => Answer::Sent(reply.detail),
+            Status::Sent => return Tried { answer: Answer::Sent(reply.detail), again_after: reply.again_after },
             Status::Retry => Answer::Retry(reply.detail, reply.retry_after),
             Status::Refused => Answer::Refused(reply.detail),
         },
         Ok(Said::Reply(_)) => Answer::Retry(format!("the plugin {plugin} answered another request than this one"), None),
         Ok(Said::Described(_) | Said::Replies(_)) => Answer::Retry(format!("the plugin {plugin} did not answer"), None),
         Ok(Said::Broken(why)) | Err(why) => Answer::Retry(why, None),
-    }
+    };
+    answer.into()
 }
 
 /// Asks a plugin what it is.

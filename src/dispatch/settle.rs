@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::{Answer, Kind, Status};
 
-use super::{backoff, storm};
+use super::plugin::Tried;
+use super::{backoff, resend, storm};
 use crate::error::Result;
 use crate::event::local_time;
 use crate::host::{log, names};
@@ -32,19 +33,19 @@ pub(super) fn settle(
     store: &mut Store,
     settings: &Settings,
     claimed: &Claimed,
-    answer: &Answer,
+    tried: &Tried,
     now: DateTime<Utc>,
     dice: f64,
 ) -> Result<Fate> {
-    let (status, detail, wish) = match answer {
+    let (status, detail, wish) = match &tried.answer {
         Answer::Sent(detail) => (Status::Sent, detail, None),
         Answer::Retry(detail, wish) => (Status::Retry, detail, *wish),
         Answer::Refused(detail) => (Status::Refused, detail, None),
     };
-    let detail: String = visible(detail.as_bytes()).chars().take(LONGEST_DETAIL).collect();
+    let detail = shown(detail);
     let method = settings.method(&claimed.method).unwrap_or_else(|| Method::bare(&claimed.method));
     if status == Status::Sent {
-        sent(store, settings, claimed, &detail, now)?;
+        sent(store, settings, claimed, tried, &detail, now)?;
         return Ok(Fate::Sent);
     }
     let since = claimed.failing.unwrap_or(now).min(now);
@@ -77,11 +78,24 @@ pub(super) fn settle(
     Ok(if refused { Fate::Refused } else { Fate::Retry })
 }
 
-fn sent(store: &mut Store, settings: &Settings, claimed: &Claimed, detail: &str, now: DateTime<Utc>) -> Result<()> {
+/// What a method said, as it may be kept.
+pub(super) fn shown(detail: &str) -> String {
+    visible(detail.as_bytes()).chars().take(LONGEST_DETAIL).collect()
+}
+
+fn sent(
+    store: &mut Store,
+    settings: &Settings,
+    claimed: &Claimed,
+    tried: &Tried,
+    detail: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let stand_ins = settings.stand_ins(&claimed.method);
     let ended = store.write(|db| {
         store::record_delivery(db, claimed, Status::Sent, detail, now)?;
         store::settle_overtaken(db, claimed, "told with its recovery", now)?;
+        store::send_again(db, claimed, resend::pause(tried), now)?;
         if claimed.kind == Kind::Digest {
             store::digest_sent(db, claimed, now)?;
         }
@@ -90,16 +104,26 @@ fn sent(store: &mut Store, settings: &Settings, claimed: &Claimed, detail: &str,
             // who heard of the failure instead hears of its end, too
             stand_ins.iter().try_for_each(|method| store::tell_stand_in(db, claimed.alert, method).map(drop))?;
         }
-        let ended = store::sends(db, &claimed.method)?.filter(|outage| outage.told.is_some());
-        if let (Some(outage), Some(fallback)) = (&ended, stand_ins.first()) {
-            store::announce(db, Kind::Recovery, &names::nonce(), outage, fallback, now)?;
-        }
-        Ok(ended)
+        works(db, &claimed.method, stand_ins.first(), now)
     })?;
+    say_works(ended);
+    Ok(())
+}
+
+/// A method took something: its outage is over, of which the fallback is told, if somebody was told of its beginning.
+pub(super) fn works(db: &Database, method: &str, fallback: Option<&String>, now: DateTime<Utc>) -> store::Answer<Option<Outage>> {
+    let ended = store::sends(db, method)?.filter(|outage| outage.told.is_some());
+    if let (Some(outage), Some(fallback)) = (&ended, fallback) {
+        store::announce(db, Kind::Recovery, &names::nonce(), outage, fallback, now)?;
+    }
+    Ok(ended)
+}
+
+/// Says so in the log.
+pub(super) fn say_works(ended: Option<Outage>) {
     if let Some(Outage { method, since, .. }) = ended {
         log::warn(None, &format!("the method {method} works again; it could send nothing since {}", local_time(since)));
     }
-    Ok(())
 }
 
 /// The alert is too old for another try, and so is what it would have told beside its own event.

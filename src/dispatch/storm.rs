@@ -1,10 +1,14 @@
 //! Storms: where more incidents come at once than anybody reads one by one, each method sends one digest of them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::letter;
 use crate::error::Result;
 use crate::host::names;
-use crate::message::{self, Letter, Member};
+use crate::message::{self, Letter, Member, Report};
+use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
 use sysalert_abi::Kind;
@@ -47,20 +51,61 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
     Ok(())
 }
 
-/// The message of a digest; `None`: all that it was about is settled.
+/// The message about these incidents.
+pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
+    let members: Vec<Member<'_>> = members
+        .iter()
+        .map(|member| Member {
+            name: member.recorded.event.subject.name(),
+            at: member.recorded.event.at,
+            problem: &member.recorded.event.problem,
+            recovered: member.kind == Kind::Recovery,
+            note: match member.recorded.reason {
+                Some(Reason::KeepsRestarting) => Some("keeps restarting"),
+                Some(Reason::KeepsRecovering) => Some("keeps failing and recovering"),
+                Some(Reason::Stable { .. }) => Some("stable again"),
+                Some(Reason::NoLongerRuns { .. }) => Some("does not run any more"),
+                _ => None,
+            },
+        })
+        .collect();
+    message::digest(&message::Digest { host, members: &members })
+}
+
+/// The same incident by incident, for channels that tell them apart: each once, by the newest alert about it.
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub(super) fn letter(store: &Store, digest: i64, host: &str) -> Result<Option<Letter>> {
-    let members = store.with(|db| store::members(db, digest))?;
-    let members: Vec<Member<'_>> = members
-        .iter()
-        .map(|(kind, recorded)| Member {
-            name: recorded.event.subject.name(),
-            at: recorded.event.at,
-            problem: &recorded.event.problem,
-            recovered: *kind == Kind::Recovery,
-        })
-        .collect();
-    Ok((!members.is_empty()).then(|| message::digest(&message::Digest { host, members: &members })))
+pub(super) fn incidents(store: &Store, members: &[store::Member], host: &str, method: &str) -> Result<Vec<sysalert_abi::Member>> {
+    let newest: BTreeMap<i64, &store::Member> = members.iter().map(|member| (member.incident.id, member)).collect();
+    newest.into_values().map(|member| incident(store, member, host, method)).collect()
+}
+
+fn incident(store: &Store, member: &store::Member, host: &str, method: &str) -> Result<sysalert_abi::Member> {
+    let store::Member { kind, recorded, incident, context } = member;
+    let event = &recorded.event;
+    let failures = store.with(|db| store::failures_of(db, incident.id, event, letter::MOST_FAILURES))?;
+    let told: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let why = letter::why(recorded);
+    let report = Report {
+        kind: *kind,
+        host,
+        event,
+        incident,
+        why: why.as_deref(),
+        failures: &told,
+        left_out: failures.left_out,
+        flapping: None,
+        context,
+        late: None,
+    };
+    let sysalert_abi::Message { subject, parts, .. } = message::compose(&report).render();
+    Ok(sysalert_abi::Member {
+        kind: *kind,
+        service_name: event.subject.unit_name().to_owned(),
+        incident: letter::facts(incident, *kind, event),
+        failure: letter::listed(failures, method).pop().filter(|_| *kind != Kind::Recovery),
+        subject,
+        parts,
+    })
 }

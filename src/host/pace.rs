@@ -34,3 +34,26 @@ pub fn hurry(site: &Site) {
 fn path(site: &Site) -> PathBuf {
     site.flag.with_file_name("examined")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Manager;
+    use crate::host::site::ConfigPlace;
+
+    #[test]
+    fn it_is_due_at_first_after_its_time_and_whenever_somebody_is_in_a_hurry() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().to_owned();
+        let flag = state.join("pending");
+        let config = ConfigPlace::File("/dev/null".into());
+        let site = Site { manager: Manager::System, config, state, is_systems: false, flag, plugins: Vec::new() };
+        let at = |second: i64| DateTime::from_timestamp(1_000_000 + second, 0).unwrap();
+        let is_due = |second| is_due(&site, Duration::from_secs(60), at(second));
+        assert!(is_due(0), "nobody knows when it was done, as after a boot");
+        done(&site, at(0));
+        assert_eq!([0, 59, 60, -1].map(is_due), [false, false, true, true], "the last: the clock was set back");
+        hurry(&site);
+        assert!(is_due(1));
+    }
+}

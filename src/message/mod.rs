@@ -7,6 +7,7 @@ mod context;
 mod damage;
 mod digest;
 mod excerpt;
+mod flapping;
 mod html;
 mod markdown;
 mod method;
@@ -20,6 +21,7 @@ pub use context::Context;
 pub use damage::{DamageReport, compose_damage};
 pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, shown, visible};
+pub use flapping::Phase;
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
 pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, apply, complaint, templates, trial};
@@ -109,6 +111,7 @@ impl Letter {
             markdown: markdown::render(self),
             journal: self.excerpt.join("\n"),
             parts: self.parts(),
+            own: Vec::new(),
         }
     }
 

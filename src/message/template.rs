@@ -113,6 +113,7 @@ pub fn apply(request: &Request, templates: &[(Form, String)]) -> Result<Message,
             Form::Html => message.html = text,
             Form::Markdown => message.markdown = text,
         }
+        message.own.push(form.key().trim_end_matches("_template").to_owned());
     }
     Ok(message)
 }

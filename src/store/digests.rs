@@ -1,11 +1,14 @@
 //! Digests: many alerts of one method that go out as one. The alerts stay in the outbox, bound to their digest, until it is sent.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use sysalert_abi::Kind;
 
 use super::events::{self, Recorded};
+use super::incidents;
 use super::outbox::{self, Alert, Claimed, kind};
+use crate::incident::Incident;
+use crate::message::Context;
 
 /// The methods that have alerts about incidents to deliver which a digest could take in.
 pub fn methods_at_work(db: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -69,14 +72,40 @@ pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>) -> r
     Ok(bound)
 }
 
+/// An alert that goes out together with others.
+#[derive(Debug)]
+pub struct Member {
+    /// Its kind.
+    pub kind: Kind,
+    /// The event that it is about.
+    pub recorded: Recorded,
+    /// The incident as it stands now.
+    pub incident: Incident,
+    /// What is told beside the event.
+    pub context: Context,
+}
+
 /// The alerts of a digest, oldest first.
-pub fn members(db: &Connection, digest: i64) -> rusqlite::Result<Vec<(Kind, Recorded)>> {
-    let sql = "SELECT a.kind, a.event FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.digest = ?1 ORDER BY a.id";
-    let rows: Vec<(String, i64)> =
-        db.prepare(sql)?.query_map([digest], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+pub fn members(db: &Connection, digest: i64) -> rusqlite::Result<Vec<Member>> {
+    those(db, "SELECT alert FROM outbox WHERE digest = ?1", [digest])
+}
+
+/// The alerts about incidents whose numbers this selects, oldest first.
+pub(super) fn those(db: &Connection, numbers: &str, values: impl Params) -> rusqlite::Result<Vec<Member>> {
+    let sql = format!("SELECT kind, event, incident, context FROM alerts WHERE id IN ({numbers}) ORDER BY id");
+    let mut statement = db.prepare(&sql)?;
+    let rows = statement.query_map(values, |row| {
+        let word: String = row.get("kind")?;
+        let about: (Option<i64>, Option<i64>) = (row.get("event")?, row.get("incident")?);
+        Ok((kind(&word), about, outbox::context(row)?))
+    })?;
     let mut members = Vec::new();
-    for (word, event) in rows {
-        members.extend(events::get(db, event)?.map(|recorded| (kind(&word), recorded)));
+    for row in rows {
+        let (kind, about, context) = row?;
+        let (Some(event), Some(incident)) = about else { continue };
+        if let Some(recorded) = events::get(db, event)? {
+            members.push(Member { kind, recorded, incident: incidents::get(db, incident)?, context });
+        }
     }
     Ok(members)
 }
@@ -145,7 +174,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(store.with(methods_at_work).unwrap(), [""; 0], "no digest could take in more");
-        let names = |(_, recorded): &(Kind, Recorded)| recorded.event.subject.name().to_owned();
+        let names = |member: &Member| member.recorded.event.subject.name().to_owned();
         let members = store.with(|db| members(db, digest)).unwrap();
         assert_eq!(members.iter().map(names).collect::<Vec<_>>(), ["b.service", "c.service"]);
         let again = claim_at(&mut store, 60, &[]).unwrap();

@@ -10,6 +10,7 @@ mod deliveries;
 mod digests;
 mod events;
 mod fallback;
+mod flapping;
 mod history;
 mod incidents;
 mod limit;
@@ -20,10 +21,12 @@ mod outbox;
 mod overtaken;
 mod prune;
 mod replace;
+mod resends;
 mod salvage;
 mod schema;
 mod spool;
 mod stats;
+mod totals;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -32,14 +35,15 @@ pub use deliveries::{
     Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery, record_expired, sent_between,
 };
 pub use digests::{
-    begin_digest, bind, digest_sent, has_orphans, last_digest, load, members, methods_at_work, next_digest, open_digest,
+    Member, begin_digest, bind, digest_sent, has_orphans, last_digest, load, members, methods_at_work, next_digest, open_digest,
     release_orphans, rows_of_digest,
 };
 pub use events::{
-    Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
-    nothing_open, run_failed, subjects, told, undecided,
+    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert,
+    last_of, nothing_open, run_failed, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
+pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
@@ -47,16 +51,20 @@ pub use looks::{
     begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, set_swept, swept, to_look_at,
     unconfirmed,
 };
-pub use outages::{Outage, announce, cannot_send, drop_stale, outages, sends, set_told};
+pub use outages::{Outage, announce, cannot_send, drop_stale, is_failing, outages, sends, set_told};
 pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
 };
 pub use overtaken::{Overtaken, settle_overtaken};
 pub use prune::{Pruned, before, prune, prune_a_step};
 pub use replace::{Identity, current, replace};
+pub use resends::{
+    Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
+};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
+pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
 
 use std::fs::File;
 use std::io;
@@ -247,8 +255,10 @@ fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error { kind: Kind::Damaged, ..error(damage::CERTAIN) },
         Some(ErrorCode::DiskFull) => error("the disk is full: make room"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
+            let text = format!("the database {} may be changed only by its owner and by root", path.display());
+            Error::new(Kind::Permission, text).hint(lock::given_back(path.parent().unwrap_or(path)))
         }
+        Some(ErrorCode::CannotOpen) => error(&lock::given_back(path.parent().unwrap_or(path))),
         _ if damage::is_suspicious(cause) => Error { kind: Kind::Suspect, ..error(damage::SUSPECTED) },
         _ => Error::failure(text),
     }

@@ -22,7 +22,7 @@ pub struct Outage {
     pub detail: String,
     /// When somebody was told of it.
     pub told: Option<DateTime<Utc>>,
-    /// How many alerts wait for the method.
+    /// How many alerts wait for the method, and how many it should get again.
     pub waiting: u64,
 }
 
@@ -32,6 +32,11 @@ pub fn cannot_send(db: &Connection, method: &str, detail: &str, now: DateTime<Ut
     let sql = "INSERT INTO outages (method, since, last, detail) VALUES (?1, ?2, ?2, ?3)
         ON CONFLICT (method) DO UPDATE SET since = min(since, ?2), last = ?2, detail = ?3";
     db.execute(sql, params![method, now.timestamp_micros(), detail]).map(drop)
+}
+
+/// Whether this method is known to fail.
+pub fn is_failing(db: &Connection, method: &str) -> rusqlite::Result<bool> {
+    db.prepare("SELECT 1 FROM outages WHERE method = ?1")?.exists([method])
 }
 
 /// This method has sent something: the outage that this ends.
@@ -44,7 +49,8 @@ pub fn sends(db: &Connection, method: &str) -> rusqlite::Result<Option<Outage>> 
 }
 
 const SELECT: &str = "SELECT method, since, last, detail, told,
-    (SELECT count(*) FROM outbox WHERE outbox.method = outages.method) AS waiting FROM outages";
+    (SELECT count(*) FROM outbox WHERE outbox.method = outages.method)
+        + (SELECT count(*) FROM resends WHERE resends.method = outages.method) AS waiting FROM outages";
 
 /// The methods that cannot send.
 pub fn outages(db: &Connection) -> rusqlite::Result<Vec<Outage>> {
@@ -68,7 +74,9 @@ fn outage(row: &Row<'_>) -> rusqlite::Result<Outage> {
 
 /// Forgets outages of which nobody was told and for whose end nothing waits: what is not tried is neither broken nor well.
 pub fn drop_stale(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM outages WHERE told IS NULL AND method NOT IN (SELECT method FROM outbox)", []).map(drop)
+    let sql = "DELETE FROM outages WHERE told IS NULL
+        AND method NOT IN (SELECT method FROM outbox) AND method NOT IN (SELECT method FROM resends)";
+    db.execute(sql, []).map(drop)
 }
 
 /// Notes that somebody was told.

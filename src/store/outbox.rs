@@ -117,13 +117,14 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
 
 /// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order, the
 /// next failure waits for the last recovery; but what waits when the recovery comes is told with that. Each waits for what is
-/// told beside its event. After a clock that was set back, what it made wait is due. What a limit held is due: whoever calls
-/// knows whether it still holds.
+/// told beside its event, and for what the method is being sent again: that must not come after the recovery. After a clock
+/// that was set back, what it made wait is due. What a limit held is due: whoever calls knows whether it still holds.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
          WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried OR a.kind = 'digest' AND ?1 < a.at)
            AND o.method NOT IN (SELECT value FROM json_each(?2))
            AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
+           AND NOT EXISTS (SELECT 1 FROM resends r WHERE r.method = o.method AND r.lease > ?1 AND r.tried <= ?1)
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert JOIN incidents i ON i.id = b.incident
                WHERE e.method = o.method AND i.subject = (SELECT subject FROM incidents WHERE id = a.incident) AND CASE
                    WHEN e.alert > o.alert THEN b.kind = 'recovery' AND b.incident = a.incident

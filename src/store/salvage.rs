@@ -8,7 +8,8 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::check::{self, Stage};
 
 /// In this order.
-pub(super) const TABLES: [&str; 8] = ["incidents", "events", "alerts", "outbox", "deliveries", "outages", "marks", "meta"];
+pub(super) const TABLES: [&str; 9] =
+    ["incidents", "events", "alerts", "outbox", "deliveries", "resends", "outages", "marks", "meta"];
 
 /// What is kept.
 #[derive(Debug, Default)]

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use sysalert::dispatch::{self, Complete, Outside, Tally, plugin::Envelope};
+use sysalert::dispatch::{
+    self, Complete, Outside, Tally,
+    plugin::{Envelope, Tried},
+};
 use sysalert::error::Error;
 use sysalert::event::{Event, Manager, Outcome, UnitName};
 use sysalert::host::journal::{Kind, Message};
@@ -539,12 +542,13 @@ fn observed(number: usize, at: DateTime<Utc>, run: &Run, outcome: Outcome) -> Ev
     handler::event(&manager, &unit, outcome, &environment, || "this-boot".to_owned(), at)
 }
 
-fn answer(script: &str) -> Answer {
+fn answer(script: &str) -> Tried {
     let (word, detail) = script.split_once(": ").unwrap_or((script, "taken"));
     match word {
-        "sent" => Answer::Sent(detail.to_owned()),
-        "retry" => Answer::Retry(detail.to_owned(), None),
-        "refused" => Answer::Refused(detail.to_owned()),
+        "sent" => Answer::Sent(detail.to_owned()).into(),
+        "sent, again after" => Tried { answer: Answer::Sent("taken".to_owned()), again_after: Some(detail.parse().unwrap()) },
+        "retry" => Answer::Retry(detail.to_owned(), None).into(),
+        "refused" => Answer::Refused(detail.to_owned()).into(),
         _ => panic!("a method answers sent, retry or refused: {script}"),
     }
 }

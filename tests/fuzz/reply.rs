@@ -15,7 +15,7 @@ pub fn fuzz(until: Instant) -> u64 {
 }
 
 fn check(output: &[u8]) {
-    let answer = plugin::heard(output, NONCE, "mail");
+    let answer = plugin::heard(output, NONCE, "mail").answer;
     let line = output.split_inclusive(|byte| *byte == b'\n').next().filter(|line| line.ends_with(b"\n"));
     let said: Value = line.and_then(|line| serde_json::from_slice(line).ok()).unwrap_or_default();
     let reply = &said["reply"];

@@ -5,6 +5,7 @@
 // the harness's items are for all modules of this program; nobody links to it
 #![allow(unreachable_pub)]
 
+mod alertmanager;
 mod alerts;
 mod bad_input;
 mod budget;
@@ -16,6 +17,7 @@ mod damage;
 mod delivery;
 mod excerpt;
 mod fallback;
+mod flapping;
 mod guest;
 mod hostile_text;
 mod installation;
@@ -23,6 +25,7 @@ mod jobs;
 mod lifecycle;
 mod mail;
 mod main_job;
+mod metrics;
 mod names;
 mod permissions;
 mod plugins;

@@ -4,10 +4,23 @@ use crate::guest::{Guest, Options};
 
 const README: &str = include_str!("../../README.md");
 
-/// The fenced blocks of this language, in their order.
-fn blocks(language: &str) -> Vec<&'static str> {
+/// What the README says below this heading, up to the next one of the same level.
+pub fn chapter(heading: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("the README has no {heading}"));
+    let level = heading.split(' ').next().unwrap_or_default();
+    rest.split(&format!("\n{level} ")).next().unwrap_or_default()
+}
+
+/// The fenced blocks of this language in a text, in their order.
+pub fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
-    README.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Those of the README, but for the chapter that has tests of its own: see `metrics.rs`.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let elsewhere = blocks_of(chapter("## Many machines"), language);
+    blocks_of(README, language).into_iter().filter(|block| !elsewhere.contains(block)).collect()
 }
 
 /// The configuration with these words in it.
@@ -64,6 +77,14 @@ fn the_readme_word_for_word() {
     // the example of a fallback leaves out what is not about that
     let phone = "to = [\"ops@example.org\"]\n[method.phone]\nplugin = \"file\"\npath = \"/var/log/sysalert/phone\"\n";
     guest.configure(&format!("{fallback}{phone}"));
+    guest.sysalert(&["config", "check"]).ok();
+    guest.configure(&format!("{}to = [\"ops@example.org\"]\n", configuration("subject_template =")));
+    guest.sysalert(&["config", "check"]).ok();
+    // each of a channel's lines is complete but for the files that it names
+    for path in configuration("preset = \"slack\"").lines().filter_map(|line| line.split_once(".file = \"")?.1.split_once('"')) {
+        guest.sh(&format!("echo https://chat.example.org/ | install -m 0640 -g sysalert /dev/stdin {}", path.0)).ok();
+    }
+    guest.configure(configuration("preset = \"slack\""));
     guest.sysalert(&["config", "check"]).ok();
     // every command of the table that only looks
     for command in ["status", "explain backup.service", "db list", "methods", "config check", "config show"] {

@@ -6,15 +6,21 @@
 //!
 //! A plugin in Rust implements [`Plugin`] and calls [`export_plugin!`]; everything unsafe is in that macro.
 
+mod deadline;
+mod fit;
 mod raw;
 mod request;
 mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 
+pub use deadline::Deadline;
+pub use fit::{Count, bytes, characters, fit, shorten, utf16_units};
 pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
 #[doc(hidden)]
 pub use raw::{call, release};
-pub use request::{Fact, Failure, Incident, Kind, List, Message, Parts, Reply, Request, SCHEMA, Status};
+pub use request::{Fact, Failure, Incident, Kind, List, Member, Message, Parts, Reply, Request, SCHEMA, Status};
 pub use settings::settings;
 pub use text::{lines, one_line};
 
@@ -33,6 +39,12 @@ pub trait Plugin {
     /// Sends the message that all is well again.
     fn success(request: &Request) -> Answer {
         Self::failure(request)
+    }
+
+    /// For a channel that forgets: it wants the incidents that are not over again after this many seconds, and so on; see
+    /// [`Reply::again_after`]. Asked when a message was sent.
+    fn again_after(_request: &Request) -> Option<u64> {
+        None
     }
 }
 
@@ -65,6 +77,6 @@ impl Answer {
             Answer::Retry(detail, after) => (Status::Retry, detail, after),
             Answer::Refused(detail) => (Status::Refused, detail, None),
         };
-        Reply { nonce: request.nonce.clone(), status, detail, retry_after }
+        Reply { nonce: request.nonce.clone(), status, detail, retry_after, again_after: None }
     }
 }

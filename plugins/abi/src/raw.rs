@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Answer, Request};
+use crate::{Answer, Plugin, Reply, Request, Status};
 
 /// The `abi` of every [`PluginV1`]. A breaking change is a new symbol, `sysalert_plugin_v2`.
 pub const ABI: u32 = 1;
@@ -41,7 +41,7 @@ pub struct PluginV1 {
     pub free: Option<Free>,
     /// Null, or the keys of the method's section as JSON, ended by a zero byte, so that `sysalert config check` can find a
     /// mistyped key: `[{"name": "host", "type": "text", "default": "localhost", "about": "the server"}]`. Types: `text`,
-    /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `choice` (with `values`); with
+    /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `template`, `choice` (with `values`); with
     /// `"required": true` there is no default.
     pub settings: *const c_char,
 }
@@ -55,7 +55,7 @@ unsafe impl Sync for PluginV1 {}
 /// As [`Call`] says: `request` has `length` readable bytes; `reply` and `reply_length` can be written. A null pointer is
 /// no reply.
 #[doc(hidden)]
-pub unsafe fn call(
+pub unsafe fn call<P: Plugin>(
     request: *const u8,
     length: usize,
     reply: *mut *mut u8,
@@ -70,7 +70,7 @@ pub unsafe fn call(
     // A panic must not cross the C border: it would abort the process instead of becoming a reply.
     let served = catch_unwind(AssertUnwindSafe(|| {
         let request: Request = serde_json::from_slice(bytes).ok()?;
-        serde_json::to_vec(&serve(&request).reply(&request)).ok()
+        serde_json::to_vec(&reply_of::<P>(&request, serve(&request))).ok()
     }));
     let json = match served {
         Ok(Some(json)) => json.into_boxed_slice(),
@@ -87,6 +87,12 @@ pub unsafe fn call(
         *reply = Box::into_raw(json).cast::<u8>();
     }
     0
+}
+
+fn reply_of<P: Plugin>(request: &Request, answer: Answer) -> Reply {
+    let reply = answer.reply(request);
+    let again_after = if reply.status == Status::Sent { P::again_after(request) } else { None };
+    Reply { again_after, ..reply }
 }
 
 /// Frees what [`call`] gave.
@@ -108,11 +114,11 @@ macro_rules! export_plugin {
         const _: () = {
             unsafe extern "C" fn failure(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
                 // SAFETY: the host calls this as `Call` says.
-                unsafe { $crate::call(request, n, reply, reply_n, <$plugin as $crate::Plugin>::failure) }
+                unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, <$plugin as $crate::Plugin>::failure) }
             }
             unsafe extern "C" fn success(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
                 // SAFETY: the host calls this as `Call` says.
-                unsafe { $crate::call(request, n, reply, reply_n, <$plugin as $crate::Plugin>::success) }
+                unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, <$plugin as $crate::Plugin>::success) }
             }
             unsafe extern "C" fn free(buffer: *mut u8, n: usize) {
                 // SAFETY: the host gives back what `failure` or `success` gave, once.

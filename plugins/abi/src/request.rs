@@ -23,8 +23,11 @@ pub struct Request {
     pub service_name: String,
     /// The failures of the incident, oldest first. Of more than a hundred, the first and the newest ninety-nine.
     pub failures: Vec<Failure>,
-    /// The incident; absent for a test message.
+    /// The incident; absent for a test message, for a digest and for what is about sysalert itself.
     pub incident: Option<Incident>,
+    /// The incidents that a digest is about, each once and as it stands now, in the order of their numbers; empty otherwise.
+    #[serde(default)]
+    pub incidents: Vec<Member>,
     /// The message, ready for people.
     pub message: Message,
     /// The same for every try to deliver this message by this method, and for no other message.
@@ -111,6 +114,26 @@ pub struct Incident {
     pub first_failure: String,
     /// When it last failed, as RFC 3339 in UTC.
     pub last_failure: String,
+    /// When it was over, as RFC 3339 in UTC; only a recovery has it.
+    #[serde(default)]
+    pub ended: Option<String>,
+}
+
+/// One incident of a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// `Failure`, `Reminder` or `Recovery`.
+    pub kind: Kind,
+    /// The unit that it is about.
+    pub service_name: String,
+    /// The incident.
+    pub incident: Incident,
+    /// The failure that is told; absent with a recovery.
+    pub failure: Option<Failure>,
+    /// The subject that a message about it alone would have.
+    pub subject: String,
+    /// What that message would be made of.
+    pub parts: Parts,
 }
 
 /// The message in the forms that channels want. Nothing in it needs the other fields.
@@ -129,6 +152,9 @@ pub struct Message {
     /// What the forms above are made of, for channels with a form of their own.
     #[serde(default)]
     pub parts: Parts,
+    /// The forms above that the method's own templates made: "subject", "text", "html", "markdown".
+    #[serde(default)]
+    pub own: Vec<String>,
 }
 
 /// A message in its parts, in the order in which people read them. What there is nothing of is empty.
@@ -193,6 +219,10 @@ pub struct Reply {
     /// With `Retry`: not before this many seconds, if the channel said so.
     #[serde(default)]
     pub retry_after: Option<u64>,
+    /// With `Sent`: the channel forgets, and wants the incidents that are not over again after this many seconds, and so on.
+    /// They come as a digest, all of the method's in one.
+    #[serde(default)]
+    pub again_after: Option<u64>,
 }
 
 /// What became of the message.

@@ -80,6 +80,7 @@ mod tests {
             service_name: String::new(),
             failures: Vec::new(),
             incident: None,
+            incidents: Vec::new(),
             message: Message::default(),
             idempotency_key: String::new(),
             deadline_ms: 0,

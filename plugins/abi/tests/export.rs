@@ -16,6 +16,7 @@ impl Plugin for Sample {
     fn failure(request: &Request) -> Answer {
         match request.service_name.as_str() {
             "panics" => std::panic::panic_any(PanicsWhenDropped),
+            "forgets" => Answer::Sent("taken".into()),
             "later" => Answer::Retry("busy".into(), Some(7)),
             _ => Answer::Refused("never".into()),
         }
@@ -23,6 +24,10 @@ impl Plugin for Sample {
 
     fn success(_: &Request) -> Answer {
         Answer::Sent("taken".into())
+    }
+
+    fn again_after(request: &Request) -> Option<u64> {
+        (request.service_name != "x").then_some(60)
     }
 }
 
@@ -87,12 +92,14 @@ fn the_struct_tells_what_it_is() {
 
 #[test]
 fn replies_bear_the_nonce() {
-    let later = json!({"nonce": "n-42", "status": "retry", "detail": "busy", "retry_after": 7});
+    let later = json!({"nonce": "n-42", "status": "retry", "detail": "busy", "retry_after": 7, "again_after": null});
     assert_eq!(call(plugin().failure, &request("later")), Ok(later));
-    let never = json!({"nonce": "n-42", "status": "refused", "detail": "never", "retry_after": null});
+    let never = json!({"nonce": "n-42", "status": "refused", "detail": "never", "retry_after": null, "again_after": null});
     assert_eq!(call(plugin().failure, &request("x")), Ok(never));
-    let taken = json!({"nonce": "n-42", "status": "sent", "detail": "taken", "retry_after": null});
+    let taken = json!({"nonce": "n-42", "status": "sent", "detail": "taken", "retry_after": null, "again_after": null});
     assert_eq!(call(plugin().success, &request("x")), Ok(taken));
+    let forgets = json!({"nonce": "n-42", "status": "sent", "detail": "taken", "retry_after": null, "again_after": 60});
+    assert_eq!(call(plugin().failure, &request("forgets")), Ok(forgets), "only what was sent is sent again");
 }
 
 #[test]

@@ -20,7 +20,6 @@
 //! - What the server says is shown without control characters, without the password and cut to 300 characters.
 
 mod compose;
-mod deadline;
 mod ledger;
 mod send;
 mod sendmail;
@@ -34,9 +33,8 @@ use std::ffi::CStr;
 use std::sync::mpsc;
 use std::thread;
 
-use sysalert_abi::{Answer, Plugin, Request, export_plugin, zero_ended};
+use sysalert_abi::{Answer, Deadline, Plugin, Request, export_plugin, zero_ended};
 
-use deadline::Deadline;
 use ledger::Ledger;
 use send::Sender;
 use settings::Settings;

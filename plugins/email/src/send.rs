@@ -9,8 +9,8 @@ use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::{Response, Severity};
+use sysalert_abi::Deadline;
 
-use crate::deadline::Deadline;
 use crate::ledger::Ledger;
 use crate::settings::{Settings, Tls};
 use crate::trouble::{Step, Trouble, is_absent, out_of_place, reply, silent};

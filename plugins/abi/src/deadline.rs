@@ -1,10 +1,10 @@
-//! The time that is left. sysalert kills this process at the end of `deadline_ms`, and then nobody learns why.
+//! The time that is left. sysalert kills a plugin's process at the end of `deadline_ms`, and then nobody learns why.
 
 use std::time::{Duration, Instant};
 
-/// The moments by which a try must have ended.
+/// The moments by which a try to send must have ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     /// The network is given up.
     work: Instant,
     /// The answer is given, whatever the network does.
@@ -13,7 +13,7 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// Leaves a tenth of `milliseconds` unused, at most a second: half of it to tell precisely what hung, half to answer.
-    pub(crate) fn after(milliseconds: u64) -> Deadline {
+    pub fn after(milliseconds: u64) -> Deadline {
         // No try of an hour makes sense, and the clock's arithmetic overflows on what has no end.
         let whole = Duration::from_millis(milliseconds.min(3_600_000));
         let reserve = (whole / 10).min(Duration::from_secs(1));
@@ -22,20 +22,20 @@ impl Deadline {
     }
 
     /// What is left for the network; none when it is over.
-    pub(crate) fn left(self) -> Option<Duration> {
+    pub fn left(self) -> Option<Duration> {
         // The kernel takes a timeout of less than a microsecond as "for ever".
         Some(self.work.saturating_duration_since(now())).filter(|left| *left >= Duration::from_millis(1))
     }
 
     /// What is left until the answer must be given.
-    pub(crate) fn until_answer(self) -> Duration {
+    pub fn until_answer(self) -> Duration {
         self.answer.saturating_duration_since(now())
     }
 }
 
 /// The clock that no setting moves.
 #[allow(clippy::disallowed_methods, reason = "a plugin is a process of its own, without sysalert's host module")]
-pub(crate) fn now() -> Instant {
+fn now() -> Instant {
     Instant::now()
 }
 

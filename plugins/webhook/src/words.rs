@@ -1,0 +1,119 @@
+//! The message as all presets want it: never empty, without control characters, cut to their limits.
+
+use ring::digest;
+use sysalert_abi::{Count, Kind, Request, fit, lines, one_line, shorten};
+
+/// How a message is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Somebody must act now.
+    Critical,
+    /// Somebody should look.
+    Warning,
+    /// Nobody must do anything.
+    Info,
+    /// It is over.
+    Well,
+}
+
+impl Tone {
+    /// Its colour as 0xRRGGBB, the same as in mails.
+    pub(crate) fn colour(self) -> u32 {
+        match self {
+            Tone::Critical => 0xb3_26_1e,
+            Tone::Warning => 0xb3_6b_00,
+            Tone::Info => 0x3a_6e_a5,
+            Tone::Well => 0x1e_7b_34,
+        }
+    }
+}
+
+/// How this message is meant: by its incident's severity. Many at once are as bad as it gets.
+pub(crate) fn tone(request: &Request) -> Tone {
+    match (request.kind, request.incident.as_ref().map(|incident| incident.severity.as_str())) {
+        (Kind::Recovery, _) => Tone::Well,
+        (Kind::Test, _) | (_, Some("info")) => Tone::Info,
+        (_, Some("warning")) => Tone::Warning,
+        _ => Tone::Critical,
+    }
+}
+
+/// The subject.
+pub(crate) fn title(request: &Request, limit: usize, count: Count) -> String {
+    let subject = one_line(&request.message.subject, usize::MAX);
+    if subject.is_empty() { "sysalert".into() } else { shorten(&subject, limit, count) }
+}
+
+/// The text.
+pub(crate) fn text(request: &Request, limit: usize, count: Count) -> String {
+    let (text, journal) = (lines(&request.message.text), lines(&request.message.journal));
+    // leading blanks belong to a line, blank lines at the ends to nothing
+    let text = text.trim_end().trim_start_matches('\n');
+    let text = fit(text, &journal, limit, count);
+    if text.trim().is_empty() { "(no text)".into() } else { text }
+}
+
+/// The same for every try to send this message, and for no other message of any host.
+pub(crate) fn id(request: &Request) -> String {
+    let whole = format!("{}\0{}\0{}", request.host, request.kind.as_str(), request.idempotency_key);
+    hex(&digest::digest(&digest::SHA256, whole.as_bytes()).as_ref()[..16])
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Nobody sees it, and it parts what would act together: a zero-width space.
+pub(crate) const GAP: char = '\u{200b}';
+
+/// `text` for the inside of a fence of three backticks, which it cannot close.
+pub(crate) fn unfenced(text: &str) -> String {
+    let mut parted = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '`' && parted.ends_with('`') {
+            parted.push(GAP);
+        }
+        parted.push(c);
+    }
+    parted
+}
+
+/// `text` with a gap after each of these characters.
+pub(crate) fn parted(text: &str, markup: &str) -> String {
+    let gap = |c| markup.contains(c).then_some(GAP);
+    text.chars().flat_map(|c| std::iter::once(c).chain(gap(c))).collect()
+}
+
+/// `text` with a backslash before each of these characters.
+pub(crate) fn escaped(text: &str, markup: &str) -> String {
+    let slash = |c| markup.contains(c).then_some('\\');
+    text.chars().flat_map(|c| slash(c).into_iter().chain([c])).collect()
+}
+
+/// The length of a text as JSON, without its quotation marks, in bytes.
+pub(crate) fn json_bytes(text: &str) -> usize {
+    text.chars().map(json_cost).sum()
+}
+
+/// The length of a character in a JSON string, in bytes, as serde_json writes it.
+pub(crate) fn json_cost(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        c => c.len_utf8(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_counted_as_it_is_written() {
+        for c in '\0'..=char::MAX {
+            let written = serde_json::to_string(&c).expect("a character");
+            assert_eq!(json_cost(c), written.len() - 2, "{written}");
+        }
+    }
+}

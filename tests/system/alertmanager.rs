@@ -1,0 +1,211 @@
+//! Two real Alertmanagers as a cluster, set up as the README says; `amtool` judges. What they notify goes to one receiver.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::guest::{Guest, Options};
+use crate::jobs::Job;
+
+const README: &str = include_str!("../../README.md");
+/// The shortest pause between two sends of what is open, and the timer's.
+const AGAIN: Duration = Duration::from_secs(90);
+
+/// Writes each notification into a file of lines.
+const RECEIVER: &str = "\
+import http.server
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        with open('/run/notifications', 'ab') as file:
+            file.write(body.replace(b'\\n', b'') + b'\\n')
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(('127.0.0.1', 9099), Receiver).serve_forever()
+";
+
+/// The README's block of this language in its section about fleets.
+fn block(language: &str) -> &'static str {
+    let section = README.split("### A fleet").nth(1).unwrap();
+    section.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap()
+}
+
+/// A member of the cluster: its port, and its name in the README's configuration.
+#[derive(Clone, Copy)]
+struct Member(u16);
+
+const FIRST: Member = Member(9093);
+const SECOND: Member = Member(9193);
+
+impl Member {
+    fn unit(self) -> String {
+        format!("alerts-{}.service", self.0)
+    }
+
+    fn run(self, guest: &Guest, arguments: &[&str]) -> crate::guest::Output {
+        let url = format!("--alertmanager.url=http://127.0.0.1:{}", self.0);
+        guest.run(&[&["amtool", &url], arguments].concat())
+    }
+
+    /// What is open there: `amtool alert query`.
+    fn alerts(self, guest: &Guest, filter: &[&str]) -> Vec<Value> {
+        let output = self.run(guest, &[&["alert", "query", "-o", "json"], filter].concat());
+        if output.success() { output.json().as_array().cloned().unwrap() } else { Vec::new() }
+    }
+
+    fn install(self, guest: &Guest, other: Member) {
+        let (own, peer) = (self.0 + 1, other.0 + 1);
+        let flags = format!(
+            "--config.file=/etc/prometheus/alertmanager.yml --storage.path=/var/lib/alerts-{} --web.listen-address=127.0.0.1:{} \
+             --cluster.listen-address=127.0.0.1:{own} --cluster.advertise-address=127.0.0.1:{own} --cluster.peer=127.0.0.1:{peer} \
+             --cluster.peer-timeout=2s --cluster.settle-timeout=1s --cluster.gossip-interval=100ms --cluster.pushpull-interval=2s",
+            self.0, self.0
+        );
+        guest.write_unit(&self.unit(), &format!("[Service]\nExecStart=/usr/bin/prometheus-alertmanager {flags}\n"));
+        self.start(guest);
+    }
+
+    #[track_caller]
+    fn start(self, guest: &Guest) {
+        guest.run(&["systemctl", "start", &self.unit()]).ok();
+        guest.wait_until("it answers", || self.run(guest, &["cluster", "show"]).success());
+    }
+
+    #[track_caller]
+    fn stop(self, guest: &Guest) {
+        guest.run(&["systemctl", "stop", &self.unit()]).ok();
+    }
+}
+
+/// A guest with the cluster, the receiver, and the README's method `fleet`.
+fn fleet(name: &str) -> Guest {
+    let guest = Guest::boot_on(252, name, Options::new().quick_timer());
+    // the README's waits are for people
+    let alertmanager =
+        block("yaml").replace("group_wait: 30s", "group_wait: 1s").replace("group_interval: 5m", "group_interval: 2s");
+    guest.write_file("/etc/prometheus/alertmanager.yml", &alertmanager);
+    let checked = guest.run(&["amtool", "check-config", "/etc/prometheus/alertmanager.yml"]).ok();
+    assert!(checked.contains("SUCCESS") && checked.contains("1 inhibit rules"), "{checked}");
+    guest.write_file("/usr/local/lib/receiver.py", RECEIVER);
+    guest.write_unit("receiver.service", "[Service]\nExecStart=/usr/bin/python3 -I /usr/local/lib/receiver.py\n");
+    guest.run(&["systemctl", "start", "receiver.service"]).ok();
+    FIRST.install(&guest, SECOND);
+    SECOND.install(&guest, FIRST);
+    let method = block("toml")
+        .replace("http://alerts1.example.org:9093", "http://127.0.0.1:9093")
+        .replace("http://alerts2.example.org:9093", "http://127.0.0.1:9193");
+    assert!(method.contains(":9193"), "{method}");
+    guest.configure(&format!("{method}resend = \"30s\"\n"));
+    guest.sysalert(&["config", "check"]).ok();
+    guest
+}
+
+/// What was notified about this unit, oldest first: "firing" or "resolved".
+fn notified(guest: &Guest, unit: &str) -> Vec<String> {
+    let lines = guest.run(&["cat", "/run/notifications"]).stdout;
+    let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let alerts = all.flat_map(|notification| notification["alerts"].as_array().cloned().unwrap());
+    alerts.filter(|alert| alert["labels"]["unit"] == unit).map(|alert| alert["status"].as_str().unwrap().to_owned()).collect()
+}
+
+fn is_open(guest: &Guest, member: Member, unit: &str) -> bool {
+    !member.alerts(guest, &[&format!("unit={unit}")]).is_empty()
+}
+
+#[test]
+fn one_failure_is_one_notification_whichever_member_is_down() {
+    let guest = fleet("fleet");
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    for member in [FIRST, SECOND] {
+        guest.wait_until("each member has it", || is_open(&guest, member, "backup.service"));
+    }
+    let alert = FIRST.alerts(&guest, &[]).remove(0);
+    let expected = json!({
+        "alertname": "SystemdUnitFailed", "instance": guest.name(), "unit": "backup.service", "manager": "system",
+        "severity": "critical", "team": "ops"
+    });
+    assert_eq!(alert["labels"], expected);
+    let annotation = |name: &str| alert["annotations"][name].as_str().unwrap_or_default();
+    assert_eq!(annotation("summary"), format!("backup.service on {} failed: exited with status 3.", guest.name()));
+    assert!(annotation("description").contains(&job.words()), "{alert:#}");
+    assert_eq!(annotation("result"), "exit-code, exited, 3");
+    guest.wait_until("it is notified", || !notified(&guest, "backup.service").is_empty());
+
+    // a member that was restarted knows nothing, and has it again
+    SECOND.stop(&guest);
+    SECOND.start(&guest);
+    assert!(!is_open(&guest, SECOND, "backup.service"), "alerts are not passed on, nor kept");
+    guest.wait_at_most(AGAIN, "the restarted member has it again", || is_open(&guest, SECOND, "backup.service"));
+
+    // the other one is gone when it recovers
+    FIRST.stop(&guest);
+    job.succeeds();
+    guest.wait_until("it is resolved in the member that is left", || !is_open(&guest, SECOND, "backup.service"));
+    guest.wait_until("that is notified", || notified(&guest, "backup.service").len() == 2);
+    FIRST.start(&guest);
+
+    // all that was to come has come when another one's is there
+    let other = Job::new(&guest, "other.service");
+    other.fails(4);
+    for member in [FIRST, SECOND] {
+        guest.wait_until("each member has the other one", || is_open(&guest, member, "other.service"));
+    }
+    guest.wait_until("that is notified, too", || !notified(&guest, "other.service").is_empty());
+    assert_eq!(notified(&guest, "backup.service"), ["firing", "resolved"]);
+    assert_eq!(notified(&guest, "other.service"), ["firing"]);
+    // what is sent again is no delivery
+    let rows = guest.rows("SELECT a.kind, d.status FROM deliveries d JOIN alerts a ON a.id = d.alert ORDER BY d.id");
+    let rows: Vec<_> = rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["status"].as_str().unwrap())).collect();
+    assert_eq!(rows, [("failure", "sent"), ("recovery", "sent"), ("failure", "sent")]);
+}
+
+#[test]
+fn with_no_member_up_it_waits_and_what_is_open_is_not_lost() {
+    let guest = fleet("nobody");
+    let job = Job::new(&guest, "backup.service");
+    [FIRST, SECOND].into_iter().for_each(|member| member.stop(&guest));
+    job.fails(3);
+    guest.wait_until("it was tried", || guest.number("SELECT count(*) FROM deliveries WHERE status = 'retry'") == 1);
+    let status = guest.sysalert(&["status"]).ok();
+    assert!(status.contains("http://127.0.0.1:9093 cannot be reached") && status.contains("http://127.0.0.1:9193"), "{status}");
+    FIRST.start(&guest);
+    guest.hurry();
+    guest.wait_until("it has it", || is_open(&guest, FIRST, "backup.service"));
+
+    // both forget at once; nobody notifies sysalert's own trouble, and the log is not flooded
+    FIRST.stop(&guest);
+    let said = || guest.journal(&["SYSLOG_IDENTIFIER=sysalert"]).matches("did not take again what is not over").count();
+    guest.wait_at_most(AGAIN, "it was to have it again", || said() == 1);
+    let new = Job::new(&guest, "new.service");
+    new.fails(5);
+    FIRST.start(&guest);
+    guest.hurry();
+    guest.wait_until("what is new is there", || is_open(&guest, FIRST, "new.service"));
+    guest.wait_at_most(AGAIN, "and what was open", || is_open(&guest, FIRST, "backup.service"));
+    assert_eq!(said(), 1, "said once");
+
+    // a host that is down explains its units
+    FIRST.run(&guest, &["alert", "add", "alertname=HostDown", &format!("instance={}", guest.name())]).ok();
+    guest.wait_until("both are inhibited", || FIRST.alerts(&guest, &["--inhibited", "alertname=SystemdUnitFailed"]).len() == 2);
+}
+
+#[test]
+fn a_storm_is_an_alert_for_each_unit() {
+    let guest = fleet("manyalerts");
+    let unit = "[Unit]\nOnFailure=sysalert-failure@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/false\n";
+    guest.write_unit("worker@.service", unit);
+    guest.sh("systemctl start --no-block worker@{1..40}.service").ok();
+    guest.wait_until("all are recorded", || guest.number("SELECT count(*) FROM incidents") == 40);
+    guest.settle();
+    assert!(guest.number("SELECT count(*) FROM alerts WHERE kind = 'digest'") > 0, "a storm");
+    for member in [FIRST, SECOND] {
+        let alerts = member.alerts(&guest, &["alertname=SystemdUnitFailed"]);
+        let mut units: Vec<_> = alerts.iter().map(|alert| alert["labels"]["unit"].to_string()).collect();
+        units.sort();
+        units.dedup();
+        assert_eq!((alerts.len(), units.len()), (40, 40));
+        assert!(alerts.iter().all(|alert| alert["annotations"]["result"] == "exit-code, exited, 1"), "{alerts:#?}");
+    }
+    assert_eq!(guest.number("SELECT count(*) FROM resends"), 40, "each comes again until it is over");
+}
