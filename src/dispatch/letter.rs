@@ -10,7 +10,7 @@ use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::{log, names, secret};
-use crate::message::{self, Because, Form, Late, Letter, MethodReport, Report, Source};
+use crate::message::{self, Because, DamageReport, Form, Late, Letter, MethodReport, Report, Source};
 use crate::policy::Reason;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Recorded, Store};
@@ -62,7 +62,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
             incidents = storm::incidents(store, &members, &host, &method.name)?;
             (storm::letter(&members, &host), Vec::new(), Vec::new())
         }
-        None => (without_event(claimed, &host), Vec::new(), Vec::new()),
+        None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),
     };
     let letter = match &claimed.instead_of {
         Some((instead_of, because)) => letter.instead_of(instead_of, because),
@@ -143,10 +143,23 @@ fn about(
     message::compose_overtaken(&Report { context: &last.context, late: late(tries, now - first.at, detail, held), ..report })
 }
 
-/// The letter of an outage, or of a test.
-fn without_event(claimed: &Claimed, host: &str) -> Letter {
-    let Some(outage) = &claimed.outage else { return message::test_letter(host, &claimed.method, claimed.at) };
-    message::compose_method(&MethodReport {
+/// The letter of what is sysalert's own, or of a test.
+fn without_event(store: &Store, claimed: &Claimed, host: &str) -> Result<Letter> {
+    if let Some(damage) = &claimed.damage {
+        return Ok(message::compose_damage(&DamageReport {
+            host,
+            at: damage.at,
+            what: &damage.what,
+            file: &store.beside(&damage.file).to_string_lossy(),
+            whole: damage.whole,
+            incidents: damage.incidents,
+            waiting: damage.waiting,
+            since: damage.since,
+            taken_over: store.with(|db| store::taken_over(db, damage))?,
+        }));
+    }
+    let Some(outage) = &claimed.outage else { return Ok(message::test_letter(host, &claimed.method, claimed.at)) };
+    Ok(message::compose_method(&MethodReport {
         host,
         method: &outage.method,
         by: &claimed.method,
@@ -155,7 +168,7 @@ fn without_event(claimed: &Claimed, host: &str) -> Letter {
         waiting: outage.waiting,
         at: claimed.at,
         works: claimed.kind == Kind::Recovery,
-    })
+    }))
 }
 
 /// Why somebody hears of this event now. A first failure and a recovery need no explanation, and what kept silent has none.

@@ -4,6 +4,7 @@
 mod backoff;
 mod check;
 mod context;
+mod damage;
 mod letter;
 mod limit;
 mod outage;
@@ -85,6 +86,7 @@ pub fn deliver(
     let Outside { clock, dice, send } = outside;
     let started = clock();
     let mut tally = Tally::default();
+    damage::announce(store, settings, started)?;
     // a method that just failed is left in peace until the next run; what it did not take again is no reason for that
     let (mut resting, mut forgetful): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut sending: Vec<String> = Vec::new();

@@ -28,7 +28,7 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
         store.write(|db| store::release_orphans(db))?;
     }
     for method in store.with(store::methods_at_work)? {
-        let (recent, waiting) = store.with(|db| store::load(db, &method, now - window))?;
+        let (recent, waiting) = store.with(|db| store::load(db, &method, now - window, now))?;
         let is_storm = recent.max(waiting) > settings.storm.incidents;
         let open = store.with(|db| store::open_digest(db, &method, now))?;
         if !is_storm && open.is_none() {
@@ -40,7 +40,9 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
                 None => (store::begin_digest(db, &names::nonce(), &method, now)?, now),
             };
             // while a storm lasts one digest in each window tells what is new
-            let last = store::last_digest(db, &method)?.map(|last| last + window).filter(|due| *due > now);
+            // one that was sent later than now: the clock was set back
+            let last = store::last_digest(db, &method)?.filter(|last| *last <= now).map(|last| last + window);
+            let last = last.filter(|due| *due > now);
             let due = last.unwrap_or((now + QUIET).min(begun + window));
             store::bind(db, digest, &method, due).map(drop)
         })?;

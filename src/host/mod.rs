@@ -9,6 +9,7 @@ pub mod library;
 pub mod log;
 pub mod manager;
 pub mod names;
+pub mod pace;
 pub mod secret;
 pub mod site;
 pub mod wake;

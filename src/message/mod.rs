@@ -4,6 +4,7 @@
 mod commands;
 mod compose;
 mod context;
+mod damage;
 mod digest;
 mod excerpt;
 mod html;
@@ -16,6 +17,7 @@ mod text;
 
 pub use compose::{Because, Late, Report, compose, test_letter};
 pub use context::Context;
+pub use damage::{DamageReport, compose_damage};
 pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, shown, visible};
 pub use method::{MethodReport, compose_method};

@@ -31,6 +31,8 @@ pub struct Situation<'a> {
     pub run_failed: bool,
     /// True when a failure of the incident happened and was recorded after this event.
     pub failed_since: bool,
+    /// True when a damaged database had lost this failure, and the unit has recovered since.
+    pub recovered_by_then: bool,
     /// The settings for this subject.
     pub rules: &'a Rules,
 }
@@ -62,6 +64,7 @@ type Rule = fn(&Situation<'_>) -> Option<Reason>;
 /// The first rule that has something to say decides.
 const FAILED: &[Rule] = &[
     rules::disabled,
+    recovery::by_then,
     restart::not_final,
     ignore::ignored,
     problem::first,

@@ -32,8 +32,10 @@ pub(super) fn same(situation: &Situation<'_>) -> Option<Reason> {
 
 /// An earlier problem, too soon after the last alert.
 pub(super) fn too_soon(situation: &Situation<'_>) -> Option<Reason> {
-    let until = situation.told.last()?.at + TimeDelta::from_std(situation.rules.min_interval).ok()?;
-    (situation.event.at < until).then_some(Reason::TooSoon { until })
+    let last = situation.told.last()?.at;
+    let interval = TimeDelta::from_std(situation.rules.min_interval).ok()?;
+    // far before it: the clock was set back, and nobody waits until its old time comes round
+    ((situation.event.at - last).abs() < interval).then_some(Reason::TooSoon { until: last + interval })
 }
 
 /// An earlier problem is back.

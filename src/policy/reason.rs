@@ -69,6 +69,8 @@ pub enum Reason {
     Overtaken,
     /// Silent: the settings turn this unit off.
     Disabled,
+    /// Silent: a damaged database had lost it, and it had recovered when the journal told it again.
+    RecoveredByThen,
     /// Silent: `db clear` came before a decision.
     Cleared,
 }
@@ -94,6 +96,7 @@ impl Reason {
             | Reason::SameRunFailed
             | Reason::Overtaken
             | Reason::Disabled
+            | Reason::RecoveredByThen
             | Reason::Cleared => None,
         }
     }
@@ -128,6 +131,9 @@ impl Reason {
             Reason::SameRunFailed => "systemd called a run a success whose failure is on record".to_owned(),
             Reason::Overtaken => "it failed again after this success".to_owned(),
             Reason::Disabled => "`enabled` is false for this unit".to_owned(),
+            Reason::RecoveredByThen => {
+                "a damaged database had lost it; when the journal told it again, the unit had recovered".to_owned()
+            }
             Reason::Cleared => "cleared before it was decided".to_owned(),
         }
     }

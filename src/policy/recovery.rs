@@ -37,3 +37,8 @@ pub(super) fn unwanted(situation: &Situation<'_>) -> Option<Reason> {
 pub(super) fn recovered(_: &Situation<'_>) -> Option<Reason> {
     Some(Reason::Recovered)
 }
+
+/// What a damaged database had lost is no news when it is over.
+pub(super) fn by_then(situation: &Situation<'_>) -> Option<Reason> {
+    situation.recovered_by_then.then_some(Reason::RecoveredByThen)
+}

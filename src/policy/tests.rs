@@ -46,7 +46,14 @@ fn failure(number: u8, second: i64, failures: u64, told: &[(u8, i64)], rules: &R
     incident.failures = failures;
     incident.state = state;
     let incident = (failures > 0).then_some(&incident);
-    decide(&Situation { event: &event, incident, told: &told, finals: failures, run_failed: false, failed_since: false, rules })
+    let [run_failed, failed_since, recovered_by_then] = [false; 3];
+    let situation =
+        Situation { event: &event, incident, told: &told, finals: failures, run_failed, failed_since, recovered_by_then, rules };
+    let verdict = decide(&situation);
+    let over = Situation { recovered_by_then: true, ..situation };
+    let silent = if rules.enabled { Reason::RecoveredByThen } else { Reason::Disabled };
+    assert_eq!(decide(&over).reason, silent, "what a damaged database had lost, and is over");
+    verdict
 }
 
 fn success(state: Option<State>, (run_failed, failed_since): (bool, bool), rules: &Rules) -> Verdict {
@@ -54,7 +61,8 @@ fn success(state: Option<State>, (run_failed, failed_since): (bool, bool), rules
     let mut incident = Incident::begin(1, event.subject.clone(), Severity::Critical, at(0));
     incident.state = state.unwrap_or(State::Pending);
     let incident = state.map(|_| &incident);
-    decide(&Situation { event: &event, incident, told: &[], finals: 0, run_failed, failed_since, rules })
+    let recovered_by_then = false;
+    decide(&Situation { event: &event, incident, told: &[], finals: 0, run_failed, failed_since, recovered_by_then, rules })
 }
 
 #[test]

@@ -119,9 +119,11 @@ pub fn final_failures(db: &Connection, incident: i64, id: i64) -> rusqlite::Resu
     db.query_row(sql, [incident, id], |row| row.get(0))
 }
 
-/// The problems of an incident that somebody was told, oldest first.
+/// The problems of an incident that somebody was told, in the order in which that was decided: the clock may have been set.
 pub fn told(db: &Connection, incident: i64) -> rusqlite::Result<Vec<Told>> {
-    let sql = "SELECT service_result, exit_code, exit_status, cause, at FROM events WHERE incident = ?1 AND spoke AND outcome = 'failed' ORDER BY at, id";
+    let sql = "SELECT service_result, exit_code, exit_status, cause, at FROM events
+        WHERE incident = ?1 AND spoke AND outcome = 'failed'
+        ORDER BY (SELECT max(a.id) FROM alerts a WHERE a.event = events.id), at, id";
     db.prepare(sql)?.query_map([incident], |row| Ok(Told { problem: problem(row)?, at: time(row.get("at")?) }))?.collect()
 }
 

@@ -32,7 +32,9 @@ pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
     }
     // flock itself knows no time limit: another thread waits, and this one for it
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(file.lock().map(|()| file)));
+    let waiting = thread::Builder::new().spawn(move || sender.send(file.lock().map(|()| file)));
+    // the unit's TasksMax=, where ExecStopPost= runs this
+    waiting.map_err(|error| Error::file("wait for the lock", &path, &error))?;
     match receiver.recv_timeout(patience) {
         Ok(locked) => locked.map_err(|error| Error::file("lock", &path, &error)),
         Err(_) => Err(Error::failure(format!("another process held {} for more than {} s", path.display(), patience.as_secs()))),

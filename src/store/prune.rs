@@ -14,6 +14,11 @@ const STEP: u32 = 1000;
 const PACE: TimeDelta = TimeDelta::days(1);
 /// When dispatch last found nothing more to prune.
 const PRUNED: &str = "pruned";
+/// After a longer pause the clock is not believed at once: it may have jumped years ahead, by which all of the record is old.
+const LONG: TimeDelta = TimeDelta::days(3);
+const DOUBT: TimeDelta = TimeDelta::days(7);
+/// Since when it is in doubt.
+const JUMPED: &str = "jumped";
 
 /// The incidents that are not over before ?1, or of which an alert still waits.
 const NEEDED: &str = "SELECT id FROM incidents WHERE state <> 'resolved' OR coalesce(ended, last_failure) >= ?1
@@ -104,15 +109,23 @@ pub fn prune(store: &mut Store, before: DateTime<Utc>, told: &dyn Fn(Pruned)) ->
     Ok(pruned)
 }
 
-/// Dispatch's share: one step. When nothing is left to prune, it rests for a day.
+/// Dispatch's share: one step. When nothing is left to prune, it rests for a day; when it was not there for days, for a week.
 ///
 /// # Errors
 /// `Failure`, when the lock or the database is not to be had.
 pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) -> Result<Pruned> {
     let mut pruned = Pruned::default();
-    let last = store.with(last_prune)?;
+    let (last, jumped) = store.with(|db| Ok((noted(db, PRUNED)?, noted(db, JUMPED)?)))?;
     // in the future: the clock was set back
     if last.is_some_and(|last| last <= now && now - last < PACE) {
+        return Ok(pruned);
+    }
+    let jumps = last.is_some_and(|last| now - last > LONG);
+    if jumps || jumped.is_some_and(|jumped| jumped <= now && now - jumped < DOUBT) {
+        store.write(|db| {
+            note(db, PRUNED, now)?;
+            if jumps { note(db, JUMPED, now) } else { Ok(()) }
+        })?;
         return Ok(pruned);
     }
     for part in PARTS {
@@ -120,10 +133,7 @@ pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) ->
             return Ok(pruned);
         }
     }
-    store.write(|db| {
-        let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
-        db.execute(sql, params![PRUNED, now.timestamp_micros()])
-    })?;
+    store.write(|db| note(db, PRUNED, now))?;
     Ok(pruned)
 }
 
@@ -159,9 +169,14 @@ fn json(ids: &[i64]) -> String {
     serde_json::to_string(ids).unwrap_or_default()
 }
 
-fn last_prune(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let last: Option<i64> = db.query_row("SELECT value FROM meta WHERE key = ?1", [PRUNED], |row| row.get(0)).optional()?;
-    Ok(last.map(time))
+fn noted(db: &Connection, key: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let at: Option<i64> = db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?;
+    Ok(at.map(time))
+}
+
+fn note(db: &Connection, key: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+    db.execute(sql, params![key, at.timestamp_micros()]).map(drop)
 }
 
 #[cfg(test)]
@@ -298,6 +313,20 @@ mod tests {
         over(&mut store, "3");
         assert_eq!(run(&mut store, 33 + DAY), Pruned::default(), "it rests");
         assert_eq!(run(&mut store, DAY / 2), Pruned { events: 1, incidents: 1 }, "not after the clock was set back");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_prunes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &[]);
+        resolve(&mut store, "a", 1);
+        let history = Duration::from_secs(100 * 24 * 3600);
+        let mut run = |day: i64| prune_a_step(&mut store, history, at(day * DAY)).unwrap().events;
+        // fourteen years ahead for days, and back; then a machine that was off for half a year
+        let days = [1, 2, 5000, 5001, 5002, 5005, 3, 4, 5].into_iter().chain(180..187);
+        assert_eq!(days.map(&mut run).sum::<usize>(), 0);
+        assert_eq!(run(187), 1, "in the end it is really that late");
     }
 
     #[test]

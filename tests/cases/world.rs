@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
 use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 
 /// What the machine of a story knows.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct StoryWorld {
     messages: RefCell<Vec<(String, Message)>>,
     units: RefCell<BTreeMap<String, Unit>>,
@@ -81,8 +81,8 @@ impl World for StoryWorld {
         None
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        Some("db.service".to_owned())
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        Ok(Some("db.service".to_owned()))
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
 use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 use sysalert::trigger::look::{self, Change, Known, Look, When};
 use sysalert::trigger::runs;
@@ -47,8 +47,8 @@ impl World for Machine {
         None
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        None
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        Ok(None)
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {

@@ -181,7 +181,9 @@ pub fn nasty_requests(config: &Value) -> impl Iterator<Item = Request> {
         let kind = kinds[number % kinds.len()];
         let ordinary = request(config.clone());
         let incident = ordinary.incident.clone().filter(|_| !matches!(kind, Kind::Digest | Kind::Test));
-        Request { kind, incident, message, idempotency_key: format!("{number}.chat"), ..ordinary }
+        // the machine may be busy with other tests
+        let deadline_ms = 120_000;
+        Request { kind, incident, message, deadline_ms, idempotency_key: format!("{number}.chat"), ..ordinary }
     })
 }
 

@@ -42,7 +42,7 @@ impl Client {
             // an address that is dead leaves time for the name's next one
             .connect_timeout(deadline.left().unwrap_or_default() / 2)
             .build()
-            .map_err(|error| Answer::Refused(format!("no call can be made: {}", trouble::chain(&error))))?;
+            .map_err(|error| Answer::Refused(format!("no call can be made: {}", trouble::cause(&error))))?;
         Ok(Client { inner, runtime: Some(runtime), deadline })
     }
 
@@ -70,7 +70,8 @@ impl Client {
         runtime.block_on(async {
             let response = request.send().await.map_err(|error| trouble::of(&error, &server, &call.secrets))?;
             let mut reply = Reply::new(&server, &response, &call.secrets, now());
-            reply.set_body(body(response).await);
+            let (body, whole) = body(response).await;
+            reply.set_body(body, whole);
             Ok(reply)
         })
     }
@@ -85,17 +86,21 @@ impl Drop for Client {
     }
 }
 
-/// As much of the body as came and may be read. The status says already what became of the message.
-async fn body(mut response: reqwest::Response) -> Vec<u8> {
+/// As much of the body as came and may be read, and whether its end came, too.
+async fn body(mut response: reqwest::Response) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, true),
+            // the status says already what became of the message
+            Err(_) => return (body, false),
+        }
         if body.len() >= LONGEST_BODY {
             body.truncate(LONGEST_BODY);
-            break;
+            return (body, true);
         }
     }
-    body
 }
 
 /// For a Retry-After that is a date.

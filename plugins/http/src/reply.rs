@@ -21,6 +21,7 @@ pub struct Reply {
     location: Option<Url>,
     headers: HeaderMap,
     body: Vec<u8>,
+    whole: bool,
     secrets: Vec<String>,
 }
 
@@ -36,12 +37,13 @@ impl Reply {
             location: header(LOCATION).and_then(|location| response.url().join(location).ok()),
             headers: response.headers().clone(),
             body: Vec::new(),
+            whole: false,
             secrets: secrets.to_vec(),
         }
     }
 
-    pub(crate) fn set_body(&mut self, body: Vec<u8>) {
-        self.body = body;
+    pub(crate) fn set_body(&mut self, body: Vec<u8>, whole: bool) {
+        (self.body, self.whole) = (body, whole);
     }
 
     /// The status, such as 200.
@@ -57,6 +59,11 @@ impl Reply {
     /// The body as text, at most its first 64 KiB. Hostile input: show it by [`Reply::answer`] and its like alone.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Whether the body came whole, or as far as it is read: a connection may be cut in the middle of an answer.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The body as JSON; `Null` when it is none.

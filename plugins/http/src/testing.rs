@@ -51,6 +51,8 @@ pub enum Act {
     Drip,
     /// It closes the connection without an answer.
     Cut,
+    /// It closes the connection after the status of success and a part of the body.
+    Half,
 }
 
 impl Act {
@@ -158,6 +160,7 @@ fn converse(stream: impl Read + Write, script: &Script, log: &Mutex<Vec<Heard>>)
                 return Ok(());
             }
             Act::Cut => return Ok(()),
+            Act::Half => return stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
         }
     }
     Ok(())

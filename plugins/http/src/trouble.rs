@@ -15,17 +15,17 @@ pub(crate) fn of(error: &reqwest::Error, server: &str, secrets: &[String]) -> An
         return handshake(tls, server);
     }
     if error.is_builder() {
-        return Answer::Refused(format!("no call to {server} can be made ({})", words::shown(&chain(error), secrets)));
+        return Answer::Refused(format!("no call to {server} can be made ({})", words::shown(&cause(error), secrets)));
     }
     if error.is_dns() {
-        return later(format!("{server}: the name cannot be resolved{} ({})", via(), words::shown(&chain(error), secrets)));
+        return later(format!("{server}: the name cannot be resolved{} ({})", via(), words::shown(&cause(error), secrets)));
     }
     match (error.is_connect(), error.is_timeout()) {
         (true, true) => later(format!("{server} did not answer in time while connecting{}", via())),
-        (true, false) => later(format!("{server} cannot be reached{}: {}", via(), words::shown(&chain(error), secrets))),
+        (true, false) => later(format!("{server} cannot be reached{}: {}", via(), words::shown(&cause(error), secrets))),
         (false, true) => later(format!("{server} did not answer in time; it may have taken the message")),
         (false, false) => {
-            let what = words::shown(&chain(error), secrets);
+            let what = words::shown(&cause(error), secrets);
             later(format!("{server} cut the connection before it answered ({what}); it may have taken the message"))
         }
     }
@@ -39,15 +39,9 @@ fn via() -> &'static str {
     if VARIABLES.into_iter().any(is_set) { " (the environment names a proxy: check it, too)" } else { "" }
 }
 
-/// The causes' own words, without reqwest's, which name the URL.
-pub(crate) fn chain(error: &reqwest::Error) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for text in causes(error).map(ToString::to_string).filter(|text| !text.starts_with("client error (")) {
-        // many only repeat what they wrap
-        said.retain(|outer| !outer.contains(&text) && !text.contains(outer.as_str()));
-        said.push(text);
-    }
-    said.join(": ")
+/// The first cause in its own words: the others only say where it was met, and reqwest's name the URL.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| "no reason is known".into(), ToString::to_string)
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

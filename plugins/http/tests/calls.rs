@@ -110,6 +110,14 @@ fn a_connection_that_was_cut_is_tried_again_and_not_by_the_client_itself() {
 }
 
 #[test]
+fn an_answer_that_was_cut_short_is_told_apart() {
+    let server = Server::start(|_| Act::Half);
+    let client = Client::new(Deadline::after(20_000), None).expect("a client");
+    let reply = client.send(&Call::post(address("url", &server.url("/")).expect("an address"))).expect("a reply");
+    assert_eq!((reply.status(), reply.is_whole(), reply.text().as_str()), (200, false, "{"));
+}
+
+#[test]
 fn nobody_there_is_tried_again() {
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let Answer::Retry(text, None) = send(&format!("http://127.0.0.1:{port}"), 20_000, None) else { panic!("not a retry") };

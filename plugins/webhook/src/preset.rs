@@ -45,9 +45,10 @@ impl Preset {
         let json = reply.json();
         let said = said(&json).unwrap_or_else(|| reply.text());
         if reply.is_success() {
-            return match (self.is_own)(reply) {
-                true => reply.sent(""),
-                false => reply.refused(&said, &format!("this is no answer of {}: check `url`, and proxies", self.name)),
+            return match ((self.is_own)(reply), reply.is_whole()) {
+                (true, _) => reply.sent(""),
+                (false, true) => reply.refused(&said, &format!("this is no answer of {}: check `url`, and proxies", self.name)),
+                (false, false) => reply.retry("it cut its answer short, and may have taken it", None),
             };
         }
         match (reply.meaning(&said), (self.pause)(&json)) {

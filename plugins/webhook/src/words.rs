@@ -93,5 +93,27 @@ pub(crate) fn escaped(text: &str, markup: &str) -> String {
 
 /// The length of a text as JSON, without its quotation marks, in bytes.
 pub(crate) fn json_bytes(text: &str) -> usize {
-    serde_json::to_string(text).map_or(usize::MAX, |json| json.len() - 2)
+    text.chars().map(json_cost).sum()
+}
+
+/// The length of a character in a JSON string, in bytes, as serde_json writes it.
+pub(crate) fn json_cost(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        c => c.len_utf8(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_counted_as_it_is_written() {
+        for c in '\0'..=char::MAX {
+            let written = serde_json::to_string(&c).expect("a character");
+            assert_eq!(json_cost(c), written.len() - 2, "{written}");
+        }
+    }
 }

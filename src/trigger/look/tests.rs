@@ -1,10 +1,13 @@
 //! Each test is a meeting of triggers, journal and manager as it was seen on a booted systemd.
 
+mod ended;
+
 use std::cell::Cell;
 
 use super::*;
 use crate::event::{Manager, UnitName};
 use crate::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use crate::host::manager::NoAnswer;
 
 const HOLD: i64 = 10;
 
@@ -79,8 +82,8 @@ impl World for Fake {
         Some(problem("signal", Some("9")))
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        (!self.busy).then(|| "postgresql.service".into())
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        if self.busy { Err(NoAnswer) } else { Ok(Some("postgresql.service".into())) }
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
@@ -325,12 +328,14 @@ fn a_failed_dependency_has_a_culprit_and_no_run() {
     let one = known(&[(1, told("", 1))]);
     let sure = ["file failed boot:7 dependency postgresql.service", "drop 1"];
     assert_eq!(changes(&look(&world, &subject(), &one, handler(1))), sure);
-    // the manager is too busy to tell a handler: dispatch asks again, and tells it in any case
+    // the manager is too busy to tell: dispatch asks again, and tells it in any case
     let busy = Fake { busy: true, ..world };
-    let early = look(&busy, &subject(), &one, handler(1));
-    assert_eq!((changes(&early), early.waits), (vec![], true));
-    assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
-    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(1))), ["file failed boot:7 dependency", "drop 1"]);
+    for when in [handler(1), dispatch(1), dispatch(60)] {
+        let early = look(&busy, &subject(), &one, when);
+        assert_eq!((changes(&early), early.waits), (vec![], true));
+        assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
+    }
+    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(61))), ["file failed boot:7 dependency", "drop 1"]);
 }
 
 /// An incident whose last failure was at second 1.

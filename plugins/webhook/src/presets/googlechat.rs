@@ -4,7 +4,7 @@ use serde_json::json;
 use sysalert_http::Call;
 
 use crate::preset::Preset;
-use crate::words::{GAP, id, parted, text, title, unfenced};
+use crate::words::{GAP, id, json_cost, parted, text, title, unfenced};
 
 /// "The maximum message size, including text and cards, is 32,000 bytes":
 /// <https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create>
@@ -32,9 +32,5 @@ pub(crate) const PRESET: Preset = Preset {
 const MARKUP: &str = "*_~`<";
 
 fn count(text: &str) -> usize {
-    text.chars().map(|c| if MARKUP.contains(c) { 1 + GAP.len_utf8() } else { c.len_utf8().max(json_bytes(c)) }).sum()
-}
-
-fn json_bytes(c: char) -> usize {
-    crate::words::json_bytes(c.encode_utf8(&mut [0; 4]))
+    text.chars().map(|c| if MARKUP.contains(c) { 1 + GAP.len_utf8() } else { json_cost(c) }).sum()
 }

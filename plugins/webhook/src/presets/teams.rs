@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sysalert_http::Call;
 
 use crate::preset::Preset;
-use crate::words::{GAP, Tone, json_bytes, text, title, tone};
+use crate::words::{GAP, Tone, json_bytes, json_cost, text, title, tone};
 
 /// A message has at most 28 KB: <https://learn.microsoft.com/connectors/teams/#known-issues-and-limitations-with-actions>.
 /// Others found that less fits (<https://www.rubydoc.info/gems/msteams_hermes/MsTeamsHermes/Message>: 21,000).
@@ -45,9 +45,12 @@ pub(crate) const PRESET: Preset = Preset {
             }],
         })))
     },
-    // The workflow answers 202 before it posts. A connector answered 200 to everything, and told the error in the body:
-    // https://learn.microsoft.com/answers/questions/1164396/incoming-webhook-ms-teams-rate-limiting
-    is_own: |reply| !reply.text().contains("Microsoft Teams endpoint returned HTTP error"),
+    // The workflow answers 202, and nothing more, before it posts. A connector answered 200 to everything, and told the error in
+    // the body: https://learn.microsoft.com/answers/questions/1164396/incoming-webhook-ms-teams-rate-limiting
+    is_own: |reply| {
+        let said = reply.text();
+        !said.trim_start().starts_with('<') && !said.contains("Microsoft Teams endpoint returned HTTP error")
+    },
     pause: |_| None,
 };
 
@@ -71,7 +74,7 @@ fn count(text: &str) -> usize {
         '\n' => LINE,
         ' ' => 2,
         '{' => 1 + GAP.len_utf8(),
-        c => json_bytes(c.encode_utf8(&mut [0; 4])),
+        c => json_cost(c),
     };
     text.chars().map(cost).sum()
 }

@@ -33,10 +33,15 @@ fn keeps(name: &str) {
     let server = Server::start(move |_| (contract.limited.0)());
     let answer = send(&failure(section(contract, &server)));
     assert!(matches!(&answer, Answer::Retry(_, after) if *after == contract.limited.1), "{name}: {answer:?}");
-    for act in [Act::say(500, "oops"), Act::say(503, ""), Act::Cut] {
+    for act in [Act::say(500, "oops"), Act::say(503, ""), Act::Cut, Act::Half] {
+        // of a workflow's answer the status is all that there is
+        let is_enough = name == "teams" && matches!(act, Act::Half);
         let server = Server::start(move |_| act.clone());
         let answer = send(&failure(section(contract, &server)));
-        assert!(matches!(answer, Answer::Retry(..)), "{name}: {answer:?}");
+        assert!(
+            if is_enough { matches!(answer, Answer::Sent(_)) } else { matches!(answer, Answer::Retry(..)) },
+            "{name}: {answer:?}"
+        );
     }
 }
 
@@ -44,10 +49,6 @@ fn keeps(name: &str) {
 fn says(contract: &Contract, act: Act, expected: impl Fn(&str) -> bool) {
     let server = Server::start(move |_| act.clone());
     let answer = send(&failure(section(contract, &server)));
-    if contract.name == "teams" && matches!(answer, Answer::Sent(_)) {
-        // a workflow's answer has no body, so that nothing can be told from one
-        return assert!(expected(""));
-    }
     let text = refused(&server, answer);
     assert!(text.starts_with("S ") && expected(&text), "{}: {text}", contract.name);
     for (_, secret) in contract.keys {
