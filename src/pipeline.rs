@@ -10,6 +10,7 @@
 //! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, gathers what is missing and
 //! decides what is undecided.
 
+mod flapping;
 mod gather;
 mod repair;
 mod sweep;
@@ -25,7 +26,7 @@ use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
-use crate::policy::{self, AlertOn, Situation};
+use crate::policy::{self, AlertOn, Flaps, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
@@ -242,11 +243,14 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
         incident.failures = incident.failures.saturating_sub(1);
+        if let Some(flapping) = &mut incident.flapping {
+            flapping.times = flapping.times.saturating_sub(1);
+        }
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
-    let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
+    let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
     let finals = match &incident {
-        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident.id, *id)?,
+        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident, *id)?,
         Some(incident) => incident.failures,
         None => 0,
     };
@@ -258,6 +262,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         ),
     };
     let recovered_by_then = store::recovered_by_then(db, event)?;
+    let of_late = flapping::OfLate::ask(db, &rules, event, incident.as_ref())?;
     let situation = Situation {
         event,
         incident: incident.as_ref(),
@@ -266,19 +271,25 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         run_failed,
         failed_since,
         recovered_by_then,
+        restarts: of_late.restarts,
+        incidents: of_late.incidents,
         rules: &rules,
     };
     let verdict = policy::decide(&situation);
 
+    let begun =
+        |incident: Option<Incident>| incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok);
     let after: Option<Incident> = match (event.outcome, incident) {
-        (Outcome::Failed, incident) => {
-            let incident = incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok)?;
-            Some(incident.failed(event.at, verdict.alert.is_some()))
-        }
+        (Outcome::Failed, incident) => Some(begun(incident)?.failed(event.at, verdict.alert.is_some())),
+        (Outcome::Succeeded, incident) if matches!(verdict.flaps, Flaps::Begins(_)) => Some(begun(incident)?),
         (Outcome::Succeeded, incident) => incident.map(|incident| if verdict.resolves { incident.resolved() } else { incident }),
     };
+    let after = after.map(|incident| of_late.follow(db, incident, event, verdict.flaps)).transpose()?;
     if let Some(incident) = &after {
         store::save(db, incident, event.at)?;
+    }
+    if event.outcome == Outcome::Succeeded && verdict.flaps == Flaps::GoesOn {
+        return store::fold(db, *id).map(|()| false);
     }
     store::decide(db, *id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
     if let (Some(kind), Some(incident)) = (verdict.alert, &after) {

@@ -1,11 +1,13 @@
 //! The catalogue: joins the settings of each module, and holds the valid ones. Nothing in it is optional that has a default.
 
+mod heartbeat;
 mod method;
 
+pub use heartbeat::Heartbeat;
 pub use method::{KEYS as METHOD_KEYS, Method};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -47,6 +49,10 @@ const RETENTION_KEYS: &[Key] = &[Key::new(
     "incidents that are over, and their events, are kept this long",
 )];
 
+/// `[metrics]`
+const METRICS_KEYS: &[Key] =
+    &[Key::new("textfile", Kind::Text, "", "a file that dispatch keeps up to date, for node_exporter's textfile collector")];
+
 /// "1y", in seconds.
 const YEAR: u64 = 31_557_600;
 
@@ -57,6 +63,8 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "method", named: true, keys: &[METHOD_KEYS, TEMPLATE_KEYS], open: true },
     Section { name: "storm", named: false, keys: &[STORM_KEYS], open: false },
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
+    Section { name: "metrics", named: false, keys: &[METRICS_KEYS], open: false },
+    Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
@@ -75,6 +83,10 @@ pub struct Settings {
     pub storm: Storm,
     /// How long the history of what is over is kept.
     pub history: Duration,
+    /// The file of the metrics; `None`: nobody wants them.
+    pub textfile: Option<PathBuf>,
+    /// The sign of life, if one is wanted.
+    pub heartbeat: Option<Heartbeat>,
     document: Document,
     globs: Vec<(WildMatch, String)>,
 }
@@ -103,8 +115,12 @@ impl Settings {
         let storm = [document.section("storm", None)];
         let storm = Values { keys: &[STORM_KEYS], written: &storm };
         let storm = Storm { incidents: storm.count("incidents"), window: storm.duration("window") };
+        let metrics = [document.section("metrics", None)];
+        let textfile = Values { keys: &[METRICS_KEYS], written: &metrics }.text("textfile").map(PathBuf::from);
         let methods = method::methods(&document);
-        let settings = Settings { host, methods, method_failing_after, storm, history, globs: globs(&document), document };
+        let heartbeat = heartbeat::heartbeat(&document, &methods);
+        let globs = globs(&document);
+        let settings = Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document };
         settings.check()?;
         Ok(settings)
     }
@@ -171,8 +187,10 @@ impl Settings {
             self.unknown_methods(),
             self.illegal_units(),
             self.illegal_methods(),
+            self.illegal_textfile(),
             method::wrong_fallbacks(&self.document, &self.methods),
             method::wrong_templates(&self.document, &self.methods),
+            heartbeat::wrong(&self.document, &self.methods),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
@@ -206,6 +224,14 @@ impl Settings {
             Some(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"))
         };
         self.document.names("unit").filter_map(complaint).collect()
+    }
+
+    /// The collector reads no other file, and tells nobody.
+    fn illegal_textfile(&self) -> Vec<String> {
+        let fits = |path: &str| Path::new(path).is_absolute() && Path::new(path).extension().is_some_and(|end| end == "prom");
+        let written = self.document.section("metrics", None).iter().filter(|setting| setting.key == "textfile");
+        let wrong = written.filter(|setting| !setting.value.as_str().is_some_and(fits));
+        wrong.map(|setting| format!("{}: `textfile` must be a whole path that ends in .prom", setting.origin)).collect()
     }
 
     fn illegal_methods(&self) -> Vec<String> {

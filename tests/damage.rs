@@ -14,10 +14,18 @@ mod world;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use story::{Story, Telling};
-use sysalert::store::{self, Stage, Store};
+use sysalert::event::{Event, Manager, Outcome, UnitName};
+use sysalert::host::Site;
+use sysalert::host::site::ConfigPlace;
+use sysalert::pipeline;
+use sysalert::settings::Settings;
+use sysalert::store::{self, Older, Stage, Store};
+use sysalert::trigger::handler;
+use world::StoryWorld;
 
 const PAGE: usize = 4096;
 const FILE: &str = "sysalert.db";
@@ -269,4 +277,83 @@ fn the_log_and_what_else_can_lie_there() {
     }
     shown("the log, and whole files", &all);
     assert!(all.contains(&Found::Nothing) && all.contains(&Found::Harmless));
+}
+
+/// A new sysalert is installed over the database of the oldest while units fail: what comes too early waits in the spool.
+#[test]
+fn failures_while_dispatch_brings_the_database_up_to_date() {
+    const EACH: usize = 10;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path();
+    let old = Connection::open(state.join(FILE)).unwrap();
+    old.execute_batch(include_str!("../src/store/version1.sql")).unwrap();
+    drop(old);
+    let site = site(state, state);
+    let now = story::start();
+    let settings = || Settings::read(&[]);
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let site = &site;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let event = event(site, writer * EACH + number);
+                    pipeline::take_in(site, &event, &StoryWorld::default(), &|| now, &settings).unwrap();
+                }
+            });
+        }
+        scope.spawn(|| Store::open(state, Older::Migrate, Duration::from_secs(60)).unwrap());
+    });
+    let mut store = Store::open(state, Older::Refuse, Duration::from_secs(60)).unwrap();
+    pipeline::import_spool(&site, &mut store).unwrap();
+    let count = |sql: &str| store.with(|db| db.query_row(sql, [], |row| row.get::<_, usize>(0))).unwrap();
+    assert_eq!(count("SELECT count(*) FROM events WHERE subject LIKE 'unit:u%'"), 4 * EACH);
+    assert_eq!(count("SELECT count(DISTINCT subject) FROM events WHERE subject LIKE 'unit:u%'"), 4 * EACH);
+    store.examine().unwrap();
+}
+
+/// Neither the database nor one of the spools can take it: the handler fails, and says what happened and where it still stands.
+#[test]
+fn what_nothing_can_keep_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let runtime = folder.path().join("run");
+    for place in [&state, &runtime] {
+        fs::create_dir(place).unwrap();
+        // a file in the folder's place, for root may write into any folder
+        fs::write(place.join("spool"), "").unwrap();
+    }
+    fs::create_dir(state.join(FILE)).unwrap();
+    let site = site(&state, &runtime);
+    let now = story::start();
+    let error = pipeline::take_in(&site, &event(&site, 1), &StoryWorld::default(), &|| now, &|| Settings::read(&[])).unwrap_err();
+    let (message, hint) = (error.message, error.hint.unwrap_or_default());
+    assert!(message.starts_with("u1.service failed and nothing could keep that: the database "), "{message}");
+    assert!(hint.ends_with("only the journal has it: once the database can be written, dispatch finds it there"), "{hint}");
+
+    // as soon as one of them can
+    fs::remove_file(runtime.join("spool")).unwrap();
+    pipeline::take_in(&site, &event(&site, 1), &StoryWorld::default(), &|| now, &|| Settings::read(&[])).unwrap();
+    fs::remove_file(state.join("spool")).unwrap();
+    fs::remove_dir(state.join(FILE)).unwrap();
+    let mut store = Store::open(&state, Older::Refuse, Duration::from_secs(60)).unwrap();
+    assert!(pipeline::import_spool(&site, &mut store).unwrap());
+    assert_eq!(store.with(store::count_undecided).unwrap(), 1);
+}
+
+fn site(state: &Path, runtime: &Path) -> Site {
+    Site {
+        manager: Manager::System,
+        config: ConfigPlace::File("/dev/null".into()),
+        state: state.to_owned(),
+        is_systems: false,
+        flag: runtime.join("pending"),
+        plugins: Vec::new(),
+    }
+}
+
+/// The failure of a unit of this number.
+fn event(site: &Site, number: usize) -> Event {
+    let unit = UnitName::typed(&format!("u{number}")).unwrap();
+    let told = |name: &str| (name == "MONITOR_INVOCATION_ID").then(|| format!("{number:032x}"));
+    handler::event(&site.manager, &unit, Outcome::Failed, &told, String::new, story::start())
 }

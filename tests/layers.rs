@@ -11,13 +11,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "pipeline", "dispatch", "store", "settings", "trigger", "message", "policy", "config", "incident", "event", "error",
-            "host",
+            "pipeline", "dispatch", "metrics", "store", "settings", "trigger", "message", "policy", "config", "incident",
+            "event", "error", "host",
         ],
     ),
     // the two halves of the flow do not know each other: what one queues, the other finds in the store
     ("pipeline", &["store", "settings", "trigger", "policy", "incident", "event", "error", "host"]),
     ("dispatch", &["store", "settings", "trigger", "message", "policy", "config", "incident", "event", "error", "host"]),
+    // what the store knows, for those who collect figures
+    ("metrics", &["store", "settings", "incident", "event", "error", "host"]),
     // stores what policy says (its reasons, and what was told), and what messages tell
     ("store", &["policy", "message", "incident", "event", "error", "host"]),
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules

@@ -4,9 +4,16 @@
  * A method's library is NAME.so in sysalert's plugin folder. It exports one function, sysalert_plugin_v1(), that returns
  * the address of a constant struct. sysalert loads the library in a child process of its own for each message, calls one
  * of the struct's functions once, reads the reply and ends that process. A plugin may therefore crash, hang or leak: the
- * message then stays queued and is tried again. Standard output belongs to nobody; what is printed there is ignored.
+ * message then stays queued and is tried again. Threads and programs that it started are killed with that process. What it
+ * prints goes to the journal. Its environment has LANG, TZ, SSL_CERT_* and the variables of proxies, and nothing else; its memory
+ * is limited to 1 GiB; beside that it lives in the sandbox of sysalert-dispatch.service, as the user sysalert.
+ *
+ * The file, its folder and those above must belong to root and be writable by nobody else.
  *
  * Build: cc -shared -fPIC -I FOLDER_OF_THIS_FILE -o NAME.so NAME.c
+ * Try:   sysalert methods check ./NAME.so
+ *
+ * A whole one to begin with: /usr/share/doc/sysalert/examples/bell.c; in Rust, board.rs beside it.
  *
  * C99 and later, C++11 and later. License: MIT OR Apache-2.0, as sysalert.
  */
@@ -38,12 +45,13 @@ extern "C" {
  *
  *   request       the request: JSON, UTF-8, no byte order mark. It is NOT ended by a zero byte.
  *   length        the number of its bytes.
- *   reply         where to store the address of the reply: JSON, UTF-8. The buffer stays the plugin's: sysalert hands it
- *                 to `free` of the same struct.
+ *   reply         where to store the address of the reply: JSON, UTF-8, at most 60,000 bytes. The buffer stays the plugin's:
+ *                 sysalert hands it to `free` of the same struct.
  *   reply_length  where to store the number of the reply's bytes, without any zero byte at the end.
  *
  * Returns 0 when there is a reply, any other number when there is none; then the two places stay untouched. No exception
- * may leave the function.
+ * may leave the function. sysalert calls it once in the life of a process; the conformance check, and perhaps a later sysalert,
+ * several times, one after the other.
  *
  * The request is one object. Fields are only ever added: pass over what you do not know.
  *   schema           1
@@ -64,6 +72,8 @@ extern "C" {
  *                    own: which of subject, text, html and markdown the method's own templates made
  *   idempotency_key  the same for every try to deliver this message by this method, and for no other message
  *   deadline_ms      the process is killed this many milliseconds after the call
+ *   beat             only there when this is no message but a sign of life, which [heartbeat] sends at an interval: "start",
+ *                    "success" (kind is "test" then) or "fail" (kind is "failure")
  *   config           the method's own section of the configuration, with the secrets put in and without the keys of
  *                    sysalert itself (plugin, timeout)
  * Everything in `failures` and `message` may come from the unit that failed: treat it as hostile text.
@@ -72,7 +82,8 @@ extern "C" {
  *   nonce            the request's nonce
  *   status           "sent": the channel took it; "retry": not sent, a later try may succeed; "refused": not sent, and not
  *                    until somebody changes something. Nothing but "sent" counts as delivered.
- *   detail           a sentence for the administrator, shown by `sysalert status` and `sysalert explain`; no secrets
+ *   detail           a sentence for the administrator, in one line, shown by `sysalert status` and `sysalert explain`; no
+ *                    secrets
  *   retry_after      with "retry": not before this many seconds; may be left out
  *   again_after      with "sent": for a channel that forgets, such as Alertmanager, which ends what is not repeated. After
  *                    this many seconds (at least 30) `failure` is called again while the incident is not over, and so on:

@@ -5,10 +5,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::context::{Context, PATIENCE};
-use crate::dispatch::{self, Complete, Outside};
+use crate::dispatch::{self, Complete, Outside, heartbeat};
 use crate::error::{Error, Result};
 use crate::host::world::Machine;
 use crate::host::{clock, log, names, wake};
+use crate::metrics::{self, Measuring};
 use crate::pipeline::{self, Gathering};
 use crate::store::{self, Older, Store};
 
@@ -25,6 +26,18 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    // with broken settings nobody hears that this host lives: that is what somebody elsewhere notices
+    let settings = context.settings().ok();
+    let due = settings.as_ref().and_then(|settings| heartbeat::due(&context.site, settings, clock::system()));
+    let Some(due) = due else { return mended(context) };
+    let delivered = due.around(&dispatch::plugin::send, || mended(context));
+    let trouble = delivered.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    due.end(&dispatch::plugin::send, &trouble, clock::system());
+    delivered
+}
+
+/// Delivers; a database that turns out to be damaged is replaced first.
+fn mended(context: &Context) -> Result<u8> {
     let database = store::current(&context.site.state);
     match deliver(context) {
         Err(error) if error.is_of_damage() => {
@@ -79,6 +92,10 @@ fn deliver(context: &Context) -> Result<u8> {
         wake::raise(site)?;
     }
     store::prune_a_step(&mut store, settings.history, clock::system())?;
+    let world = Machine::new(&site.manager, BUDGET);
+    let now = clock::system();
+    let measuring = Measuring { settings: &settings, manager: &site.manager, world: &world, version: super::VERSION, now };
+    metrics::update(&mut store, measuring);
     log::info(None, &format!("{} sent, {} wait for the next try, {} given up", tally.sent, tally.waiting, tally.expired));
     let failing = dispatch::failing(&store, &settings, clock::system())?;
     if failing.is_empty() {

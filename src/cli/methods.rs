@@ -1,25 +1,79 @@
-//! `sysalert methods`: the configured methods, their plugins and their health.
+//! `sysalert methods`: the configured methods, their plugins and their health; whether a plugin is a good one.
 
-use clap::Args;
-use serde_json::{Value, json};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
 
 use super::context::Context;
 use super::output::{self, Format, Output};
-use crate::dispatch::plugin;
-use crate::error::Result;
+use crate::dispatch::{conformance, plugin};
+use crate::error::{Error, Result};
 use crate::event::{short_time, utc_time};
 use crate::host::library;
 use crate::store::{self, Outage};
 
 /// The configured methods.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Methods {
     #[command(flatten)]
     output: Output,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Try whether a plugin keeps to the interface; one that needs no settings sends a few test messages
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The plugin's file
+    #[arg(value_name = "FILE.so")]
+    file: PathBuf,
+    /// A setting for it, as in the configuration: path=/var/log/sysalert/x; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Check {
+    fn run(&self, context: &Context) -> Result<u8> {
+        let cannot = |error| Error::file("find", &self.file, &error);
+        // before root becomes somebody who may not see the folder
+        let path = std::path::absolute(&self.file).map_err(cannot)?;
+        path.symlink_metadata().map_err(cannot)?;
+        let config = self.set.iter().map(|text| setting(text)).collect::<Result<Map<_, _>>>()?;
+        context.enter()?;
+        let findings = output::waiting_for("trying the plugin", || conformance::check(&path, &config));
+        let wrong = findings.iter().filter(|finding| finding.found.is_err()).count();
+        let rows = findings.into_iter().map(|finding| {
+            let (word, found) = match finding.found {
+                Ok(found) => ("ok", found),
+                Err(why) => ("WRONG", why),
+            };
+            vec![word.to_owned(), finding.what.to_owned(), found]
+        });
+        output::print(&output::table(&["", "LOOKED AT", "FOUND"], rows))?;
+        Ok(u8::from(wrong > 0))
+    }
+}
+
+/// `key=value`: a number, truth or list as JSON and TOML write it, or else a text.
+fn setting(text: &str) -> Result<(String, Value)> {
+    let (key, value) = text.split_once('=').ok_or_else(|| {
+        Error::usage(format!("--set {} has no \"=\"", text.escape_debug())).hint("as in --set path=/var/log/sysalert/x")
+    })?;
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
 impl Methods {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        if let Some(Verb::Check(check)) = &self.verb {
+            return check.run(context);
+        }
         let settings = context.settings()?;
         let store = context.read()?;
         let waiting = store.as_ref().map_or_else(|| Ok(Vec::new()), |store| store.with(store::waiting))?;

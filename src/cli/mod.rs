@@ -121,7 +121,7 @@ pub fn run() -> Result<u8> {
     let done = run_verb(cli.verb, &context);
     if matches!(&done, Err(error) if error.is_of_damage()) && !repairs {
         // dispatch examines the database now; whoever may not wake it reads in the error how to
-        pace::hurry(&context.site);
+        pace::hurry(&context.site, pace::EXAMINED);
         let _ = wake::raise(&context.site);
     }
     done

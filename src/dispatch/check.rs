@@ -14,12 +14,12 @@ use crate::settings::{METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
 #[derive(Debug, Deserialize)]
-struct Described {
-    name: String,
+pub(super) struct Described {
+    pub(super) name: String,
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     #[serde(default)]
-    required: bool,
+    pub(super) required: bool,
     #[serde(default)]
     values: Vec<String>,
     #[serde(default)]
@@ -29,7 +29,7 @@ struct Described {
 }
 
 impl Described {
-    fn kind(&self) -> Option<Kind> {
+    pub(super) fn kind(&self) -> Option<Kind> {
         Some(match self.kind.as_str() {
             "text" => Kind::Text,
             "integer" => Kind::Integer { min: self.min.unwrap_or(0), max: self.max.unwrap_or(i64::MAX) },
@@ -46,12 +46,16 @@ impl Described {
 
 /// Every complaint about the methods' sections, each with file and line.
 pub fn check(site: &Site, settings: &Settings) -> Vec<String> {
-    settings.methods.values().flat_map(|method| complaints(site, method)).collect()
+    let methods = settings.methods.values().map(|method| (format!("[method.{}]", method.name), method));
+    // another one than those has an address of its own
+    let own = settings.heartbeat.iter().filter(|heartbeat| heartbeat.starts);
+    let own = own.map(|heartbeat| ("[heartbeat]".to_owned(), &heartbeat.method));
+    methods.chain(own).flat_map(|(section, method)| complaints(site, &section, method)).collect()
 }
 
 /// The (section, key)s whose values must not be shown: those that a plugin calls secrets; all of a plugin that cannot tell.
 pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String)> {
-    let mut secrets = BTreeSet::new();
+    let mut secrets = BTreeSet::from([("heartbeat".to_owned(), "url".to_owned())]);
     for method in settings.methods.values().filter(|method| !method.config.is_empty()) {
         let known = library::find(&method.plugin, &site.plugins)
             .and_then(|path| plugin::describe(&path))
@@ -67,8 +71,7 @@ pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String
     secrets
 }
 
-fn complaints(site: &Site, method: &Method) -> Vec<String> {
-    let section = format!("[method.{}]", method.name);
+fn complaints(site: &Site, section: &str, method: &Method) -> Vec<String> {
     let place = match &method.origin {
         Some(origin) => format!("{origin}: {section}"),
         None => format!("{section}, which is there by itself"),
@@ -119,7 +122,18 @@ fn complaints(site: &Site, method: &Method) -> Vec<String> {
 }
 
 fn keys(plugin: &Description) -> Option<Vec<Described>> {
-    plugin.settings.as_ref().and_then(|json| serde_json::from_str(json).ok())
+    described(plugin).ok().flatten()
+}
+
+/// The keys that a plugin tells; none if it does not.
+///
+/// # Errors
+/// A sentence that says what is wrong with them.
+pub(super) fn described(plugin: &Description) -> Result<Option<Vec<Described>>, String> {
+    let Some(json) = &plugin.settings else { return Ok(None) };
+    serde_json::from_str(json)
+        .map(Some)
+        .map_err(|error| format!("`settings` is no array of keys ({error}): its author must mend it, as sysalert_plugin.h says"))
 }
 
 /// The plugin that was probably meant.

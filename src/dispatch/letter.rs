@@ -10,13 +10,13 @@ use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::{log, names, secret};
-use crate::message::{self, Because, DamageReport, Form, Late, Letter, MethodReport, Report, Source};
-use crate::policy::Reason;
+use crate::message::{self, Because, DamageReport, Form, Late, Letter, MethodReport, Phase, Report, Source};
+use crate::policy::{Reason, Rules};
 use crate::settings::{Method, Settings};
-use crate::store::{self, Claimed, Recorded, Store};
+use crate::store::{self, Claimed, Failures, Recorded, Store};
 
 /// So many failures go to a plugin; of more, the first and the newest.
-const MOST_FAILURES: usize = 100;
+pub(super) const MOST_FAILURES: usize = 100;
 /// A first try later than this says so.
 const LATE: TimeDelta = TimeDelta::minutes(5);
 
@@ -50,9 +50,9 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
     let mut incidents = Vec::new();
     let (letter, failures, recipients) = match &claimed.about {
         Some((recorded, incident)) => {
-            let failures = store.with(|db| store::failures_of(db, incident.id, recorded.id))?;
+            let failures = store.with(|db| store::failures_of(db, incident.id, &recorded.event, MOST_FAILURES))?;
             let rules = settings.rules(recorded.event.subject.name());
-            (about(claimed, recorded, incident, &failures, &host, now), listed(failures, &method.name), rules.to)
+            (about(claimed, recorded, incident, &failures, &rules, &host, now), listed(failures, &method.name), rules.to)
         }
         None if claimed.kind == Kind::Digest => {
             let members = store.with(|db| store::members(db, claimed.alert))?;
@@ -81,6 +81,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         message: letter.render(),
         idempotency_key: format!("{}.{}", claimed.key, claimed.method),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
+        beat: None,
         config,
     };
     let message = in_own_words(&request, &method, letter);
@@ -117,12 +118,19 @@ fn about(
     claimed: &Claimed,
     recorded: &Recorded,
     incident: &crate::incident::Incident,
-    failures: &[(Event, Vec<String>)],
+    failures: &Failures,
+    rules: &Rules,
     host: &str,
     now: DateTime<Utc>,
 ) -> Letter {
     let event = &recorded.event;
-    let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let left_out = failures.left_out;
+    let failures: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    // news of a failure that stayed one come when it has
+    let news = match recorded.reason {
+        Some(Reason::StayedFailed { seconds }) => event.at + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0)),
+        _ => event.at,
+    };
     let why = why(recorded);
     let report = Report {
         kind: claimed.kind,
@@ -131,8 +139,10 @@ fn about(
         incident,
         why: why.as_deref(),
         failures: &failures,
+        left_out,
+        flapping: phase(recorded).map(|phase| (phase, rules.flapping_window)),
         context: &claimed.context,
-        late: late(claimed.attempt - 1, now - event.at, claimed.detail.as_deref(), claimed.held.as_deref()),
+        late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
     };
     let (Some(first), Some(last)) = (claimed.overtaken.first(), claimed.overtaken.last()) else {
         return message::compose(&report);
@@ -171,10 +181,20 @@ fn without_event(store: &Store, claimed: &Claimed, host: &str) -> Result<Letter>
     }))
 }
 
+/// What this event tells about flapping.
+pub(super) fn phase(recorded: &Recorded) -> Option<Phase> {
+    match recorded.reason.as_ref()? {
+        Reason::KeepsRestarting | Reason::KeepsRecovering => Some(Phase::Begins),
+        Reason::Stable { .. } => Some(Phase::Stable),
+        Reason::NoLongerRuns { .. } => Some(Phase::NoLongerRuns),
+        _ => None,
+    }
+}
+
 /// Why somebody hears of this event now. A first failure and a recovery need no explanation, and what kept silent has none.
 pub(super) fn why(recorded: &Recorded) -> Option<String> {
     let speaks = |reason: &&Reason| reason.alert().is_some() && !matches!(reason, Reason::First | Reason::Recovered);
-    recorded.reason.as_ref().filter(speaks).map(Reason::why)
+    recorded.reason.as_ref().filter(speaks).filter(|_| phase(recorded).is_none()).map(Reason::why)
 }
 
 /// Says that a message is late, after these tries and this time, and why: what the last try met, or the limit that held it.
@@ -183,11 +203,8 @@ pub(super) fn late<'a>(tries: u32, by: TimeDelta, met: Option<&'a str>, held: Op
     (tries > 0 || by >= LATE).then_some(Late { by, because: because.or(held.map(Because::Held)) })
 }
 
-pub(super) fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
-    let skipped = failures.len().saturating_sub(MOST_FAILURES);
-    let keep = |number: usize| number == 0 || number > skipped;
-    let kept = failures.into_iter().enumerate().filter(|(number, _)| keep(*number));
-    kept.map(|(_, (event, methods))| Failure {
+pub(super) fn listed(failures: Failures, method: &str) -> Vec<Failure> {
+    let listed = failures.list.into_iter().map(|(event, methods)| Failure {
         service_result: event.problem.service_result,
         exit_code: event.problem.exit_code,
         exit_status: event.problem.exit_status,
@@ -195,8 +212,8 @@ pub(super) fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<F
         timestamp: utc_time(event.at),
         alert_method: methods.into_iter().find(|name| name == method),
         triggered_by: event.triggered_by,
-    })
-    .collect()
+    });
+    listed.collect()
 }
 
 /// The incident; `event` is what the message of this kind is about.

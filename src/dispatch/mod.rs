@@ -3,8 +3,10 @@
 
 mod backoff;
 mod check;
+pub mod conformance;
 mod context;
 mod damage;
+pub mod heartbeat;
 mod letter;
 mod limit;
 mod outage;

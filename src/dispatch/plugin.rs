@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sysalert_abi::{Answer, Reply, Request, Status};
 
 use crate::host::{Site, env, library};
@@ -47,6 +48,8 @@ impl From<Answer> for Tried {
 pub enum Said {
     /// The plugin's reply.
     Reply(Reply),
+    /// Its replies to several requests.
+    Replies(Vec<Reply>),
     /// What kind of plugin it is.
     Described(Description),
     /// Why the plugin could not be asked.
@@ -110,7 +113,7 @@ fn tried(said: Result<Said, String>, nonce: &str, plugin: &str) -> Tried {
             Status::Refused => Answer::Refused(reply.detail),
         },
         Ok(Said::Reply(_)) => Answer::Retry(format!("the plugin {plugin} answered another request than this one"), None),
-        Ok(Said::Described(_)) => Answer::Retry(format!("the plugin {plugin} did not answer"), None),
+        Ok(Said::Described(_) | Said::Replies(_)) => Answer::Retry(format!("the plugin {plugin} did not answer"), None),
         Ok(Said::Broken(why)) | Err(why) => Answer::Retry(why, None),
     };
     answer.into()
@@ -124,7 +127,20 @@ pub fn describe(path: &Path) -> Result<Description, String> {
     match run(path, "describe", Vec::new(), DESCRIBE)? {
         Said::Described(description) => Ok(description),
         Said::Broken(why) => Err(why),
-        Said::Reply(_) => Err(format!("the plugin {} did not say what it is", path.display())),
+        _ => Err(format!("the plugin {} did not say what it is", path.display())),
+    }
+}
+
+/// Hands these requests to one process of a plugin, one after the other, and says what it replied to each.
+///
+/// # Errors
+/// A sentence that says how it failed.
+pub fn ask(path: &Path, requests: &[Value], limit: Duration) -> Result<Vec<Reply>, String> {
+    let input = serde_json::to_vec(requests).map_err(|error| error.to_string())?;
+    match run(path, "ask", input, limit)? {
+        Said::Replies(replies) => Ok(replies),
+        Said::Broken(why) => Err(why),
+        _ => Err(format!("the plugin {} did not answer", path.display())),
     }
 }
 

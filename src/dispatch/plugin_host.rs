@@ -5,13 +5,15 @@
 use std::ffi::{CStr, c_char};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{dup, dup2_stdout};
+use nix::unistd::dup2_stdout;
+use serde::Serialize;
+use serde_json::Value;
 use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
 
 use super::plugin::{Description, Envelope, Said};
@@ -20,14 +22,15 @@ use crate::host::library;
 /// Address space for the plugin: enough for TLS and a dozen threads' stacks, and an end for one that never stops.
 const MEMORY: u64 = 1 << 30;
 
-/// Does the task ("send" or "describe") with the plugin at `path`: standard input in, one line on standard output out.
+/// Does the task ("send", "describe" or "ask") with the plugin at `path`: standard input in, one line on standard output out.
 ///
 /// # Errors
 /// When standard input or output cannot be used.
 pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
     confine();
-    // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance
-    let mut reply = File::from(dup(std::io::stdout())?);
+    // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance,
+    // and which no program that it starts inherits
+    let mut reply = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     dup2_stdout(std::io::stderr())?;
     let said = work(task, path).unwrap_or_else(Said::Broken);
     let mut line = serde_json::to_vec(&said)?;
@@ -62,16 +65,25 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
     if task == "describe" {
         return Ok(Said::Described(plugin.description));
     }
+    if task == "ask" {
+        let requests: Vec<Value> =
+            serde_json::from_slice(&input).map_err(|error| format!("cannot read the requests: {error}"))?;
+        let reply = |request: &Value| reply(&plugin, path, request["kind"] == Kind::Recovery.as_str(), request);
+        return requests.iter().map(reply).collect::<Result<_, _>>().map(Said::Replies);
+    }
     let mut envelope: Envelope = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
     if !envelope.recipients.is_empty() && has_recipients(&plugin.description) {
         envelope.request.config.insert("to".to_owned(), envelope.recipients.into());
     }
-    let request = serde_json::to_vec(&envelope.request).map_err(|error| error.to_string())?;
-    let call = if envelope.request.kind == Kind::Recovery { plugin.success } else { plugin.failure };
-    let reply = ask(&plugin, call, &request)?;
-    let reply: Reply = serde_json::from_slice(&reply)
-        .map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))?;
-    Ok(Said::Reply(reply))
+    let is_recovery = envelope.request.kind == Kind::Recovery;
+    reply(&plugin, path, is_recovery, &envelope.request).map(Said::Reply)
+}
+
+fn reply(plugin: &Plugin, path: &Path, is_recovery: bool, request: &impl Serialize) -> Result<Reply, String> {
+    let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    let call = if is_recovery { plugin.success } else { plugin.failure };
+    let reply = ask(plugin, call, &request)?;
+    serde_json::from_slice(&reply).map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))
 }
 
 /// Loads the very file that was checked, and checks what it says of itself.
@@ -124,7 +136,7 @@ fn load(path: &Path) -> Result<Plugin, String> {
 
 /// Whether the plugin has a key for recipients. One that does not tell its keys gets them rather than nothing.
 fn has_recipients(description: &Description) -> bool {
-    let keys: Option<Vec<serde_json::Value>> = description.settings.as_ref().and_then(|json| serde_json::from_str(json).ok());
+    let keys: Option<Vec<Value>> = description.settings.as_ref().and_then(|json| serde_json::from_str(json).ok());
     keys.is_none_or(|keys| keys.iter().any(|key| key["name"] == "to"))
 }
 

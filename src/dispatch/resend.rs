@@ -62,6 +62,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Re
         idempotency_key: format!("{}.{}", names::nonce(), method.name),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         host,
+        beat: None,
         config,
     };
     Ok(Prepared::Ready(method, Box::new(Envelope { request, recipients: Vec::new() })))

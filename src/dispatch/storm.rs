@@ -8,6 +8,7 @@ use super::letter;
 use crate::error::Result;
 use crate::host::names;
 use crate::message::{self, Letter, Member, Report};
+use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
 use sysalert_abi::Kind;
@@ -59,6 +60,13 @@ pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
             at: member.recorded.event.at,
             problem: &member.recorded.event.problem,
             recovered: member.kind == Kind::Recovery,
+            note: match member.recorded.reason {
+                Some(Reason::KeepsRestarting) => Some("keeps restarting"),
+                Some(Reason::KeepsRecovering) => Some("keeps failing and recovering"),
+                Some(Reason::Stable { .. }) => Some("stable again"),
+                Some(Reason::NoLongerRuns { .. }) => Some("does not run any more"),
+                _ => None,
+            },
         })
         .collect();
     message::digest(&message::Digest { host, members: &members })
@@ -76,10 +84,21 @@ pub(super) fn incidents(store: &Store, members: &[store::Member], host: &str, me
 fn incident(store: &Store, member: &store::Member, host: &str, method: &str) -> Result<sysalert_abi::Member> {
     let store::Member { kind, recorded, incident, context } = member;
     let event = &recorded.event;
-    let failures = store.with(|db| store::failures_of(db, incident.id, recorded.id))?;
-    let told: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let failures = store.with(|db| store::failures_of(db, incident.id, event, letter::MOST_FAILURES))?;
+    let told: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     let why = letter::why(recorded);
-    let report = Report { kind: *kind, host, event, incident, why: why.as_deref(), failures: &told, context, late: None };
+    let report = Report {
+        kind: *kind,
+        host,
+        event,
+        incident,
+        why: why.as_deref(),
+        failures: &told,
+        left_out: failures.left_out,
+        flapping: None,
+        context,
+        late: None,
+    };
     let sysalert_abi::Message { subject, parts, .. } = message::compose(&report).render();
     Ok(sysalert_abi::Member {
         kind: *kind,

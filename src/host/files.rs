@@ -1,8 +1,8 @@
 //! Reading the configuration's files; writing a file that a power cut does not lose.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::site::ConfigPlace;
@@ -68,6 +68,30 @@ fn unreadable(path: &Path, cause: &io::Error) -> Error {
         }
         _ => Error::new(Kind::Config, format!("cannot read {}: {cause}", path.display())),
     }
+}
+
+/// Replaces a file, in one step, by one that everybody may read. No fsync: after a power cut the old one may be back.
+///
+/// # Errors
+/// The system's.
+pub fn replace_public(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // nobody takes it for the file: it has another ending
+    let draft = path.with_file_name(format!(".{name}.draft"));
+    match fs::remove_file(&draft) {
+        // left behind by a run that was cut off
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&draft)?;
+    let written = file
+        .set_permissions(Permissions::from_mode(0o644)) // whatever the umask
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written
 }
 
 /// Writes a new file so that it is there, whole, after a power cut: two fsyncs.

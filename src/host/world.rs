@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::journal::{Excerpt, Journal, Messages, Troubled};
+use super::journal::{Excerpt, Journal, Messages, Succeeded, Troubled};
 use super::manager::{NoAnswer, ServiceManager, Unit};
 use crate::event::{Manager, Problem, Subject};
 
@@ -22,6 +22,12 @@ pub trait World {
     /// # Errors
     /// A sentence, when the journal cannot be read.
     fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String>;
+
+    /// The units of this manager of which a run ended well since then; as far as the time reached, from the oldest on.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn succeeded(&self, since: DateTime<Utc>) -> Result<Succeeded, String>;
 
     /// Whether a unit's `OnFailure=` names our handler; `None` when the manager does not answer.
     fn is_handled(&self, subject: &Subject) -> Option<bool>;
@@ -70,6 +76,10 @@ impl World for Machine {
 
     fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
         self.journal.borrow_mut().troubled(self.users, since)
+    }
+
+    fn succeeded(&self, since: DateTime<Utc>) -> Result<Succeeded, String> {
+        self.journal.borrow_mut().succeeded(self.users, since)
     }
 
     fn is_handled(&self, subject: &Subject) -> Option<bool> {

@@ -19,6 +19,8 @@ pub struct Member<'a> {
     pub problem: &'a Problem,
     /// True when this is about its recovery.
     pub recovered: bool,
+    /// What is told instead of that it failed or recovered: "keeps restarting".
+    pub note: Option<&'static str>,
 }
 
 /// Everything that a digest says.
@@ -64,7 +66,10 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     };
     let mut lists = Vec::new();
     lists.extend((!failed.is_empty()).then(|| ("What failed", capped(by_cause(&failed, &causes, &when)))));
-    let line = |member: &&Member<'_>| format!("{}  {}", when(member.at), member.name);
+    let line = |member: &&Member<'_>| {
+        let note = member.note.map_or_else(String::new, |note| format!(": {note}"));
+        format!("{}  {}{note}", when(member.at), member.name)
+    };
     lists.extend((!recovered.is_empty()).then(|| ("What recovered", capped(recovered.iter().map(line).collect()))));
     let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", quoted(cause))).collect();
     commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
@@ -110,7 +115,14 @@ fn causes<'a>(failed: &[&'a Member<'a>]) -> Vec<(String, Vec<&'a str>)> {
 
 /// The causes with what stands under them, then the rest by time.
 fn by_cause(failed: &[&Member<'_>], causes: &[(String, Vec<&str>)], when: &dyn Fn(DateTime<Utc>) -> String) -> Vec<String> {
-    let line = |member: &Member<'_>| format!("{}  {}: {}", when(member.at), member.name, member.problem);
+    let line = |member: &Member<'_>| {
+        let what = match member.note {
+            Some(note) if member.problem.is_success() => note.to_owned(),
+            Some(note) => format!("{note}; {}", member.problem),
+            None => member.problem.to_string(),
+        };
+        format!("{}  {}: {what}", when(member.at), member.name)
+    };
     let mut lines = Vec::new();
     for (cause, waiting) in causes {
         let own = failed.iter().find(|member| member.name == cause);
@@ -161,7 +173,7 @@ mod tests {
     fn the_cause_of_most_comes_first_and_what_is_well_again_is_no_failure() {
         let (db, net) = (problem("dependency", Some("db.service")), problem("dependency", Some("net.service")));
         let (oom, timeout) = (problem("oom-kill", None), problem("timeout", None));
-        let row = |name, second, problem, recovered| Member { name, at: at(second), problem, recovered };
+        let row = |name, second, problem, recovered| Member { name, at: at(second), problem, recovered, note: None };
         let members = [
             row("early.service", 0, &oom, false),
             row("a.service", 2, &net, false),
@@ -190,13 +202,15 @@ mod tests {
     fn a_thousand_units_are_not_a_thousand_lines() {
         let names: Vec<String> = (0..1000).map(|number| format!("unit-{number}.service")).collect();
         let bad = problem("oom-kill", None);
-        let members: Vec<_> = names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false }).collect();
+        let members: Vec<_> =
+            names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false, note: None }).collect();
         let letter = digest(&Digest { host: "web1", members: &members });
         assert_eq!(letter.lists[0].1.len(), LINES + 1);
         assert!(letter.lists[0].1[LINES].contains("940 lines more"), "{:?}", letter.lists[0].1[LINES]);
         // nor a thousand names
         let waits = problem("dependency", Some("db.service"));
-        let members: Vec<_> = names.iter().map(|name| Member { name, at: at(0), problem: &waits, recovered: false }).collect();
+        let members: Vec<_> =
+            names.iter().map(|name| Member { name, at: at(0), problem: &waits, recovered: false, note: None }).collect();
         let letter = digest(&Digest { host: "web1", members: &members });
         assert_eq!(letter.subject, "1000 units failed on web1, 1000 of them because db.service failed");
         let lines = &letter.lists[0].1;

@@ -23,9 +23,9 @@ const SELDOM: Duration = Duration::from_secs(3600);
 /// `Damaged`, when it is not; `Failure`, when it does not answer.
 pub fn examine(site: &Site, store: &Store, now: DateTime<Utc>) -> Result<()> {
     let every = if store.size() <= SMALL { EACH_RUN } else { SELDOM };
-    if pace::is_due(site, every, now) {
+    if pace::is_due(site, pace::EXAMINED, every, now) {
         store.examine()?;
-        pace::done(site, now);
+        pace::done(site, pace::EXAMINED, now);
     }
     Ok(())
 }

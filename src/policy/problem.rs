@@ -26,7 +26,7 @@ pub(super) fn new(situation: &Situation<'_>) -> Option<Reason> {
 
 /// The problem that was told last.
 pub(super) fn same(situation: &Situation<'_>) -> Option<Reason> {
-    let Told { problem, at } = situation.told.last()?;
+    let Told { problem, at, .. } = situation.told.last()?;
     problem.is_same(&situation.event.problem).then_some(Reason::SameProblem { told: *at })
 }
 

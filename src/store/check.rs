@@ -179,7 +179,7 @@ mod tests {
         drop(store);
         let path = folder.path().join(FILE);
         let mut bytes = fs::read(&path).unwrap();
-        let at = bytes.windows(14).rposition(|window| window == b"unit:a.service").unwrap();
+        let at = bytes.windows(14).position(|window| window == b"unit:a.service").unwrap();
         bytes[at] = b'x';
         fs::write(&path, bytes).unwrap();
         let found = check(&Store::read(folder.path()).unwrap().unwrap(), Stage::File).unwrap();

@@ -117,7 +117,7 @@ fn unreadable_text(db: &Connection, table: &str) -> rusqlite::Result<Option<Stri
         return Ok(None);
     }
     let mut statement = db.prepare(&format!("SELECT * FROM {table}"))?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         for (number, name) in names.iter().enumerate() {

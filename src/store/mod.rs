@@ -10,6 +10,7 @@ mod deliveries;
 mod digests;
 mod events;
 mod fallback;
+mod flapping;
 mod history;
 mod incidents;
 mod limit;
@@ -25,6 +26,7 @@ mod salvage;
 mod schema;
 mod spool;
 mod stats;
+mod totals;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -37,10 +39,11 @@ pub use digests::{
     release_orphans, rows_of_digest,
 };
 pub use events::{
-    Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
-    nothing_open, run_failed, subjects, told, undecided,
+    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert,
+    last_of, nothing_open, run_failed, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
+pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
@@ -61,6 +64,7 @@ pub use resends::{
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
+pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
 
 use std::fs::File;
 use std::io;
@@ -251,8 +255,10 @@ fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error { kind: Kind::Damaged, ..error(damage::CERTAIN) },
         Some(ErrorCode::DiskFull) => error("the disk is full: make room"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
+            let text = format!("the database {} may be changed only by its owner and by root", path.display());
+            Error::new(Kind::Permission, text).hint(lock::given_back(path.parent().unwrap_or(path)))
         }
+        Some(ErrorCode::CannotOpen) => error(&lock::given_back(path.parent().unwrap_or(path))),
         _ if damage::is_suspicious(cause) => Error { kind: Kind::Suspect, ..error(damage::SUSPECTED) },
         _ => Error::failure(text),
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
-use super::{Store, time};
+use super::{Store, time, totals};
 use crate::error::Result;
+use crate::policy::Reason;
 
 /// One transaction removes so many rows at the most, so that no handler waits long for the lock.
 const STEP: u32 = 1000;
@@ -31,6 +32,8 @@ enum Part {
     Alerts,
     /// With the alerts about them, and with their incidents as soon as these have no more. What nobody has decided yet stays.
     Events,
+    /// That kept silent while their unit flapped, as it still does: their incident has counted them.
+    Silent,
 }
 
 const PARTS: [Part; 2] = [Part::Alerts, Part::Events];
@@ -50,6 +53,13 @@ impl Part {
                     AND id NOT IN (SELECT a.event FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.event IS NOT NULL)
                     AND {among} ORDER BY incident, id LIMIT ?2"
             ),
+            Part::Silent => format!(
+                "SELECT id FROM (SELECT e.id FROM incidents i JOIN events e ON e.subject = i.subject AND e.incident = i.id
+                    WHERE i.state <> 'resolved' AND i.flapping IS NOT NULL AND e.at < ?1
+                    AND json_extract(e.reason, '$.reason') = '{}')
+                    WHERE {among} LIMIT ?2",
+                Reason::Flapping.word()
+            ),
         }
     }
 
@@ -63,7 +73,7 @@ impl Part {
                 delete("alerts WHERE id IN (SELECT value FROM json_each(?1))")?;
                 Ok(Pruned::default())
             }
-            Part::Events => {
+            Part::Events | Part::Silent => {
                 let sql = "SELECT DISTINCT incident FROM events
                     WHERE id IN (SELECT value FROM json_each(?1)) AND incident IS NOT NULL";
                 let incidents = numbers(db, sql, [&list])?;
@@ -106,6 +116,7 @@ pub fn prune(store: &mut Store, before: DateTime<Utc>, told: &dyn Fn(Pruned)) ->
             told(pruned);
         }
     }
+    store.write(|db| totals::forget(db, before))?;
     Ok(pruned)
 }
 
@@ -128,12 +139,17 @@ pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) ->
         })?;
         return Ok(pruned);
     }
-    for part in PARTS {
-        if step(store, part, before(history, now), &mut pruned)? {
+    // a unit that flaps may fail ten times a second
+    let old = before(history, now);
+    for (part, before) in [(Part::Silent, old.max(now - PACE)), (Part::Alerts, old), (Part::Events, old)] {
+        if step(store, part, before, &mut pruned)? {
             return Ok(pruned);
         }
     }
-    store.write(|db| note(db, PRUNED, now))?;
+    store.write(|db| {
+        totals::forget(db, old)?;
+        note(db, PRUNED, now)
+    })?;
     Ok(pruned)
 }
 
@@ -188,7 +204,7 @@ mod tests {
     use super::super::tests::{at, claim_at, failure, open, subject, told};
     use super::super::{Alert, active, decide, done, insert, last_of, mark, queue, save, set_mark, waiting};
     use super::*;
-    use crate::policy::Reason;
+    use crate::incident::{Flapping, How, Incident};
 
     const DAY: i64 = 24 * 3600;
 
@@ -327,6 +343,35 @@ mod tests {
         let days = [1, 2, 5000, 5001, 5002, 5005, 3, 4, 5].into_iter().chain(180..187);
         assert_eq!(days.map(&mut run).sum::<usize>(), 0);
         assert_eq!(run(187), 1, "in the end it is really that late");
+    }
+
+    #[test]
+    fn what_kept_silent_while_a_unit_flaps_is_forgotten_after_a_day_and_stays_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &[]);
+        told(&mut store, &failure("other", "2", 0), &[]);
+        let flapping = Flapping { how: How::Restarting, since: at(0), times: 3, last: at(2 * DAY), over: false };
+        let silent = store.write(|db| {
+            let incident = Incident { failures: 3, ..active(db, &subject("a"))?.unwrap().begins_to_flap(flapping) };
+            save(db, &incident, at(0))?;
+            for (run, second) in [("3", 10), ("4", 2 * DAY)] {
+                insert(db, &failure("a", run, second), true)?;
+                decide(db, db.last_insert_rowid(), Some(incident.id), &Reason::Flapping)?;
+            }
+            Ok(())
+        });
+        silent.unwrap();
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let run = |store: &mut Store, second| prune_a_step(store, year, at(second)).unwrap().events;
+        assert_eq!(run(&mut store, 2 * DAY), 1, "the one that is older than a day");
+        let runs = |store: &Store| {
+            let history = store.with(|db| super::super::of_subject(db, &subject("a"))).unwrap();
+            history.into_iter().map(|(recorded, _)| recorded.event.run).collect::<Vec<_>>()
+        };
+        assert_eq!(runs(&store), ["1", "4"], "what spoke stays");
+        assert_eq!(store.with(|db| active(db, &subject("a"))).unwrap().unwrap().failures, 3);
+        assert_eq!((run(&mut store, 3 * DAY), run(&mut store, 4 * DAY + 1), rows(&store)[1]), (0, 1, 2));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction};
 
@@ -22,10 +22,15 @@ use crate::host::clock;
 /// A new database that is being made, and one that only has to be put in place.
 const DRAFT: &str = "sysalert.db.draft";
 const NEW: &str = "sysalert.db.new";
+/// One that was set aside: this, and when.
+const ASIDE: &str = "sysalert.db.broken-";
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
 /// What SQLite keeps beside a database, and what belongs to it.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// How many that were set aside are kept: a disk that damages one each hour must not be filled by them.
 const KEPT: usize = 3;
+/// Of more than this within an hour, by a disk that damages what it is given, only the log and `status` tell.
+const TOLD: usize = 2;
 /// So far the journal is asked for what was lost.
 const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 
@@ -71,13 +76,15 @@ pub fn replace(
     while folder.join(aside(stamp)).exists() {
         stamp += TimeDelta::seconds(1);
     }
+    let recent = stamps(folder).into_iter().filter(|stamp| (now - *stamp).abs() < TimeDelta::hours(1)).count();
+    let told = (recent >= TOLD).then_some(now);
     let mut replaced = None;
     let mut fill = |new: &Connection, old: Option<&Connection>| {
         let kept = old.map_or_else(|| Ok(Kept::default()), |old| salvage::salvage(old, new, size))?;
         let since = if kept.whole { None } else { Some(salvage::look_back(new, now - LOOK_BACK)?) };
         let Kept { whole, incidents, waiting, last_event } = kept;
         let damage =
-            Damage { at: now, what: what.clone(), file: aside(stamp), whole, incidents, waiting, since, last_event, told: None };
+            Damage { at: now, what: what.clone(), file: aside(stamp), whole, incidents, waiting, since, last_event, told };
         damage::note(new, &damage, began)?;
         replaced = Some(damage);
         Ok(())
@@ -88,7 +95,7 @@ pub fn replace(
         .map_err(|error| error.hint(CANNOT))?;
     drop(old);
     finish(folder).map_err(put)?;
-    forget_the_oldest(folder, &aside(stamp));
+    forget_the_oldest(folder, stamp);
     Ok(replaced)
 }
 
@@ -186,7 +193,7 @@ fn gone(done: io::Result<()>) -> io::Result<()> {
 }
 
 fn aside(stamp: DateTime<Utc>) -> String {
-    format!("{FILE}.broken-{}", stamp.format("%Y%m%dT%H%M%SZ"))
+    format!("{ASIDE}{}", stamp.format(STAMP))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -196,21 +203,28 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// The one that was just set aside stays, also when a clock that was wrong has left some that look younger.
-fn forget_the_oldest(folder: &Path, but: &str) {
-    let prefix = format!("{FILE}.broken-");
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut stamps: Vec<String> =
-        names.filter_map(|name| Some(name.strip_prefix(&prefix)?.split('-').next()?.to_owned())).collect();
-    stamps.sort();
-    stamps.dedup();
-    stamps.retain(|stamp| !but.ends_with(stamp.as_str()));
-    for stamp in stamps.iter().rev().skip(KEPT - 1) {
+fn forget_the_oldest(folder: &Path, but: DateTime<Utc>) {
+    let mut others = stamps(folder);
+    others.retain(|stamp| aside(*stamp) != aside(but));
+    for stamp in others.into_iter().rev().skip(KEPT - 1) {
         for suffix in [""].iter().chain(&BESIDE) {
             // one that stays is tried again at the next time
-            let _ = fs::remove_file(folder.join(format!("{prefix}{stamp}{suffix}")));
+            let _ = fs::remove_file(beside(&folder.join(aside(stamp)), suffix));
         }
     }
+}
+
+/// When the databases beside it were set aside, the oldest first.
+fn stamps(folder: &Path) -> Vec<DateTime<Utc>> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    // what belongs to a database that is gone is found by its own name
+    let stamp = |name: String| name.strip_prefix(ASIDE)?.split('-').next().map(str::to_owned);
+    let parsed = |stamp: String| Some(NaiveDateTime::parse_from_str(&stamp, STAMP).ok()?.and_utc());
+    let mut stamps: Vec<_> = names.filter_map(stamp).filter_map(parsed).collect();
+    stamps.sort();
+    stamps.dedup();
+    stamps
 }
 
 #[cfg(test)]
@@ -292,7 +306,9 @@ mod tests {
         for second in [0, 0, 0, 50, 90, -9] {
             open(folder.path());
             garbage(folder.path());
-            kept.push(replaced(folder.path(), second).unwrap().unwrap().file);
+            let damage = replaced(folder.path(), second).unwrap().unwrap();
+            assert_eq!(damage.told.is_some(), kept.len() >= TOLD, "a disk that damages all is told twice an hour");
+            kept.push(damage.file);
         }
         let ends: Vec<_> = kept.iter().map(|name| name.rsplit('T').next().unwrap()).collect();
         assert_eq!(ends, ["134640Z", "134641Z", "134642Z", "134730Z", "134810Z", "134631Z"]);

@@ -132,6 +132,55 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX deliveries_method ON deliveries (method, at);
 ",
     "
+    ALTER TABLE incidents ADD COLUMN flapping TEXT;                        -- JSON: how it flaps, since when, how often
+    CREATE INDEX incidents_cleared ON incidents (subject, ended) WHERE cleared;
+    -- a unit that flaps has very many events; of these kinds it has few
+    CREATE INDEX events_spoke ON events (subject, at) WHERE spoke;
+    CREATE INDEX events_final ON events (subject, at) WHERE outcome = 'failed' AND NOT restarts;
+",
+    "
+    -- what metrics tell: no run of dispatch counts a year's rows for that, and what is pruned stays counted
+    CREATE TABLE unit_totals (
+        subject TEXT PRIMARY KEY,
+        failures INTEGER NOT NULL DEFAULT 0,
+        last_failure INTEGER,
+        last_success INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE delivery_totals (
+        method TEXT NOT NULL,
+        status TEXT NOT NULL,
+        deliveries INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (method, status)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO unit_totals (subject, failures, last_failure)
+        SELECT subject, count(*), max(at) FROM events WHERE outcome = 'failed' AND confirmed GROUP BY subject;
+    UPDATE unit_totals SET last_success = recovered FROM
+        (SELECT subject AS unit, max(ended) AS recovered FROM incidents WHERE state = 'resolved' AND NOT cleared GROUP BY subject)
+        WHERE subject = unit;
+    INSERT INTO delivery_totals SELECT method, status, count(*) FROM deliveries GROUP BY method, status;
+
+    -- here, so that no statement can forget it. A failure counts once it is confirmed: before that it may turn out to be on
+    -- record already. No upsert: the statement that fires a trigger may say OR IGNORE, and that would hold in it, too.
+    CREATE TRIGGER events_inserted AFTER INSERT ON events WHEN NEW.confirmed AND NEW.outcome = 'failed' BEGIN
+        INSERT OR IGNORE INTO unit_totals (subject) VALUES (NEW.subject);
+        UPDATE unit_totals SET failures = failures + 1, last_failure = max(coalesce(last_failure, NEW.at), NEW.at)
+            WHERE subject = NEW.subject;
+    END;
+    CREATE TRIGGER events_confirmed AFTER UPDATE OF confirmed, at ON events WHEN NEW.confirmed AND NEW.outcome = 'failed' BEGIN
+        INSERT OR IGNORE INTO unit_totals (subject) VALUES (NEW.subject);
+        UPDATE unit_totals SET failures = failures + (NOT OLD.confirmed), last_failure = max(coalesce(last_failure, NEW.at), NEW.at)
+            WHERE subject = NEW.subject;
+    END;
+    CREATE TRIGGER incidents_recovered AFTER UPDATE OF state ON incidents
+        WHEN NEW.state = 'resolved' AND OLD.state <> 'resolved' AND NOT NEW.cleared BEGIN
+        UPDATE unit_totals SET last_success = max(coalesce(last_success, NEW.ended), NEW.ended) WHERE subject = NEW.subject;
+    END;
+    CREATE TRIGGER deliveries_inserted AFTER INSERT ON deliveries BEGIN
+        INSERT OR IGNORE INTO delivery_totals (method, status) VALUES (NEW.method, NEW.status);
+        UPDATE delivery_totals SET deliveries = deliveries + 1 WHERE method = NEW.method AND status = NEW.status;
+    END;
+",
+    "
     -- what a channel that forgets gets again and again, until the incident is over
     CREATE TABLE resends (
         id INTEGER PRIMARY KEY,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::host::{clock, files, log};
+use crate::host::{clock, files, log, names};
 
 pub(super) const FOLDER: &str = "spool";
 
@@ -23,8 +23,8 @@ pub fn keep(state: &Path, event: &Event) -> Result<()> {
         _ => {}
     }
     let json = serde_json::to_vec(event).map_err(|error| Error::failure(format!("the event has no JSON form: {error}")))?;
-    // the time sorts, the process keeps two of the same moment apart
-    let name = format!("{:020}-{}.json", event.at.timestamp_micros(), std::process::id());
+    // the time sorts, chance keeps two of the same moment apart
+    let name = format!("{:020}-{}.json", event.at.timestamp_micros(), names::nonce());
     files::write_durably(&folder, &name, &json).map_err(|error| Error::file("write", &folder.join(&name), &error))
 }
 

@@ -3,6 +3,8 @@
 //! A trigger comes late, once for several failures, or with the words of another run; the manager's own messages tell every
 //! failure, with its run. So they decide, and a trigger's word stands only where they are silent.
 
+mod flapping;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::runs::{self, Account, Run};
@@ -21,8 +23,14 @@ pub struct Known {
     pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
-    /// True when an incident is not over.
+    /// True when an incident is not over, and its last event is none of a success.
     pub open: bool,
+    /// When a unit that flaps last failed or was restarted.
+    pub flapping: Option<DateTime<Utc>>,
+    /// True when one that flaps has succeeded since then.
+    pub well: bool,
+    /// True when all is decided that is on record about one that flaps.
+    pub is_settled: bool,
     /// The last failure that is confirmed.
     pub last_failure: Option<DateTime<Utc>>,
 }
@@ -36,6 +44,8 @@ pub struct When {
     pub complete: Option<DateTime<Utc>>,
     /// So long a unit must be active to count as recovered.
     pub hold: TimeDelta,
+    /// So long nothing must happen to a unit that flapped; `None`: none does.
+    pub window: Option<TimeDelta>,
 }
 
 /// What follows for the record.
@@ -47,6 +57,8 @@ pub enum Change {
     Correct(i64, Event),
     /// The event of this number was one more trigger for a failure that is on record.
     Drop(i64),
+    /// The unit flapped, and stays failed: that is news about its last failure.
+    StaysFailed,
 }
 
 /// What a look brought.
@@ -109,6 +121,8 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
     looking.failures();
     looking.triggers();
     looking.recovery();
+    looking.restarted();
+    looking.calm();
     looking.look
 }
 
@@ -175,6 +189,10 @@ impl Looking<'_> {
             Some(unit) if is_silent && unit.restarted && unit.invocation.as_ref() != Some(&run.invocation) => Some(true),
             // systemd says that it starts it again before it does
             _ if !is_last => Some(false),
+            // between two runs systemd shows a unit as inactive for a moment, and the journal may not say yet that it goes on
+            Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) && unit.restarted && unit.active == "inactive" => {
+                self.is_complete(unit.changed.map_or(at, |changed| changed.max(at))).then_some(false)
+            }
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
             Some(unit) if unit.invocation.is_none() => Some(false),
             // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that
@@ -302,7 +320,7 @@ impl Looking<'_> {
     fn told_failure(&self, id: i64, told: &Event) -> Option<Change> {
         let filed = self.look.changes.iter().any(|change| match change {
             Change::File(event) | Change::Correct(_, event) => event.outcome == Outcome::Failed,
-            Change::Drop(_) => false,
+            Change::Drop(_) | Change::StaysFailed => false,
         });
         let was_filed = |run: &Run| run.failures.iter().any(|(at, _)| *at <= self.since);
         let explained = match &told.invocation_id {
@@ -344,7 +362,12 @@ impl Looking<'_> {
                     self.wait_for(run);
                     return None;
                 };
-                Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
+                if restarts && run.failures.is_empty() {
+                    // no success for good; when it is started again, the journal says so
+                    return Some(Change::Drop(id));
+                }
+                // of a run that failed the failure tells whether it is started again
+                Some(Change::Correct(id, Event { problem, ..told.clone() }))
             }
             None => self.is_complete(self.all_said(told)).then(|| Change::Correct(id, told.clone())),
         }
@@ -355,7 +378,7 @@ impl Looking<'_> {
         // of successes only the journal's: a trigger may call one what failed, was stopped, or is started again
         let failures = self.look.changes.iter().filter_map(|change| match change {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
-            Change::Drop(_) => None,
+            Change::Drop(_) | Change::StaysFailed => None,
         });
         let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
         let account = self.account;
@@ -395,7 +418,9 @@ impl Looking<'_> {
         let failures = story.iter().filter(|(at, outcome, _)| *outcome == Outcome::Failed && !self.is_ahead(*at));
         let last_failure = failures.map(|(at, ..)| *at).max();
         let last_failure = last_failure.max(self.last_failure());
-        let Some(unit) = self.unit.as_ref().filter(|_| open && !self.look.waits) else { return };
+        // of one that flaps that says too little
+        let asks = open && !self.look.waits && self.known.flapping.is_none();
+        let Some(unit) = self.unit.as_ref().filter(|_| asks) else { return };
         let Some(since) = unit.active_since.filter(|_| matches!(unit.active.as_str(), "active" | "reloading")) else { return };
         let is_new = last_failure.is_none_or(|last| since > last);
         let is_held = since + self.when.hold <= self.when.now || self.is_ahead(since);

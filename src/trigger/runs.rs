@@ -20,6 +20,8 @@ pub struct Run {
     pub ended_well: Option<DateTime<Utc>>,
     /// True when systemd starts the unit again by itself.
     pub restarts: bool,
+    /// When systemd did that, and no failure is known.
+    pub restarted: Option<DateTime<Utc>>,
     /// True when somebody stopped it.
     pub stopped: bool,
     exit: Option<(String, String, Option<String>)>,
@@ -83,6 +85,10 @@ impl Account {
             self.runs.len() - 1
         });
         self.runs[place].take(unit, message);
+        if self.runs[place].restarted == Some(message.at) {
+            // nothing more can come of it
+            self.closed = Some(message.at);
+        }
     }
 }
 
@@ -105,7 +111,10 @@ impl Run {
                 self.failures.push((message.at, problem));
             }
             Kind::Succeeded => self.ended_well = Some(message.at),
-            Kind::Restarts => self.restarts = true,
+            Kind::Restarts => {
+                self.restarts = true;
+                self.restarted = self.failures.is_empty().then_some(message.at);
+            }
             Kind::Stopping => self.stopped = true,
             Kind::Other => self.timeout = message.text.as_deref().and_then(timeout).or(self.timeout.take()),
             Kind::Exited | Kind::Skipped | Kind::JobFailed => {}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
-use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 
@@ -57,11 +57,16 @@ impl World for StoryWorld {
 
     fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
-        let failed = |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed) && message.at > since;
+        let failed =
+            |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
         for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
             units.entry(unit.clone()).or_insert(message.at);
         }
         Ok(Troubled { units, ..Troubled::default() })
+    }
+
+    fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
+        Err("the stories are about something else".to_owned())
     }
 
     /// In a story all units are, but for those with this name.

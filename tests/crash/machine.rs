@@ -122,6 +122,15 @@ impl Machine {
         command
     }
 
+    /// What a unit in strict mode runs at its run's end. Its environment does not say where the state is.
+    pub(crate) fn ended(&self, before: &[&str], run: &Run) -> Command {
+        let state = self.state();
+        let mut command = self.command(before, &["ended", "--state-dir", state.to_str().unwrap(), "--", &run.unit]);
+        command.env("SERVICE_RESULT", "exit-code").env("EXIT_CODE", "exited").env("EXIT_STATUS", "3");
+        command.env("INVOCATION_ID", &run.invocation);
+        command
+    }
+
     /// `sysalert status`.
     pub(crate) fn status(&self) -> Command {
         self.command(&[], &["status"])

@@ -119,10 +119,15 @@ const OTHER: u64 = 3;
 
 /// A failure's handler is killed; then its trigger comes again, if nothing is on record yet, or another unit's handler.
 fn handler_story(name: &str, machine: &Machine, earlier: &[Run], repair: impl Fn()) {
+    story(name, machine, earlier, repair, |before, run| machine.handler(before, "failure", run));
+}
+
+/// The same of whatever records a failure.
+fn story(name: &str, machine: &Machine, earlier: &[Run], repair: impl Fn(), record: impl Fn(&[&str], &Run) -> Command) {
     machine.keep();
     let mine = Run::new("mine.service", MINE);
     let other = Run::new("other.service", OTHER);
-    let start = |before: &[&str]| machine.handler(before, "failure", &mine);
+    let start = |before: &[&str]| record(before, &mine);
     let was_safe = Mutex::new(BTreeSet::new());
     at_each_point(name, machine, start, |hit| {
         repair();
@@ -174,6 +179,12 @@ fn a_handler_that_takes_over_the_spool_is_killed_anywhere() {
     fs::remove_dir(&database).unwrap();
     assert_eq!(fs::read_dir(machine.state().join("spool")).unwrap().count(), 2);
     handler_story("a handler that takes over the spool", &machine, &earlier, || {});
+}
+
+#[test]
+fn what_a_unit_in_strict_mode_runs_is_killed_anywhere() {
+    let (machine, earlier) = told();
+    story("the end of a strict unit", &machine, &[earlier], || {}, |before, run| machine.ended(before, run));
 }
 
 #[test]

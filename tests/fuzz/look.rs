@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::sample::select;
 use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
-use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 use sysalert::trigger::look::{self, Change, Known, Look, When};
@@ -28,6 +28,10 @@ impl World for Machine {
     }
 
     fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+        Err("not asked".to_owned())
+    }
+
+    fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("not asked".to_owned())
     }
 
@@ -75,7 +79,8 @@ fn check(machine: &Machine, known: &Known, complete: bool) {
     assert!(account.runs.len() <= named.len(), "more runs than invocations");
 
     let now = at(1000);
-    let when = When { now, complete: complete.then_some(now), hold: TimeDelta::seconds(10) };
+    let when =
+        When { now, complete: complete.then_some(now), hold: TimeDelta::seconds(10), window: Some(TimeDelta::seconds(60)) };
     let look = look::look(machine, &subject(), known, when);
     let since = known.mark.unwrap();
     assert!(look.mark.is_some_and(|mark| mark >= since), "the mark goes back: {look:?}");
@@ -116,7 +121,7 @@ fn check(machine: &Machine, known: &Known, complete: bool) {
 
 fn number(change: &Change) -> Option<i64> {
     match change {
-        Change::File(_) => None,
+        Change::File(_) | Change::StaysFailed => None,
         Change::Correct(id, _) | Change::Drop(id) => Some(*id),
     }
 }

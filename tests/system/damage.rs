@@ -188,6 +188,49 @@ fn a_state_folder_that_is_removed_is_made_again() {
     job.fails(5);
     guest.settle();
     assert_eq!(subjects(&guest.wait_for_mails(3), "backup.service").len(), 3);
+
+    // the database alone: nobody gives it back by himself
+    guest.sh(&format!("systemctl stop sysalert-dispatch.timer; chown root:root {DATABASE}; chmod 600 {DATABASE}")).ok();
+    job.fails(6);
+    let said = errors(&guest);
+    assert!(said.contains(&format!("chown -R --reference={STATE} {STATE}")), "{said}");
+    guest
+        .sh(&format!("chown -R --reference={STATE} {STATE}; chmod 640 {DATABASE}; systemctl start sysalert-dispatch.timer"))
+        .ok();
+    assert_eq!(subjects(&guest.wait_for_mails(4), "backup.service").len(), 4);
+}
+
+/// The same with the other systemd, in short.
+#[test]
+fn on_systemd_257_too() {
+    let guest = Guest::boot_on(257, "damage-257", Options::new().quick_timer());
+    swept(&guest);
+    let job = Job::new(&guest, "backup.service");
+    let told = |failures: usize| {
+        guest.wait_until("it is recorded and told", || {
+            guest.number("SELECT count(*) FROM events WHERE outcome = 'failed'") == failures as i64
+                && guest.number("SELECT count(*) FROM outbox") == 0
+                && guest.number("SELECT count(*) FROM events WHERE reason IS NULL") == 0
+        });
+    };
+    job.fails(3);
+    told(1);
+    guest.sh(&format!("dd if=/dev/urandom of={DATABASE} bs=4096 count=2 conv=notrunc")).ok();
+    job.fails(4);
+    guest.wait_until("it is replaced", || guest.sysalert(&["db", "check"]).success());
+    told(2);
+    let said = guest.journal(&["SYSALERT_KIND=failure"]);
+    assert_eq!(said.matches("its database was damaged and replaced").count(), 1, "{said}");
+
+    small_disk(&guest, "8M");
+    guest.sh(&format!("mount -o remount,ro {STATE}")).ok();
+    job.fails(5);
+    guest.sh(&format!("mount -o remount,rw {STATE}")).ok();
+    told(3);
+    guest.sh(&format!("umount --lazy {STATE}; rm -rf {STATE}")).ok();
+    job.fails(6);
+    told(1);
+    assert_owned(&guest);
 }
 
 #[test]
@@ -220,7 +263,11 @@ fn a_database_of_another_version_is_left_alone_or_brought_up_to_date() {
     assert_eq!(job.events().len(), 2);
 
     // a newer one is installed over the database of the oldest
-    guest.sh(&format!("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path; rm {STATE}/sysalert.db*")).ok();
+    guest
+        .sh(&format!(
+            "systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-dispatch.service; rm {STATE}/sysalert.db*"
+        ))
+        .ok();
     as_sysalert(include_str!("../../src/store/version1.sql"));
     job.fails(5);
     guest.sh("systemctl start sysalert-dispatch.timer sysalert-dispatch.path").ok();

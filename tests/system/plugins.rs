@@ -13,7 +13,7 @@ const LOG: &str = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/a
 
 /// A tree with these plugins of tests/plugin, compiled, as `FOLDER/NAME.so`.
 #[track_caller]
-fn compiled(tree: &str, folder: &str, names: &[&str]) -> PathBuf {
+pub fn compiled(tree: &str, folder: &str, names: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plugins-{tree}"));
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let into = root.join(folder.trim_start_matches('/'));

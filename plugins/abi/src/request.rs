@@ -34,8 +34,23 @@ pub struct Request {
     pub idempotency_key: String,
     /// The whole send must end within this many milliseconds; the process is killed then.
     pub deadline_ms: u64,
+    /// Set when this is no message but a sign of life, `[heartbeat]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beat: Option<Beat>,
     /// The method's own section of the configuration, with the secrets put in and without the keys of sysalert itself.
     pub config: Map<String, Value>,
+}
+
+/// What a sign of life says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Beat {
+    /// A run begins.
+    Start,
+    /// It ended well.
+    Success,
+    /// It did not; the message says why.
+    Fail,
 }
 
 /// What kind of message it is. Everything but `Recovery` goes to the plugin's `failure`.

@@ -84,6 +84,7 @@ mod tests {
             message: Message::default(),
             idempotency_key: String::new(),
             deadline_ms: 0,
+            beat: None,
             config,
         }
     }

@@ -15,10 +15,15 @@ pub(crate) type Verdict = Result<String, Trouble>;
 
 /// The recipients and their verdicts. Shared with the thread that waits, which answers with what is known when time is up.
 #[derive(Debug, Clone)]
-pub(crate) struct Ledger {
-    rows: Arc<Mutex<Vec<Row>>>,
-    /// What is wrong if nothing more is heard of the server.
-    silence: Arc<Mutex<Trouble>>,
+pub(crate) struct Ledger(Arc<Mutex<Book>>);
+
+#[derive(Debug)]
+struct Book {
+    /// Who is asked to take the mail, as the administrator knows it.
+    server: String,
+    /// What is wrong if nothing more is heard of it.
+    silence: Trouble,
+    rows: Vec<Row>,
 }
 
 #[derive(Debug)]
@@ -28,39 +33,47 @@ struct Row {
 }
 
 impl Ledger {
-    pub(crate) fn new(recipients: Vec<Address>, silence: Trouble) -> Ledger {
+    pub(crate) fn new(server: String, recipients: Vec<Address>) -> Ledger {
         let rows = recipients.into_iter().map(|address| Row { address, verdict: None }).collect();
-        Ledger { rows: Arc::new(Mutex::new(rows)), silence: Arc::new(Mutex::new(silence)) }
+        Ledger(Arc::new(Mutex::new(Book { silence: unanswered(&server), server, rows })))
+    }
+
+    /// From now on it is this one that is asked.
+    pub(crate) fn asks(&self, server: &str) {
+        let mut book = self.book();
+        book.silence = unanswered(server);
+        server.clone_into(&mut book.server);
     }
 
     /// A server that falls silent from here on has this trouble.
     pub(crate) fn reached(&self, silence: Trouble) {
-        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = silence;
+        self.book().silence = silence;
     }
 
     /// Time is up: everybody without a verdict gets that one.
     pub(crate) fn rest_is_silence(&self) {
-        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let silence = self.book().silence.clone();
         self.rest(&silence);
     }
 
     pub(crate) fn set(&self, address: &Address, verdict: Verdict) {
-        if let Some(row) = self.rows().iter_mut().find(|row| row.address == *address) {
+        if let Some(row) = self.book().rows.iter_mut().find(|row| row.address == *address) {
             row.verdict = Some(verdict);
         }
     }
 
     /// Everybody without a verdict gets this one.
     pub(crate) fn rest(&self, trouble: &Trouble) {
-        for row in self.rows().iter_mut().filter(|row| row.verdict.is_none()) {
+        for row in self.book().rows.iter_mut().filter(|row| row.verdict.is_none()) {
             row.verdict = Some(Err(trouble.clone()));
         }
     }
 
     /// Sent if anybody got it: a second mail to those would be worse than none to the others, whom the detail names.
-    pub(crate) fn answer(&self, server: &str) -> Answer {
+    pub(crate) fn answer(&self) -> Answer {
+        let Book { server, rows, .. } = &*self.book();
         let (mut taken, mut replies, mut troubles, mut later) = (Vec::new(), Vec::new(), Vec::new(), false);
-        for Row { address, verdict } in self.rows().iter() {
+        for Row { address, verdict } in rows {
             match verdict {
                 Some(Ok(reply)) => {
                     taken.push(address.to_string());
@@ -82,10 +95,14 @@ impl Ledger {
         if later { Answer::Retry(one_line(&troubles, DETAIL), None) } else { Answer::Refused(one_line(&troubles, DETAIL)) }
     }
 
-    fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
+    fn book(&self) -> MutexGuard<'_, Book> {
         // A thread that panicked leaves whole rows behind.
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unanswered(server: &str) -> Trouble {
+    Trouble::Later(format!("{server} did not answer in time"))
 }
 
 fn once(texts: &mut Vec<String>, text: &str) {
@@ -100,11 +117,11 @@ mod tests {
 
     fn answer(verdicts: &[Verdict]) -> Answer {
         let address = |n: usize| Address::new(format!("r{n}"), "x.org").expect("an address");
-        let ledger = Ledger::new((0..verdicts.len()).map(address).collect(), Trouble::Later("silent".into()));
+        let ledger = Ledger::new("mail:25".into(), (0..verdicts.len()).map(address).collect());
         for (n, verdict) in verdicts.iter().enumerate() {
             ledger.set(&address(n), verdict.clone());
         }
-        ledger.answer("mail:25")
+        ledger.answer()
     }
 
     fn ok() -> Verdict {
@@ -136,10 +153,10 @@ mod tests {
     #[test]
     fn the_rest_keeps_what_is_known() {
         let (a, b) = (Address::new("a", "x.org").expect("a"), Address::new("b", "x.org").expect("b"));
-        let ledger = Ledger::new(vec![a.clone(), b], Trouble::Later("silent".into()));
+        let ledger = Ledger::new("m:25".into(), vec![a.clone(), b]);
         ledger.set(&a, ok());
         ledger.rest(&Trouble::Later("time is up".into()));
-        assert_eq!(ledger.answer("m:25"), Answer::Sent("m:25 took it for a@x.org (250 ok), but time is up".into()));
+        assert_eq!(ledger.answer(), Answer::Sent("m:25 took it for a@x.org (250 ok), but time is up".into()));
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! sysalert's alert method `email`: one mail by SMTP to one server, which does the rest.
+//! sysalert's alert method `email`: one mail by SMTP to one server, which does the rest; or to this machine's `sendmail`.
 //!
 //! Settings: `host`, `port`, `tls`, `username`, `password`, `from`, `to`; `settings.json` has their defaults and
-//! `example.toml` shows a section. Without any but `to`, the mail goes to the mail server of this machine.
+//! `example.toml` shows a section. Without any but `to`, the mail goes to the mail server of this machine: to localhost:25, or
+//! where nothing listens there to /usr/sbin/sendmail, if there is one. In this order, since SMTP works with every server, and
+//! sysalert-dispatch.service gives no setuid or setgid program its rights: exim's, postfix's and nullmailer's sendmail can
+//! queue nothing from there, msmtp's can send.
 //!
 //! - The mail is plain text and HTML (multipart/alternative). Its Message-ID is the same at each try, so that a mailbox may
 //!   drop a second copy: when the connection is lost after the last dot nobody knows whether the server took the mail, and
@@ -19,6 +22,7 @@
 mod compose;
 mod ledger;
 mod send;
+mod sendmail;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -34,7 +38,6 @@ use sysalert_abi::{Answer, Deadline, Plugin, Request, export_plugin, zero_ended}
 use ledger::Ledger;
 use send::Sender;
 use settings::Settings;
-use trouble::Trouble;
 
 /// The method, as sysalert loads it.
 struct Email;
@@ -53,17 +56,25 @@ export_plugin!(Email);
 
 /// Composes and sends, and answers before the deadline whatever happens.
 fn deliver(request: &Request) -> Result<Answer, Answer> {
-    let deadline = Deadline::after(request.deadline_ms);
-    let settings = Settings::read(request)?;
-    let mail = compose::compose(request, &settings)?;
-    let server = settings.server();
-    let ledger = Ledger::new(settings.recipients(), Trouble::Later(format!("{server} did not answer in time")));
+    deliver_as(request, Settings::read(request)?)
+}
 
-    // A thread, because a name that does not resolve and a server that sends a byte a second know no timeout of ours.
+fn deliver_as(request: &Request, settings: Settings) -> Result<Answer, Answer> {
+    let deadline = Deadline::after(request.deadline_ms);
+    let mail = compose::compose(request, &settings)?;
+    let ledger = Ledger::new(settings.server(), settings.recipients());
+
+    // A thread, because a name that does not resolve and a server that sends a byte a second know no timeout of ours. Nor does
+    // a program; it ends with this process's group, which sysalert kills when it has the answer.
     let (done, wait) = mpsc::channel();
     let book = ledger.clone();
     let worker = thread::Builder::new().spawn(move || {
-        Sender { settings: &settings, mail: &mail, deadline, ledger: &book }.send();
+        if let Err(nobody) = (Sender { settings: &settings, mail: &mail, deadline, ledger: &book }).send() {
+            match &settings.sendmail {
+                Some(program) => sendmail::hand_over(program, &settings, &mail, &book, &nobody),
+                None => book.rest(&nobody),
+            }
+        }
         let _ = done.send(());
     });
     let worker = worker.map_err(|error| Answer::Retry(format!("no thread can be started: {error}"), None))?;
@@ -77,5 +88,5 @@ fn deliver(request: &Request) -> Result<Answer, Answer> {
             }
         }
     }
-    Ok(ledger.answer(&server))
+    Ok(ledger.answer())
 }

@@ -13,7 +13,7 @@ use sysalert_abi::Deadline;
 
 use crate::ledger::Ledger;
 use crate::settings::{Settings, Tls};
-use crate::trouble::{Step, Trouble, out_of_place, reply, silent};
+use crate::trouble::{Step, Trouble, is_absent, out_of_place, reply, silent};
 
 /// LOGIN is old and not registered any more, but some servers know nothing else.
 const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
@@ -31,24 +31,36 @@ pub(crate) struct Sender<'a> {
 impl Sender<'_> {
     /// Sends to all in one transaction; if the server refused that mail for good, to each alone: one recipient's filter
     /// must not silence the others.
-    pub(crate) fn send(&self) {
+    ///
+    /// # Errors
+    /// That nobody listens there. All other trouble is in the ledger.
+    pub(crate) fn send(&self) -> Result<(), Trouble> {
         let alone = match self.transaction(&self.settings.recipients()) {
             Ok(()) => Vec::new(),
             Err(Failed { accepted, cause: Cause::Refused, .. }) if accepted.len() > 1 => accepted,
-            Err(Failed { trouble, .. }) => return self.ledger.rest(&trouble),
+            Err(Failed { trouble, cause: Cause::Absent, .. }) => return Err(trouble),
+            Err(Failed { trouble, .. }) => {
+                self.ledger.rest(&trouble);
+                Vec::new()
+            }
         };
         for recipient in alone {
             if let Err(Failed { trouble, .. }) = self.transaction(std::slice::from_ref(&recipient)) {
                 self.ledger.set(&recipient, Err(trouble));
             }
         }
+        Ok(())
     }
 
     /// One connection with one transaction. Verdicts about single recipients are in the ledger afterwards; the error is
     /// about those who would have got the mail otherwise.
     fn transaction(&self, recipients: &[Address]) -> Result<(), Failed> {
-        let mut connection =
-            self.open().map_err(|trouble| Failed { trouble, accepted: recipients.to_vec(), cause: Cause::Lost })?;
+        let unopened = |Unopened { trouble, absent }| Failed {
+            trouble,
+            accepted: recipients.to_vec(),
+            cause: if absent { Cause::Absent } else { Cause::Lost },
+        };
+        let mut connection = self.open().map_err(unopened)?;
         let result = self.mail(&mut connection, recipients);
         // The farewell is a courtesy: not to a server that does not answer, and not for long.
         if let (Some(left), false) = (self.deadline.left(), result.as_ref().is_err_and(|failed| failed.cause == Cause::Lost)) {
@@ -121,38 +133,42 @@ impl Sender<'_> {
 
     /// A connection that is encrypted and logged in as the settings want it. Each of the server's addresses gets its share
     /// of the time, so that one that is dead does not use up all.
-    fn open(&self) -> Result<SmtpConnection, Trouble> {
+    fn open(&self) -> Result<SmtpConnection, Unopened> {
         let server = self.settings.server();
         let addresses: Vec<SocketAddr> = (self.settings.host.as_str(), self.settings.port)
             .to_socket_addrs()
             .map_err(|error| Trouble::Later(format!("{server}: the name cannot be resolved ({error})")))?
             .take(ADDRESSES)
             .collect();
-        let mut last = Trouble::Later(format!("{server}: the name has no address"));
+        let mut last = Unopened::from(Trouble::Later(format!("{server}: the name has no address")));
+        let mut absent = true;
         for (tried, address) in addresses.iter().enumerate() {
             // what is wrong with the address before this one is known more precisely
             let Some(left) = self.deadline.left() else {
-                return Err(if tried == 0 { silent(Step::Connect, self.settings) } else { last });
+                return Err(if tried == 0 { silent(Step::Connect, self.settings).into() } else { last });
             };
             let others = addresses.len() - tried - 1;
             // to a server that falls silent lettre says goodbye, and waits as long once more
             let share = if others == 0 { left } else { left / (2 * (others + 1)) as u32 };
             match self.connect(*address, share) {
-                Ok(mut connection) => return self.log_in(&mut connection).map(|()| connection),
-                Err(trouble) => last = trouble,
+                Ok(mut connection) => return Ok(self.log_in(&mut connection).map(|()| connection)?),
+                Err(unopened) => {
+                    absent &= unopened.absent;
+                    last = unopened;
+                }
             }
         }
-        Err(last)
+        Err(Unopened { absent: absent && last.absent, ..last })
     }
 
-    fn connect(&self, address: SocketAddr, share: Duration) -> Result<SmtpConnection, Trouble> {
+    fn connect(&self, address: SocketAddr, share: Duration) -> Result<SmtpConnection, Unopened> {
         let settings = self.settings;
         let server = settings.server();
         if settings.login.is_some() && settings.tls == Tls::None && !address.ip().to_canonical().is_loopback() {
-            return Err(Trouble::Never(format!(
+            return Err(Unopened::from(Trouble::Never(format!(
                 "{server} is another machine, and a login goes there only encrypted: \
              set tls to \"starttls\" or \"implicit\", or remove username and password"
-            )));
+            ))));
         }
         let hello = ClientId::Domain(settings.domain.clone());
         let tls = match settings.tls {
@@ -165,14 +181,14 @@ impl Sender<'_> {
         self.ledger.reached(silent(Step::Connect, settings));
         let wrap = tls.as_ref().filter(|_| settings.tls == Tls::Implicit);
         let mut connection = SmtpConnection::connect(address, Some(share), &hello, wrap, None)
-            .map_err(|error| Trouble::of(&error, Step::Connect, settings))?;
+            .map_err(|error| Unopened { absent: is_absent(&error), trouble: Trouble::of(&error, Step::Connect, settings) })?;
         if let (Tls::Starttls, Some(tls)) = (settings.tls, &tls) {
             if !connection.server_info().supports_feature(Extension::StartTls) {
                 connection.abort();
-                return Err(Trouble::Never(format!(
+                return Err(Unopened::from(Trouble::Never(format!(
                     "{server} offers no encryption (STARTTLS): \
              set tls = \"implicit\" if it has a port for that, or ask its administrator"
-                )));
+                ))));
             }
             self.ledger.reached(silent(Step::StartTls, settings));
             connection.starttls(tls, &hello).map_err(|error| Trouble::of(&error, Step::StartTls, settings))?;
@@ -205,6 +221,19 @@ struct Fault {
     broken: bool,
 }
 
+/// There is no connection.
+struct Unopened {
+    trouble: Trouble,
+    /// Nobody listens at that address.
+    absent: bool,
+}
+
+impl From<Trouble> for Unopened {
+    fn from(trouble: Trouble) -> Unopened {
+        Unopened { trouble, absent: false }
+    }
+}
+
 /// A transaction that did not end well, and those who would have got the mail.
 struct Failed {
     trouble: Trouble,
@@ -214,6 +243,8 @@ struct Failed {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cause {
+    /// There is no server at any address of its name.
+    Absent,
     /// The connection is gone, or cannot be trusted any more.
     Lost,
     /// The server refused this mail for these recipients for good: for one of them it might not.

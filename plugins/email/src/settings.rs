@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -17,8 +18,7 @@ use crate::text::domain;
 struct Section {
     host: Option<String>,
     port: Option<NonZeroU16>,
-    #[serde(default)]
-    tls: Tls,
+    tls: Option<Tls>,
     username: Option<String>,
     password: Option<String>,
     from: Option<String>,
@@ -76,7 +76,12 @@ pub(crate) struct Settings {
     pub(crate) to: Vec<Mailbox>,
     /// This host's name as a mail domain: for EHLO and Message-ID.
     pub(crate) domain: String,
+    /// The program that takes mail of this machine, if nothing of a server was set.
+    pub(crate) sendmail: Option<PathBuf>,
 }
+
+/// Where every mail server installs it (Filesystem Hierarchy Standard 3.0, 4.10).
+const SENDMAIL: &str = "/usr/sbin/sendmail";
 
 impl Settings {
     /// Reads the request's section.
@@ -94,10 +99,14 @@ impl Settings {
         if to.is_empty() {
             return Err(refused("`to` has no address"));
         }
+        let Section { host: server, port, tls, username, .. } = &section;
+        let is_set = server.is_some() || port.is_some() || tls.is_some() || username.is_some();
+        let tls = tls.unwrap_or_default();
         Ok(Settings {
+            sendmail: (!is_set).then(|| SENDMAIL.into()),
             host: host(section.host.as_deref().unwrap_or("localhost"))?,
-            port: section.port.map_or(section.tls.port(), NonZeroU16::get),
-            tls: section.tls,
+            port: section.port.map_or(tls.port(), NonZeroU16::get),
+            tls,
             login: login(section.username, section.password)?,
             from,
             to,

@@ -166,6 +166,12 @@ fn handshake(error: &rustls::Error, settings: &Settings) -> Trouble {
     }
 }
 
+/// Whether the address says that nobody listens there; the last two, that this machine has no such addresses (IPv6 turned off).
+pub(crate) fn is_absent(error: &Error) -> bool {
+    let kind = io(error).map(io::Error::kind);
+    matches!(kind, Some(ErrorKind::ConnectionRefused | ErrorKind::AddrNotAvailable | ErrorKind::NetworkUnreachable))
+}
+
 fn io(error: &Error) -> Option<&io::Error> {
     error.source()?.downcast_ref()
 }

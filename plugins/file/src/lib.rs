@@ -3,10 +3,14 @@
 //! Settings: `path` (required, absolute) and `format` ("json" or "block"); `example.toml` shows a section.
 //!
 //! - The file is made with mode 0640 if it does not exist; its folder is not. It must be a regular file: a symbolic link, a
-//!   device or a pipe is refused.
+//!   device or a pipe is refused, and so is a file of somebody else, one with a second name, and any in a folder that everybody
+//!   can change: others might read or redirect the alerts there.
 //! - A message is one write(2) to a file opened with O_APPEND, so that two writers never mix, and on the disk (fdatasync)
-//!   before it counts as sent. After a line that was cut short, by a full disk or a crash, the next message begins on a line
-//!   of its own.
+//!   before it counts as sent. What a full disk took of a message is taken back. After a line that a crash cut short the next
+//!   message begins on a line of its own.
+//! - The file is opened for each message: whoever rotates it need tell nobody. If it was renamed or truncated while the message
+//!   was written, that is written once more, to the new one. A copy that is truncated after it (logrotate's copytruncate) can
+//!   still lose what came between the two.
 //! - A missing folder, missing permission or a full disk may pass, and the message is tried again.
 //! - A message whose write was not confirmed can stand there twice, with the same `idempotency_key`.
 

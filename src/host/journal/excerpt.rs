@@ -29,7 +29,7 @@ impl Line {
     /// Begins it at a whole word: of half a secret nobody can tell that it is one.
     fn mark(&mut self) {
         let word = self.text.iter().position(|byte| *byte == b' ').unwrap_or(0);
-        self.text.splice(..word, *b"[...] ");
+        self.text.splice(..word, *b"[...]");
     }
 }
 

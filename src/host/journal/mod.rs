@@ -6,11 +6,13 @@
 mod excerpt;
 mod files;
 mod messages;
+mod succeeded;
 mod troubled;
 
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
 pub use messages::{Kind, Message, Messages};
+pub use succeeded::Succeeded;
 pub use troubled::Troubled;
 
 use std::time::{Duration, Instant};
@@ -59,6 +61,16 @@ impl Journal {
         // where an older file is left nothing is lost: nothing was written in between
         found.gone_before = found.gone_before.filter(|_| files::oldest().is_none_or(|oldest| oldest > since));
         Ok(found)
+    }
+
+    /// The units of which the manager says that a run ended well since then; as far as the time reached, from the oldest on.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn succeeded(&mut self, users: bool, since: DateTime<Utc>) -> Result<Succeeded, String> {
+        let until = self.until();
+        let since = micros(since);
+        succeeded::read(self.open(since)?, &Fields::new(users), since, until).map_err(unreadable)
     }
 
     /// The last lines of a run that ended then.

@@ -164,7 +164,9 @@ fn a_silent_server_does_not_outlast_the_deadline() {
     let (plain, login) = (json!({}), json!({"username": "jo", "password": "hunter2"}));
     let (starttls, implicit) = (json!({"tls": "starttls"}), json!({"tls": "implicit"}));
     let hang = || Act::Hang;
-    let rows: [(&str, &Value, &str, fn() -> Act, &str); 10] = [
+    // the stage, the settings, where the server falls silent, how, and what is said of it
+    type Row<'a> = (&'a str, &'a Value, &'static str, fn() -> Act, &'a str);
+    let rows: [Row<'_>; 10] = [
         ("the greeting", &plain, "", hang, "S did not answer in time while connecting"),
         ("EHLO", &plain, "EHLO", hang, "S did not answer in time while connecting"),
         ("STARTTLS", &starttls, "STARTTLS", hang, "S did not answer in time after STARTTLS"),
@@ -176,7 +178,7 @@ fn a_silent_server_does_not_outlast_the_deadline() {
         ("DATA", &plain, "DATA", hang, "S did not confirm the message in time"),
         ("the final dot", &plain, "From:", hang, "S did not confirm the message in time"),
     ];
-    let try_one = |(stage, change, verb, act, expected): &(&str, &Value, &'static str, fn() -> Act, &str)| {
+    let try_one = |(stage, change, verb, act, expected): &Row<'_>| {
         let (verb, act) = (*verb, *act);
         let server = Server::start(move |line| match line {
             line if at(line, verb) => act(),

@@ -1,0 +1,200 @@
+//! The text that Prometheus reads (its "text-based exposition format"). Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::store::{Totals, UnitTotals};
+
+const LAST_RUN: &str = "sysalert_last_run_timestamp_seconds";
+
+/// A sample's labels, and its value.
+type Sample<'a> = (Vec<(&'a str, &'a str)>, String);
+
+/// All of it. `methods`: the configured ones, which are told also when nothing waits.
+pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTime<Utc>) -> String {
+    let mut text = String::new();
+    let mut family = |name, kind, help, samples| write_family(&mut text, name, kind, help, samples);
+    let one = |value: String| vec![(Vec::new(), value)];
+
+    family("sysalert_build_info", "gauge", "The version of sysalert; always 1.", vec![(vec![("version", version)], "1".into())]);
+    family(
+        LAST_RUN,
+        "gauge",
+        "When sysalert last looked for failures and alerts to deliver, and came to the end.",
+        one(seconds(now)),
+    );
+    if let Some(swept) = totals.swept {
+        let help = "Up to when the journal was searched for failures that no handler told; noted each hour.";
+        family("sysalert_swept_timestamp_seconds", "gauge", help, one(seconds(swept)));
+    }
+    let incidents = totals.incidents.iter().map(|(state, count)| (vec![("state", state.as_str())], count.to_string()));
+    family("sysalert_incidents", "gauge", "Incidents that are not over.", incidents.collect());
+
+    let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
+        let samples = totals.units.iter().filter_map(|unit| {
+            let labels = vec![("manager", unit.subject.manager()), ("unit", unit.subject.unit_name())];
+            Some((labels, value(unit)?))
+        });
+        family(name, kind, help, samples.collect());
+    };
+    let help = "1 while the unit has an incident that is open or acknowledged.";
+    of_units("sysalert_unit_failed", "gauge", help, &|unit| Some(u8::from(unit.failed).to_string()));
+    let help = "Runs of the unit that failed, since it is on record.";
+    of_units("sysalert_unit_failures_total", "counter", help, &|unit| Some(unit.failures.to_string()));
+    let help = "When the last run of the unit that failed did so.";
+    of_units("sysalert_unit_last_failure_timestamp_seconds", "gauge", help, &|unit| unit.last_failure.map(seconds));
+    let help = "When a run of the unit last ended well, or the unit recovered.";
+    of_units("sysalert_unit_last_success_timestamp_seconds", "gauge", help, &|unit| unit.last_success.map(seconds));
+
+    let deliveries = totals.deliveries.iter().map(|(method, status, count)| {
+        let labels = vec![("method", method.as_str()), ("status", status.as_str())];
+        (labels, count.to_string())
+    });
+    let help = "Tries to deliver an alert, by how they ended; merged: told with its recovery, expired: given up.";
+    family("sysalert_deliveries_total", "counter", help, deliveries.collect());
+
+    let mut waiting: BTreeMap<&str, u64> = methods.iter().map(|method| (*method, 0)).collect();
+    waiting.extend(totals.outbox.iter().map(|queue| (queue.method.as_str(), queue.alerts)));
+    let waiting = waiting.into_iter().map(|(method, alerts)| (vec![("method", method)], alerts.to_string()));
+    family("sysalert_outbox_alerts", "gauge", "Alerts that wait to be delivered.", waiting.collect());
+    let oldest = totals.outbox.iter().map(|queue| (vec![("method", queue.method.as_str())], seconds(queue.oldest)));
+    let help = "When the oldest alert that waits was decided; absent where none waits.";
+    family("sysalert_outbox_oldest_timestamp_seconds", "gauge", help, oldest.collect());
+    let mut failing: BTreeMap<&str, u8> = methods.iter().map(|method| (*method, 0)).collect();
+    failing.extend(totals.failing.iter().map(|method| (method.as_str(), 1)));
+    let failing = failing.into_iter().map(|(method, is)| (vec![("method", method)], is.to_string()));
+    family("sysalert_method_failing", "gauge", "1 while the method has sent nothing since a try failed.", failing.collect());
+    text
+}
+
+/// Whether the old text says the same, but for the time of the run, and not longer ago than this.
+pub(super) fn is_fresh(old: &str, new: &str, now: DateTime<Utc>, pace: TimeDelta) -> bool {
+    let others = |text| str::lines(text).filter(|line| !line.starts_with(LAST_RUN));
+    let time = old.lines().find_map(|line| line.strip_prefix(LAST_RUN)?.trim().parse::<i64>().ok());
+    // in the future: the clock was set back
+    let is_young = time.is_some_and(|time| (0..pace.num_seconds()).contains(&(now.timestamp() - time)));
+    is_young && others(old).eq(others(new))
+}
+
+/// The samples of one metric, with what they are; nothing where there is none.
+fn write_family(text: &mut String, name: &str, kind: &str, help: &str, samples: Vec<Sample<'_>>) {
+    if samples.is_empty() {
+        return;
+    }
+    let mut shown = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    for (labels, value) in samples {
+        let labels: Vec<String> = labels.into_iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        shown += &format!("{name}{labels} {value}\n");
+    }
+    // a String takes everything
+    let _ = text.write_str(&shown);
+}
+
+/// A label's value: the three characters that it may not have as they are.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Since 1970.
+fn seconds(time: DateTime<Utc>) -> String {
+    time.timestamp().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::Subject;
+    use crate::incident::State;
+    use crate::store::Queue;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_600_000 + second, 500_000_000).unwrap()
+    }
+
+    fn unit(subject: &str, failures: u64, last_failure: Option<i64>, last_success: Option<i64>) -> UnitTotals {
+        UnitTotals {
+            subject: Subject::stored(subject.to_owned()),
+            failed: failures == 2,
+            failures,
+            last_failure: last_failure.map(at),
+            last_success: last_success.map(at),
+        }
+    }
+
+    fn totals() -> Totals {
+        Totals {
+            incidents: vec![(State::Pending, 0), (State::Open, 1), (State::Acknowledged, 0)],
+            units: vec![
+                unit("unit:alice/bot.service", 1, Some(10), Some(20)),
+                unit("unit:backup.service", 2, Some(60), None),
+                unit("unit:dev-disk-by\\x2dlabel-a.mount", 0, None, Some(70)),
+            ],
+            deliveries: vec![
+                ("mail".into(), "retry".into(), 3),
+                ("mail".into(), "sent".into(), 1),
+                ("old".into(), "sent".into(), 9),
+            ],
+            outbox: vec![Queue { method: "mail".into(), alerts: 2, oldest: at(50) }],
+            failing: vec!["mail".into()],
+            swept: Some(at(-1000)),
+        }
+    }
+
+    #[test]
+    fn the_text() {
+        let text = text(&totals(), &["mail", "phone"], "1.2.3 (abc)", at(100));
+        assert_eq!(text, include_str!("snapshot.prom"), "what it is now:\n{text}");
+    }
+
+    #[test]
+    fn where_nothing_was_recorded_no_metric_is_empty() {
+        let text = text(&Totals::default(), &[], "1", at(0));
+        let names: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(names, ["sysalert_build_info{version=\"1\"} 1", "sysalert_last_run_timestamp_seconds 1767600000"]);
+    }
+
+    #[test]
+    fn a_text_is_fresh_until_something_else_is_new_or_some_minutes_are_over() {
+        let at_time = |totals: &Totals, second| text(totals, &["mail"], "1", at(second));
+        let (old, pace) = (at_time(&totals(), 0), TimeDelta::minutes(5));
+        let mut other = totals();
+        other.units[1].failures += 1;
+        for (totals, second, expected) in
+            [(totals(), 0, true), (totals(), 299, true), (totals(), 300, false), (totals(), -1, false), (other, 60, false)]
+        {
+            assert_eq!(is_fresh(&old, &at_time(&totals, second), at(second), pace), expected, "{second}");
+        }
+        let cut = &old[..old.len() / 2];
+        assert!(!is_fresh(cut, &old, at(0), pace) && !is_fresh("", &old, at(0), pace));
+    }
+
+    /// A label's value as Prometheus reads it.
+    fn read(escaped: &str) -> String {
+        let mut value = String::new();
+        let mut rest = escaped.chars();
+        while let Some(c) = rest.next() {
+            assert!(c != '"' && c != '\n', "the label ends too early: {escaped:?}");
+            value.push(match c {
+                '\\' => match rest.next() {
+                    Some('n') => '\n',
+                    Some(c @ ('\\' | '"')) => c,
+                    other => panic!("\\{other:?} is no escape: {escaped:?}"),
+                },
+                c => c,
+            });
+        }
+        value
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_unit_is_called_it_stays_in_its_label(name in "([\\\\\"\n}{, =#n]|\\PC){0,20}") {
+            prop_assert_eq!(read(&escaped(&name)), name);
+        }
+    }
+}
