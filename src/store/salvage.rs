@@ -46,6 +46,7 @@ const CLEAN: &[&str] = &[
     "UPDATE outbox SET digest = NULL WHERE digest NOT IN (SELECT alert FROM outbox)",
     "UPDATE outbox SET attempts = 0 WHERE attempts NOT BETWEEN 0 AND 1000000",
     "DELETE FROM deliveries WHERE alert NOT IN (SELECT id FROM alerts)",
+    "DELETE FROM resends WHERE alert NOT IN (SELECT id FROM alerts) OR incident NOT IN (SELECT id FROM incidents)",
 ];
 
 /// Incidents of which nobody may have been told: neither does an alert wait, nor was one sent or given up.
@@ -54,7 +55,8 @@ const UNTOLD: &str = "SELECT id FROM incidents WHERE state = 'open' AND id NOT I
         OR a.id IN (SELECT alert FROM deliveries WHERE status IN ('sent', 'merged', 'expired'))))";
 
 /// Rather told twice than never: they are decided anew.
-const TELL_AGAIN: [&str; 4] = [
+const TELL_AGAIN: [&str; 5] = [
+    "DELETE FROM resends WHERE incident = ?1",
     "DELETE FROM deliveries WHERE alert IN (SELECT id FROM alerts WHERE incident = ?1)",
     "DELETE FROM alerts WHERE incident = ?1",
     "UPDATE events SET reason = NULL, spoke = 0, incident = NULL WHERE incident = ?1",
