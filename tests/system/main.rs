@@ -10,6 +10,7 @@ mod bad_input;
 mod budget;
 mod bursts;
 mod configuration;
+mod context;
 mod delivery;
 mod excerpt;
 mod fallback;
