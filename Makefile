@@ -73,13 +73,13 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
-ifneq ($(PREFIX),/usr)
-	sed -i 's,^\(ExecStart=\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%))
-endif
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
 	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
-	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d overrides/NAME.service.d/10-sysalert.conf
+	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
+ifneq ($(PREFIX),/usr)
+	sed -i 's,^\(Exec[a-zA-Z]*=[+-]*\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%)) $(docdir)/overrides/NAME.service.d/*.conf
+endif
 	for name in $(plugins); do if [[ -e plugins/$$name/example.toml ]]; then install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; fi; done
 	install -d -m 0750 $(confdir) $(confdir)/conf.d
 	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml

@@ -9,6 +9,10 @@ use std::path::Path;
 pub enum Kind {
     /// 1: it did not work.
     Failure,
+    /// 1: the database is damaged; dispatch replaces it.
+    Damaged,
+    /// 1: it may be damaged; dispatch examines it.
+    Suspect,
     /// 64: the command was given wrongly.
     Usage,
     /// 77: this user may not do it.
@@ -21,7 +25,7 @@ impl Kind {
     /// The process's exit status.
     pub fn exit_status(self) -> u8 {
         match self {
-            Kind::Failure => 1,
+            Kind::Failure | Kind::Damaged | Kind::Suspect => 1,
             Kind::Usage => 64,
             Kind::Permission => 77,
             Kind::Config => 78,
@@ -67,7 +71,19 @@ impl Error {
     /// A failed touch of a file: `Permission` when it was refused, else `Failure`.
     pub fn file(doing: &str, path: &Path, cause: &io::Error) -> Error {
         let kind = if cause.kind() == io::ErrorKind::PermissionDenied { Kind::Permission } else { Kind::Failure };
-        Error::new(kind, format!("cannot {doing} {}: {cause}", path.display()))
+        let error = Error::new(kind, format!("cannot {doing} {}: {cause}", path.display()));
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error.hint("the disk is full: make room"),
+            io::ErrorKind::ReadOnlyFilesystem => error.hint(
+                "`journalctl -k` says why, if nobody meant it; what happens is taken over when the file system can be written again",
+            ),
+            _ => error,
+        }
+    }
+
+    /// True when the database is damaged, or may be.
+    pub fn is_of_damage(&self) -> bool {
+        matches!(self.kind, Kind::Damaged | Kind::Suspect)
     }
 
     /// The same with advice.

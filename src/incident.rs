@@ -80,12 +80,66 @@ pub struct Incident {
     pub first_failure: DateTime<Utc>,
     /// When it last failed.
     pub last_failure: DateTime<Utc>,
+    /// Set once it flaps.
+    pub flapping: Option<Flapping>,
+}
+
+/// How a subject flaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// systemd starts it again and again, as its `Restart=` says.
+    Restarting,
+    /// It fails and recovers, again and again.
+    Alternating,
+}
+
+/// That an incident is one long up and down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flapping {
+    /// How it flaps.
+    pub how: How,
+    /// Since when; that may be before its incident.
+    pub since: DateTime<Utc>,
+    /// How often it failed or was restarted since then.
+    pub times: u64,
+    /// When it last did.
+    pub last: DateTime<Utc>,
+    /// True when it stays failed now; when it is well again, its incident is over.
+    pub over: bool,
+}
+
+impl Flapping {
+    /// What it does, of a unit: "keeps restarting".
+    pub fn does(&self) -> &'static str {
+        match self.how {
+            How::Restarting => "keeps restarting",
+            How::Alternating => "keeps failing and recovering",
+        }
+    }
+
+    /// What it did, once that is over.
+    pub fn did(&self) -> &'static str {
+        match self.how {
+            How::Restarting => "kept restarting",
+            How::Alternating => "kept failing and recovering",
+        }
+    }
 }
 
 impl Incident {
     /// The incident that a subject's failure begins. It has no failure yet: [`Incident::failed`] counts each.
     pub fn begin(id: i64, subject: Subject, severity: Severity, at: DateTime<Utc>) -> Incident {
-        Incident { id, subject, state: State::Pending, severity, failures: 0, first_failure: at, last_failure: at }
+        Incident {
+            id,
+            subject,
+            state: State::Pending,
+            severity,
+            failures: 0,
+            first_failure: at,
+            last_failure: at,
+            flapping: None,
+        }
     }
 
     /// One more failure; `told`: somebody hears of it.
@@ -97,6 +151,41 @@ impl Incident {
         self.last_failure = self.last_failure.max(at);
         if told && self.state == State::Pending {
             self.state = State::Open;
+        }
+        self
+    }
+
+    /// The flapping that goes on.
+    pub fn flaps(&self) -> Option<&Flapping> {
+        self.flapping.as_ref().filter(|flapping| !flapping.over && self.state != State::Resolved)
+    }
+
+    /// It flaps from now on, and somebody hears of it.
+    #[must_use]
+    pub fn begins_to_flap(mut self, flapping: Flapping) -> Incident {
+        self.flapping = Some(flapping);
+        if self.state == State::Pending {
+            self.state = State::Open;
+        }
+        self
+    }
+
+    /// It failed, or was restarted, once more while it flaps.
+    #[must_use]
+    pub fn flaps_again(mut self, at: DateTime<Utc>) -> Incident {
+        if let Some(flapping) = &mut self.flapping {
+            flapping.times += 1;
+            flapping.last = flapping.last.max(at);
+        }
+        self
+    }
+
+    /// It does not flap any more; it stays failed since this failure.
+    #[must_use]
+    pub fn stays_failed(mut self, since: DateTime<Utc>) -> Incident {
+        if let Some(flapping) = self.flapping.as_mut().filter(|flapping| !flapping.over) {
+            flapping.over = true;
+            flapping.last = flapping.last.max(since);
         }
         self
     }

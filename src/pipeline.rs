@@ -10,20 +10,23 @@
 //! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, gathers what is missing and
 //! decides what is undecided.
 
+mod flapping;
 mod gather;
+mod repair;
 mod sweep;
 
 pub use gather::Gathering;
+pub use repair::{examine, repair};
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Outcome, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
-use crate::policy::{self, AlertOn, Situation};
+use crate::policy::{self, AlertOn, Flaps, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
@@ -31,6 +34,9 @@ use gather::gather;
 /// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
 /// time left for the spool.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long to wait for the lock, at most twice, while systemd waits for this process and the unit's stop with it.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads the settings; after the first commit only, for they may be broken.
 pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
@@ -45,26 +51,76 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
         return Ok(());
     }
     // what goes wrong after the first commit delays a message and loses nothing
-    let must_wake = match record(site, event).map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
+    let recorded = record(site, event, PATIENCE);
+    let must_wake = match recorded.map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
-            let what = format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem);
-            log::error(subject, &format!("{what}; this is recorded, but nobody is told yet, because:\n{error}"));
+            if error.is_of_damage() {
+                // what the first commit wrote may be lost with the rest
+                keep(site, event, &error)?;
+            }
+            log::error(subject, &format!("{}; this is recorded, but nobody is told yet, because:\n{error}", what(event)));
             true
         }
         Err(error) => {
-            store::keep_in_spool(&site.state, event)
-                // a full or read-only disk: until the next boot /run keeps it
-                .or_else(|_| store::keep_in_spool(site.refuge(), event))
-                .map_err(|_| error.clone())?;
-            log::error(subject, &format!("{error}\nthe event waits in the spool, from where the next run takes it over"));
+            keep(site, event, &error)?;
+            log::error(subject, &waits_in_spool(event, &error));
             true
         }
     };
-    if must_wake && let Err(error) = wake::raise(site) {
-        log::warn(subject, &format!("{error}; the timer of sysalert-dispatch.service delivers within a minute"));
+    if must_wake {
+        wake(site, event);
     }
     Ok(())
+}
+
+/// Takes in an event of a run that systemd has not ended yet, since it waits for this process: what follows from it cannot be
+/// said before, and is dispatch's.
+///
+/// # Errors
+/// Only when the event could be kept neither in the database nor in the spool.
+pub fn note(site: &Site, event: &Event) -> Result<()> {
+    if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
+        return Ok(());
+    }
+    if let Err(error) = record(site, event, IMPATIENCE) {
+        keep(site, event, &error)?;
+        log::error(Some(event.subject.as_str()), &waits_in_spool(event, &error));
+    }
+    wake(site, event);
+    Ok(())
+}
+
+fn wake(site: &Site, event: &Event) {
+    if let Err(error) = wake::raise(site) {
+        let text = format!("{error}; the timer of sysalert-dispatch.service delivers within a minute");
+        log::warn(Some(event.subject.as_str()), &text);
+    }
+}
+
+fn what(event: &Event) -> String {
+    format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem)
+}
+
+fn waits_in_spool(event: &Event, error: &Error) -> String {
+    format!("{}; this waits in the spool, and nobody is told yet, because:\n{error}", what(event))
+}
+
+/// Keeps an event that the database cannot take, because of this error.
+fn keep(site: &Site, event: &Event, error: &Error) -> Result<()> {
+    // a full or read-only disk: until the next boot /run keeps it
+    let kept = store::keep_in_spool(&site.state, event).or_else(|_| store::keep_in_spool(site.refuge(), event));
+    kept.map_err(|neither| {
+        let text = format!(
+            "{} {} and nothing could keep that: {}; {}",
+            event.subject.name(),
+            event.outcome.as_str(),
+            error.message,
+            neither.message
+        );
+        let hint = "only the journal has it: once the database can be written, dispatch finds it there";
+        Error::new(error.kind, text).hint(error.hint.as_ref().map_or_else(|| hint.to_owned(), |first| format!("{first}; {hint}")))
+    })
 }
 
 /// So often a handler looks at its unit, at most: what fails without a pause is dispatch's to follow.
@@ -93,8 +149,8 @@ fn settle_one(
 }
 
 /// The first commit: the event alone.
-fn record(site: &Site, event: &Event) -> Result<Store> {
-    let mut store = Store::open(&site.state, Older::Refuse, PATIENCE)?;
+fn record(site: &Site, event: &Event, patience: Duration) -> Result<Store> {
+    let mut store = Store::open(&site.state, Older::Refuse, patience)?;
     store.write(|db| store::insert(db, event, false))?;
     Ok(store)
 }
@@ -187,11 +243,14 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
         incident.failures = incident.failures.saturating_sub(1);
+        if let Some(flapping) = &mut incident.flapping {
+            flapping.times = flapping.times.saturating_sub(1);
+        }
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
-    let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident.id))?;
+    let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
     let finals = match &incident {
-        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident.id, *id)?,
+        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident, *id)?,
         Some(incident) => incident.failures,
         None => 0,
     };
@@ -202,19 +261,35 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
             about(&|incident| store::failed_since(db, incident, *id, event))?,
         ),
     };
-    let situation =
-        Situation { event, incident: incident.as_ref(), told: &told, finals, run_failed, failed_since, rules: &rules };
+    let recovered_by_then = store::recovered_by_then(db, event)?;
+    let of_late = flapping::OfLate::ask(db, &rules, event, incident.as_ref())?;
+    let situation = Situation {
+        event,
+        incident: incident.as_ref(),
+        told: &told,
+        finals,
+        run_failed,
+        failed_since,
+        recovered_by_then,
+        restarts: of_late.restarts,
+        incidents: of_late.incidents,
+        rules: &rules,
+    };
     let verdict = policy::decide(&situation);
 
+    let begun =
+        |incident: Option<Incident>| incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok);
     let after: Option<Incident> = match (event.outcome, incident) {
-        (Outcome::Failed, incident) => {
-            let incident = incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok)?;
-            Some(incident.failed(event.at, verdict.alert.is_some()))
-        }
+        (Outcome::Failed, incident) => Some(begun(incident)?.failed(event.at, verdict.alert.is_some())),
+        (Outcome::Succeeded, incident) if matches!(verdict.flaps, Flaps::Begins(_)) => Some(begun(incident)?),
         (Outcome::Succeeded, incident) => incident.map(|incident| if verdict.resolves { incident.resolved() } else { incident }),
     };
+    let after = after.map(|incident| of_late.follow(db, incident, event, verdict.flaps)).transpose()?;
     if let Some(incident) = &after {
         store::save(db, incident, event.at)?;
+    }
+    if event.outcome == Outcome::Succeeded && verdict.flaps == Flaps::GoesOn {
+        return store::fold(db, *id).map(|()| false);
     }
     store::decide(db, *id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
     if let (Some(kind), Some(incident)) = (verdict.alert, &after) {

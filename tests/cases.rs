@@ -5,6 +5,8 @@
 // the story is shared with tests/cli.rs
 #![allow(unreachable_pub)]
 
+#[path = "cases/damage.rs"]
+mod damage;
 #[path = "cases/story.rs"]
 mod story;
 #[path = "cases/world.rs"]

@@ -5,6 +5,8 @@
 // the story is shared with tests/cases.rs
 #![allow(unreachable_pub, dead_code)]
 
+#[path = "cases/damage.rs"]
+mod damage;
 #[path = "cases/story.rs"]
 mod story;
 #[path = "cases/world.rs"]
@@ -141,13 +143,25 @@ fn db_check_tells_what_is_wrong() {
     places.iter().for_each(|place| bytes[*place] = b'x');
     fs::write(&path, bytes).unwrap();
     let said = telling.run("db check");
-    let end = format!(
-        "sysalert: the database is damaged\n\
-         hint: move {}/sysalert.db and what begins with its name away: a new one begins; look at the disk, too\n\
-         (exit status: 1)\n",
-        state.display()
-    );
-    assert!(said.ends_with(&end) && said.contains("missing from index"), "{said}");
+    let end = "sysalert: the database is damaged\n\
+         hint: the next run of sysalert-dispatch.service sets it aside and begins a new one with what can still be read; look at the \
+         disk, too\n(exit status: 1)\n";
+    assert!(said.ends_with(end) && said.contains("missing from index"), "{said}");
+    assert!(telling.site.flag.exists(), "dispatch is woken, to examine it");
+
+    assert!(telling.run("dispatch").contains(&format!(" was set aside as {}", state.display())));
+    let said = telling.run("status");
+    assert!(said.contains("\nThe database was damaged (") && said.contains(" and replaced at "), "{said}");
+    fs::remove_file(path.with_file_name(aside(state))).unwrap();
+    assert!(!telling.run("status").contains("damaged"), "once it is removed nobody needs to know any more");
+}
+
+/// The database that was set aside.
+fn aside(state: &Path) -> String {
+    let names = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut aside: Vec<_> = names.filter(|name| name.starts_with("sysalert.db.broken-") && name.ends_with('Z')).collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    aside.remove(0)
 }
 
 #[test]

@@ -29,7 +29,16 @@ const STORIES: u32 = 180;
 
 fn rules() -> impl Strategy<Value = Rules> {
     let each = (0..=3u64, any::<bool>(), select(vec![0, 60, 300]), prop::bool::weighted(0.8));
-    each.prop_map(|(ignore, each, min_interval, recovery)| Rules { ignore, each, min_interval, recovery })
+    (each, select(vec![0, 2, 2, 3]), select(vec![10, 60, 300, 900])).prop_map(
+        |((ignore, each, min_interval, recovery), flapping, window)| Rules {
+            ignore,
+            each,
+            min_interval,
+            recovery,
+            flapping,
+            window,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -82,8 +91,8 @@ fn random_stories_end_as_the_reference_says() {
 #[test]
 fn stories_to_remember() {
     use crate::{Heard::*, How::*, Name::*, Then::*, What::*};
-    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true };
-    let stories: [(&str, &[Step]); 4] = [
+    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 10 };
+    let stories: [(&str, &[Step]); 5] = [
         (
             "a unit's first failure, of which no handler told, is still filed when the handler of its second looks first",
             &[Step(1, Fails(A, Status3, Stays, Never)), Step(200, Fails(A, Status3, Stays, InTime))],
@@ -110,6 +119,15 @@ fn stories_to_remember() {
                 Step(12, Dispatch { sends: false }),
                 Step(1, Fails(A, Status3, Stays, InTime)),
                 Step(1, Dispatch { sends: true }),
+            ],
+        ),
+        (
+            "what systemd falsely calls a success is no further restart",
+            &[
+                Step(1, Fails(A, Status3, Restarts, InTime)),
+                Step(4, FalseSuccess(A)),
+                Step(4, Succeeds(A, Stays, false)),
+                Step(4, Fails(A, Status3, Restarts, InTime)),
             ],
         ),
     ];

@@ -226,7 +226,20 @@ fn letter(event: &Event, failures: &[(DateTime<Utc>, Problem)], context: &Contex
     let incident = Incident { failures: failures.len() as u64, last_failure: event.at, ..begun };
     let kind = if event.outcome == Outcome::Failed { Kind::Failure } else { Kind::Recovery };
     let why = (failures.len() == 3).then_some("2 failures before this one were ignored, as `ignore` says");
-    message::compose(&Report { kind, host, event, incident: &incident, why, failures, context, late }).render().html
+    message::compose(&Report {
+        kind,
+        host,
+        event,
+        incident: &incident,
+        why,
+        failures,
+        left_out: 0,
+        flapping: None,
+        context,
+        late,
+    })
+    .render()
+    .html
 }
 
 /// As the README shows it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::event::{Manager, Subject, UnitName};
+use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::{Options, Site, identity};
 use crate::settings::Settings;
@@ -21,8 +22,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(options: &Options) -> Result<Context> {
-        Ok(Context { site: Site::find(options)?, files: OnceCell::new() })
+    pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
+        Ok(Context { site: Site::find(options, environment)?, files: OnceCell::new() })
     }
 
     /// The valid settings.

@@ -20,11 +20,23 @@ const STORM: TimeDelta = TimeDelta::seconds(60);
 const STORM_RUN: Duration = Duration::from_secs(120);
 /// Meanwhile so often a look at what is new.
 const LOOK: Duration = Duration::from_secs(1);
-/// Where the journal cannot be synced the next runs must not follow without a pause.
+/// The runs that wait for something must not follow each other without a pause.
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(context: &Context) -> Result<u8> {
     context.enter_or_make()?;
+    let database = store::current(&context.site.state);
+    match deliver(context) {
+        Err(error) if error.is_of_damage() => {
+            log::warn(None, &error.message);
+            pipeline::repair(&context.site, database, &error, clock::system())?;
+            deliver(context)
+        }
+        done => done,
+    }
+}
+
+fn deliver(context: &Context) -> Result<u8> {
     let site = &context.site;
     // before the outbox is read: what comes from now on raises the flag again
     let synced = wake::lower(site).unwrap_or_else(|error| {
@@ -33,6 +45,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
         None
     });
     let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
+    pipeline::examine(site, &store, clock::system())?;
     let mut waits = false;
     let mut make_ready = |store: &mut Store, now| {
         // each time anew: the journal begins new files
@@ -61,9 +74,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     };
     store.checkpoint(clock::system())?;
     if waits {
-        if synced.is_none() {
-            clock::wait(PAUSE);
-        }
+        clock::wait(PAUSE);
         // the next run's journal is complete a little further
         wake::raise(site)?;
     }

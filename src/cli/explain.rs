@@ -74,6 +74,10 @@ impl Explain {
             let alerts = if row.alerts == 1 { "1 alert sent".to_owned() } else { format!("{} alerts sent", row.alerts) };
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
             say("incident", &format!("{state}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+            if let Some(flapping) = incident.flaps() {
+                let since = local_time(flapping.since);
+                say("flapping", &format!("{}, {} times since {since}", flapping.does(), flapping.times));
+            }
         }
         for one in &deliveries {
             say(&one.method, &format!("{} {}: {}", one.status, local_time(one.at), one.detail));

@@ -1,15 +1,15 @@
-//! `sysalert failure -- UNIT` and `sysalert success -- UNIT`: what systemd starts.
+//! `sysalert failure -- UNIT`, `sysalert success -- UNIT` and `sysalert ended -- UNIT`: what systemd starts.
 
 use std::time::Duration;
 
 use clap::Args;
 
 use super::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Outcome, UnitName};
 use crate::host::world::Machine;
 use crate::host::{clock, env, names};
-use crate::trigger::handler;
+use crate::trigger::{ended, handler};
 use crate::{host::log, pipeline};
 
 /// So long a handler waits for each answer of the journal or the service manager: it must be gone before the next event.
@@ -42,6 +42,42 @@ impl Handler {
         }
         let world = Machine::new(&site.manager, BUDGET);
         pipeline::take_in(site, &event, &world, &clock::system, &|| context.settings())?;
+        Ok(0)
+    }
+}
+
+/// So many seconds systemd waits for `ended`, at most: the unit's stop waits as long.
+const LONGEST: u32 = 5;
+
+/// The unit of whose run systemd waits for the end.
+#[derive(Debug, Args)]
+pub(super) struct Ended {
+    /// The unit's full name (%n in the unit's drop-in); after --, since it may begin with a dash
+    unit: String,
+}
+
+impl Ended {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        clock::end_within(LONGEST);
+        let unit = UnitName::typed(&self.unit)?;
+        let site = &context.site;
+        let event = ended::event(&site.manager, &unit, &env::var, names::boot, clock::system()).ok_or_else(|| {
+            Error::usage("SERVICE_RESULT does not say how a run ended").hint(
+                "systemd sets it for ExecStopPost=, where this belongs; see overrides/NAME.service.d/20-sysalert-strict.conf",
+            )
+        })?;
+        match event {
+            // neither a failure nor a success: a run that was skipped, or that nobody saw the end of
+            None => return Ok(0),
+            Some(event) if event.outcome == Outcome::Failed => {
+                context.enter_or_make()?;
+                pipeline::note(site, &event)?;
+            }
+            Some(event) => {
+                context.enter()?;
+                pipeline::note(site, &event)?;
+            }
+        }
         Ok(0)
     }
 }

@@ -20,7 +20,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{Options, log};
+use crate::host::env::Environment;
+use crate::host::{Options, log, pace, wake};
 use context::Context;
 
 /// Tells you, once and rightly, when a systemd unit fails, and again when it recovers.
@@ -65,6 +66,8 @@ enum Verb {
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
     Success(handlers::Handler),
+    /// Record how a run ended, before systemd goes on (for ExecStopPost=)
+    Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
     /// Show what is wrong now, and what waits to be sent
@@ -109,22 +112,36 @@ pub fn run() -> Result<u8> {
     if let Verb::PluginHost(verb) = cli.verb {
         return verb.run();
     }
-    log::init(cli.global.verbose);
+    let environment = if matches!(cli.verb, Verb::Ended(_)) { Environment::AUnits } else { Environment::Ours };
+    log::init(cli.global.verbose, environment);
     let Global { config, state_dir, plugin_dir, user, .. } = cli.global;
-    let context = Context::new(&Options { config, state_dir, plugin_dir, user })?;
-    match cli.verb {
-        Verb::Failure(verb) => verb.run(&context, crate::event::Outcome::Failed),
-        Verb::Success(verb) => verb.run(&context, crate::event::Outcome::Succeeded),
-        Verb::Dispatch => dispatch::run(&context),
-        Verb::Status(verb) => verb.run(&context),
-        Verb::Db(verb) => verb.run(&context),
-        Verb::History(verb) => verb.run(&context),
-        Verb::Explain(verb) => verb.run(&context),
-        Verb::Outbox(verb) => verb.run(&context),
-        Verb::Preview(verb) => verb.run(&context),
-        Verb::Test(verb) => verb.run(&context),
-        Verb::Methods(verb) => verb.run(&context),
-        Verb::Config(verb) => verb.run(&context),
+    let context = Context::new(&Options { config, state_dir, plugin_dir, user }, environment)?;
+    // what it meets it repairs itself
+    let repairs = matches!(cli.verb, Verb::Dispatch);
+    let done = run_verb(cli.verb, &context);
+    if matches!(&done, Err(error) if error.is_of_damage()) && !repairs {
+        // dispatch examines the database now; whoever may not wake it reads in the error how to
+        pace::hurry(&context.site);
+        let _ = wake::raise(&context.site);
+    }
+    done
+}
+
+fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
+    match verb {
+        Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),
+        Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
+        Verb::Ended(verb) => verb.run(context),
+        Verb::Dispatch => dispatch::run(context),
+        Verb::Status(verb) => verb.run(context),
+        Verb::Db(verb) => verb.run(context),
+        Verb::History(verb) => verb.run(context),
+        Verb::Explain(verb) => verb.run(context),
+        Verb::Outbox(verb) => verb.run(context),
+        Verb::Preview(verb) => verb.run(context),
+        Verb::Test(verb) => verb.run(context),
+        Verb::Methods(verb) => verb.run(context),
+        Verb::Config(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
     }
 }

@@ -136,6 +136,9 @@ fn name_of(waiting: &Waiting) -> String {
     if let Some(method) = &waiting.outage {
         return format!("method {method}");
     }
+    if waiting.damage {
+        return "the database".to_owned();
+    }
     waiting.subject.clone().map_or_else(|| "-".to_owned(), |subject| Subject::stored(subject).name().to_owned())
 }
 

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::output::{self, Format, Output};
 use super::{db, methods, outbox};
 use crate::error::Result;
+use crate::event::{local_time, utc_time};
 use crate::host::clock;
 use crate::store::{self, Which};
 
@@ -21,19 +22,37 @@ impl Status {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let store = context.read()?;
         let recorded = store.is_some();
-        let (incidents, waiting, undecided, outages) = match store {
+        let (incidents, waiting, undecided, outages, damage) = match &store {
             Some(store) => store.with(|db| {
-                Ok((store::list(db, Which::Active)?, store::waiting(db)?, store::count_undecided(db)?, store::outages(db)?))
+                let damage = store::damage(db)?;
+                Ok((
+                    store::list(db, Which::Active)?,
+                    store::waiting(db)?,
+                    store::count_undecided(db)?,
+                    store::outages(db)?,
+                    damage,
+                ))
             })?,
             None => Default::default(),
         };
+        // as long as somebody has not removed what was set aside
+        let damage =
+            store.zip(damage).map(|(store, damage)| (store.beside(&damage.file), damage)).filter(|(path, _)| path.exists());
         if self.output.output == Format::Json {
             let incidents: Vec<_> = incidents.iter().map(db::json_of).collect();
             let waiting: Vec<_> = waiting.iter().map(outbox::json_of).collect();
             let failing: Vec<_> = outages.iter().map(methods::outage_json).collect();
-            output::json(
-                &json!({ "incidents": incidents, "outbox": waiting, "undecided": undecided, "failing_methods": failing }),
-            )?;
+            let damage = damage.map(|(path, damage)| {
+                let lost_since = damage.since.map(utc_time);
+                json!({ "found": utc_time(damage.at), "what": damage.what, "set_aside": path, "journal_asked_since": lost_since })
+            });
+            output::json(&json!({
+                "incidents": incidents,
+                "outbox": waiting,
+                "undecided": undecided,
+                "failing_methods": failing,
+                "damaged_database": damage,
+            }))?;
             return Ok(0);
         }
         let mut text = match (recorded, incidents.is_empty()) {
@@ -50,6 +69,15 @@ impl Status {
         if !outages.is_empty() {
             text += "\nMethods that cannot send:\n";
             text += &methods::outages_table(&outages);
+        }
+        if let Some((path, damage)) = damage {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text += &format!(
+                "{gap}The database was damaged ({}) and replaced at {}. Look at the disk, and remove {} when you need it no more.\n",
+                damage.what,
+                local_time(damage.at),
+                path.display()
+            );
         }
         if undecided > 0 {
             let events =

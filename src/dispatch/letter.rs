@@ -8,15 +8,15 @@ use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
 use super::plugin::Envelope;
 use super::storm;
 use crate::error::Result;
-use crate::event::{Event, utc_time};
+use crate::event::utc_time;
 use crate::host::{log, names, secret};
-use crate::message::{self, Because, Form, Late, Letter, MethodReport, Report, Source};
-use crate::policy::Reason;
+use crate::message::{self, Because, DamageReport, Form, Late, Letter, MethodReport, Phase, Report, Source};
+use crate::policy::{Reason, Rules};
 use crate::settings::{Method, Settings};
-use crate::store::{self, Claimed, Recorded, Store};
+use crate::store::{self, Claimed, Failures, Recorded, Store};
 
 /// So many failures go to a plugin; of more, the first and the newest.
-const MOST_FAILURES: usize = 100;
+pub(super) const MOST_FAILURES: usize = 100;
 /// A first try later than this says so.
 const LATE: TimeDelta = TimeDelta::minutes(5);
 
@@ -49,15 +49,15 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
     let host = settings.host.clone().unwrap_or_else(names::host);
     let (letter, failures, recipients) = match &claimed.about {
         Some((recorded, incident)) => {
-            let failures = store.with(|db| store::failures_of(db, incident.id, recorded.id))?;
+            let failures = store.with(|db| store::failures_of(db, incident.id, &recorded.event, MOST_FAILURES))?;
             let rules = settings.rules(recorded.event.subject.name());
-            (about(claimed, recorded, incident, &failures, &host, now), listed(failures, &method.name), rules.to)
+            (about(claimed, recorded, incident, &failures, &rules, &host, now), listed(failures, &method.name), rules.to)
         }
         None if claimed.kind == Kind::Digest => match storm::letter(store, claimed.alert, &host)? {
             Some(letter) => (letter, Vec::new(), Vec::new()),
             None => return Ok(Prepared::Nothing),
         },
-        None => (without_event(claimed, &host), Vec::new(), Vec::new()),
+        None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),
     };
     let letter = match &claimed.instead_of {
         Some((instead_of, because)) => letter.instead_of(instead_of, because),
@@ -111,12 +111,19 @@ fn about(
     claimed: &Claimed,
     recorded: &Recorded,
     incident: &crate::incident::Incident,
-    failures: &[(Event, Vec<String>)],
+    failures: &Failures,
+    rules: &Rules,
     host: &str,
     now: DateTime<Utc>,
 ) -> Letter {
     let event = &recorded.event;
-    let failures: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let left_out = failures.left_out;
+    let failures: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    // news of a failure that stayed one come when it has
+    let news = match recorded.reason {
+        Some(Reason::StayedFailed { seconds }) => event.at + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0)),
+        _ => event.at,
+    };
     let why = why(recorded);
     let report = Report {
         kind: claimed.kind,
@@ -125,8 +132,10 @@ fn about(
         incident,
         why: why.as_deref(),
         failures: &failures,
+        left_out,
+        flapping: phase(recorded).map(|phase| (phase, rules.flapping_window)),
         context: &claimed.context,
-        late: late(claimed.attempt - 1, now - event.at, claimed.detail.as_deref(), claimed.held.as_deref()),
+        late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
     };
     let (Some(first), Some(last)) = (claimed.overtaken.first(), claimed.overtaken.last()) else {
         return message::compose(&report);
@@ -137,10 +146,23 @@ fn about(
     message::compose_overtaken(&Report { context: &last.context, late: late(tries, now - first.at, detail, held), ..report })
 }
 
-/// The letter of an outage, or of a test.
-fn without_event(claimed: &Claimed, host: &str) -> Letter {
-    let Some(outage) = &claimed.outage else { return message::test_letter(host, &claimed.method, claimed.at) };
-    message::compose_method(&MethodReport {
+/// The letter of what is sysalert's own, or of a test.
+fn without_event(store: &Store, claimed: &Claimed, host: &str) -> Result<Letter> {
+    if let Some(damage) = &claimed.damage {
+        return Ok(message::compose_damage(&DamageReport {
+            host,
+            at: damage.at,
+            what: &damage.what,
+            file: &store.beside(&damage.file).to_string_lossy(),
+            whole: damage.whole,
+            incidents: damage.incidents,
+            waiting: damage.waiting,
+            since: damage.since,
+            taken_over: store.with(|db| store::taken_over(db, damage))?,
+        }));
+    }
+    let Some(outage) = &claimed.outage else { return Ok(message::test_letter(host, &claimed.method, claimed.at)) };
+    Ok(message::compose_method(&MethodReport {
         host,
         method: &outage.method,
         by: &claimed.method,
@@ -149,13 +171,23 @@ fn without_event(claimed: &Claimed, host: &str) -> Letter {
         waiting: outage.waiting,
         at: claimed.at,
         works: claimed.kind == Kind::Recovery,
-    })
+    }))
+}
+
+/// What this event tells about flapping.
+pub(super) fn phase(recorded: &Recorded) -> Option<Phase> {
+    match recorded.reason.as_ref()? {
+        Reason::KeepsRestarting | Reason::KeepsRecovering => Some(Phase::Begins),
+        Reason::Stable { .. } => Some(Phase::Stable),
+        Reason::NoLongerRuns { .. } => Some(Phase::NoLongerRuns),
+        _ => None,
+    }
 }
 
 /// Why somebody hears of this event now. A first failure and a recovery need no explanation, and what kept silent has none.
 pub(super) fn why(recorded: &Recorded) -> Option<String> {
     let speaks = |reason: &&Reason| reason.alert().is_some() && !matches!(reason, Reason::First | Reason::Recovered);
-    recorded.reason.as_ref().filter(speaks).map(Reason::why)
+    recorded.reason.as_ref().filter(speaks).filter(|_| phase(recorded).is_none()).map(Reason::why)
 }
 
 /// Says that a message is late, after these tries and this time, and why: what the last try met, or the limit that held it.
@@ -164,11 +196,8 @@ pub(super) fn late<'a>(tries: u32, by: TimeDelta, met: Option<&'a str>, held: Op
     (tries > 0 || by >= LATE).then_some(Late { by, because: because.or(held.map(Because::Held)) })
 }
 
-pub(super) fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<Failure> {
-    let skipped = failures.len().saturating_sub(MOST_FAILURES);
-    let keep = |number: usize| number == 0 || number > skipped;
-    let kept = failures.into_iter().enumerate().filter(|(number, _)| keep(*number));
-    kept.map(|(_, (event, methods))| Failure {
+pub(super) fn listed(failures: Failures, method: &str) -> Vec<Failure> {
+    let listed = failures.list.into_iter().map(|(event, methods)| Failure {
         service_result: event.problem.service_result,
         exit_code: event.problem.exit_code,
         exit_status: event.problem.exit_status,
@@ -176,8 +205,8 @@ pub(super) fn listed(failures: Vec<(Event, Vec<String>)>, method: &str) -> Vec<F
         timestamp: utc_time(event.at),
         alert_method: methods.into_iter().find(|name| name == method),
         triggered_by: event.triggered_by,
-    })
-    .collect()
+    });
+    listed.collect()
 }
 
 pub(super) fn facts(incident: &crate::incident::Incident) -> Incident {

@@ -4,6 +4,7 @@
 mod backoff;
 mod check;
 mod context;
+mod damage;
 mod letter;
 mod limit;
 mod outage;
@@ -83,6 +84,7 @@ pub fn deliver(
     let Outside { clock, dice, send } = outside;
     let started = clock();
     let mut tally = Tally::default();
+    damage::announce(store, settings, started)?;
     // a method that just failed is left in peace until the next run
     let mut resting: Vec<String> = Vec::new();
     let mut sending: Vec<String> = Vec::new();

@@ -50,16 +50,17 @@ pub fn preview(
     let (incident, failures) = match recorded.incident {
         Some(id) => (
             store.with(|db| store::list(db, Which::One(id)))?.pop().map(|row| row.incident),
-            store.with(|db| store::failures_of(db, id, recorded.id))?,
+            store.with(|db| store::failures_of(db, id, event, letter::MOST_FAILURES))?,
         ),
-        None => (None, Vec::new()),
+        None => (None, store::Failures::default()),
     };
     // what kept silent may have no incident: the one it would have begun
     let incident = incident.unwrap_or_else(|| {
         let begun = Incident::begin(0, subject.clone(), rules.severity, event.at);
         if kind == Kind::Recovery { begun } else { begun.failed(event.at, true) }
     });
-    let known: Vec<_> = failures.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
+    let left_out = failures.left_out;
+    let known: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     let why = letter::why(&recorded);
     let gathered_later = kind != Kind::Recovery && rules.journal_lines > 0;
     let host = settings.host.clone().unwrap_or_else(names::host);
@@ -70,6 +71,8 @@ pub fn preview(
         incident: &incident,
         why: why.as_deref(),
         failures: &known,
+        left_out,
+        flapping: letter::phase(&recorded).map(|phase| (phase, rules.flapping_window)),
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
         late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref(), None)),

@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::error::Result;
 use crate::host::names;
 use crate::message::{self, Letter, Member};
+use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
 use sysalert_abi::Kind;
@@ -25,7 +26,7 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
         store.write(|db| store::release_orphans(db))?;
     }
     for method in store.with(store::methods_at_work)? {
-        let (recent, waiting) = store.with(|db| store::load(db, &method, now - window))?;
+        let (recent, waiting) = store.with(|db| store::load(db, &method, now - window, now))?;
         let is_storm = recent.max(waiting) > settings.storm.incidents;
         let open = store.with(|db| store::open_digest(db, &method, now))?;
         if !is_storm && open.is_none() {
@@ -37,7 +38,9 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
                 None => (store::begin_digest(db, &names::nonce(), &method, now)?, now),
             };
             // while a storm lasts one digest in each window tells what is new
-            let last = store::last_digest(db, &method)?.map(|last| last + window).filter(|due| *due > now);
+            // one that was sent later than now: the clock was set back
+            let last = store::last_digest(db, &method)?.filter(|last| *last <= now).map(|last| last + window);
+            let last = last.filter(|due| *due > now);
             let due = last.unwrap_or((now + QUIET).min(begun + window));
             store::bind(db, digest, &method, due).map(drop)
         })?;
@@ -58,6 +61,13 @@ pub(super) fn letter(store: &Store, digest: i64, host: &str) -> Result<Option<Le
             at: recorded.event.at,
             problem: &recorded.event.problem,
             recovered: *kind == Kind::Recovery,
+            note: match recorded.reason {
+                Some(Reason::KeepsRestarting) => Some("keeps restarting"),
+                Some(Reason::KeepsRecovering) => Some("keeps failing and recovering"),
+                Some(Reason::Stable { .. }) => Some("stable again"),
+                Some(Reason::NoLongerRuns { .. }) => Some("does not run any more"),
+                _ => None,
+            },
         })
         .collect();
     Ok((!members.is_empty()).then(|| message::digest(&message::Digest { host, members: &members })))

@@ -27,6 +27,11 @@ impl Problem {
         *self == Problem::default()
     }
 
+    /// True of a run that ended well.
+    pub fn is_success(&self) -> bool {
+        self.service_result.as_deref() == Some("success")
+    }
+
     /// Whether two failures are the same problem: the same result for the same cause, and where it is the exit that tells,
     /// the same exit. (How a process ended that systemd itself had to end says nothing: by SIGTERM once, by SIGKILL next.)
     pub fn is_same(&self, other: &Problem) -> bool {

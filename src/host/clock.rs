@@ -18,6 +18,11 @@ pub fn started() -> Instant {
     Instant::now()
 }
 
+/// Ends this process after so many seconds, whatever it waits for then.
+pub fn end_within(seconds: u32) {
+    nix::unistd::alarm::set(seconds);
+}
+
 /// Waits.
 pub fn wait(time: Duration) {
     std::thread::sleep(time);

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use nix::sys::stat::fstat;
 
-use super::{clock, env};
+use super::clock;
+use super::env::{self, Environment};
 
 /// How important a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,19 +48,21 @@ impl Level {
     }
 }
 
-static THRESHOLD: OnceLock<Level> = OnceLock::new();
+/// What is shown, and the file that it goes to, too.
+static SETTINGS: OnceLock<(Level, Option<String>)> = OnceLock::new();
 
 /// Sets what is shown: `--verbose`, else SYSALERT_LOG, else LOG_LEVEL, else warnings and errors.
-pub fn init(verbose: bool) {
-    let named = || env::var("SYSALERT_LOG").or_else(|| env::var("LOG_LEVEL")).and_then(|word| Level::parse(&word));
-    let level = if verbose { Level::Debug } else { named().unwrap_or(Level::Warn) };
+pub fn init(verbose: bool, environment: Environment) {
+    let word = || environment.var("SYSALERT_LOG").or_else(|| environment.var("LOG_LEVEL"));
+    let level = if verbose { Level::Debug } else { word().and_then(|word| Level::parse(&word)).unwrap_or(Level::Warn) };
     // a second call changes nothing
-    let _ = THRESHOLD.set(level);
+    let _ = SETTINGS.set((level, environment.var("LOG_FILE")));
 }
 
 /// Writes a message, with the subject that it is about.
 pub fn write(level: Level, subject: Option<&str>, text: &str) {
-    if level > *THRESHOLD.get().unwrap_or(&Level::Warn) {
+    let (threshold, file) = SETTINGS.get().unwrap_or(&(Level::Warn, None));
+    if level > *threshold {
         return;
     }
     let (number, word) = level.priority();
@@ -75,7 +78,7 @@ pub fn write(level: Level, subject: Option<&str>, text: &str) {
     } else {
         eprintln!("sysalert: {word}: {text}");
     }
-    if let Some(path) = env::var("LOG_FILE") {
+    if let Some(path) = file {
         let line = format!("{} {word}: {text}\n", clock::system().format("%Y-%m-%dT%H:%M:%SZ"));
         // there is nowhere left to say that the log cannot be written
         let _ = OpenOptions::new()

@@ -5,6 +5,7 @@ mod started;
 
 pub use setup::Setup;
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -62,6 +63,19 @@ pub struct ServiceManager {
     patience: Duration,
     line: Option<Sender<Question>>,
     is_dead: bool,
+    /// The units that others depend on.
+    needed: BTreeMap<String, State>,
+}
+
+/// How a unit is that another depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It failed, or there is none.
+    Failed,
+    /// It is not up.
+    Down,
+    /// It is up.
+    Up,
 }
 
 /// Makes a connection. With a bus that accepts and never speaks the library waits 90 seconds here, and takes no other limit.
@@ -75,7 +89,7 @@ impl ServiceManager {
     /// The machine's, or this user's; each answer may take as long as `patience`.
     pub fn new(users: bool, patience: Duration) -> ServiceManager {
         let connect: Connect = if users { || Bus::open_user() } else { || Bus::open_system() };
-        ServiceManager { connect, patience, line: None, is_dead: false }
+        ServiceManager { connect, patience, line: None, is_dead: false, needed: BTreeMap::new() }
     }
 
     /// How this unit is; `None` when nobody answers.
@@ -119,8 +133,19 @@ impl ServiceManager {
         })
     }
 
-    /// The unit that a unit could not be started for: the nearest of those it depends on that failed.
-    pub fn culprit(&mut self, subject: &Subject) -> Option<String> {
+    /// The unit that a unit could not be started for: the nearest of those it depends on that failed. If there is none any more,
+    /// what it needs itself and is not up: it is started again, as a second unit that needs it may bring about, or is a device
+    /// that never came.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn culprit(&mut self, subject: &Subject) -> Result<Option<String>, NoAnswer> {
+        let found = self.nearest_that_failed(subject);
+        if self.is_dead { Err(NoAnswer) } else { Ok(found) }
+    }
+
+    fn nearest_that_failed(&mut self, subject: &Subject) -> Option<String> {
+        let mut suspect = None;
         let mut level = vec![subject.unit_name().to_owned()];
         let mut seen = level.clone();
         for _ in 0..DEEPEST {
@@ -135,15 +160,32 @@ impl ServiceManager {
             next.dedup();
             next.retain(|unit| !seen.contains(unit));
             for unit in &next {
-                let path = path_of(unit);
-                if self.text(&path, UNIT, "ActiveState")? == "failed" || self.text(&path, UNIT, "LoadState")? == "not-found" {
-                    return Some(unit.clone());
+                match self.state(unit)? {
+                    State::Failed => return Some(unit.clone()),
+                    State::Down if seen.len() == 1 => suspect = suspect.or_else(|| Some(unit.clone())),
+                    State::Down | State::Up => {}
                 }
             }
             seen.extend(next.iter().cloned());
             level = next;
         }
-        None
+        suspect
+    }
+
+    /// How a unit is that another depends on. Of a thousand that need the same one, one asks.
+    fn state(&mut self, unit: &str) -> Option<State> {
+        if let Some(known) = self.needed.get(unit) {
+            return Some(*known);
+        }
+        let path = path_of(unit);
+        let state = match self.text(&path, UNIT, "ActiveState")?.as_str() {
+            "failed" => State::Failed,
+            _ if self.text(&path, UNIT, "LoadState")? == "not-found" => State::Failed,
+            "active" | "reloading" => State::Up,
+            _ => State::Down,
+        };
+        self.needed.insert(unit.to_owned(), state);
+        Some(state)
     }
 
     /// Whether this unit's `OnFailure=` names our handler.
@@ -242,7 +284,8 @@ impl ServiceManager {
 }
 
 /// Nobody answers, or says something else than was asked.
-struct NoAnswer;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAnswer;
 
 /// A thread that asks: nobody waits for it once it hangs.
 fn line(connect: Connect) -> Sender<Question> {
@@ -327,12 +370,12 @@ mod tests {
             }
         };
         let patience = Duration::from_millis(1);
-        let mut manager = ServiceManager { connect, patience, line: None, is_dead: false };
+        let mut manager = ServiceManager { connect, patience, line: None, is_dead: false, needed: BTreeMap::new() };
         let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
         let begun = clock::started();
         assert_eq!(manager.unit(&subject), None);
         assert!(clock::started() - begun < Duration::from_secs(30), "a handler has 30 seconds in all");
-        assert!(manager.is_dead && manager.culprit(&subject).is_none());
+        assert!(manager.is_dead && manager.culprit(&subject) == Err(NoAnswer));
     }
 
     #[test]

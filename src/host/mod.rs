@@ -10,6 +10,7 @@ pub mod log;
 pub mod manager;
 pub mod mounts;
 pub mod names;
+pub mod pace;
 pub mod secret;
 pub mod site;
 pub mod wake;

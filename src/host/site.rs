@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{env, names};
+use super::env::Environment;
+use super::names;
 use crate::error::{Error, Result};
 use crate::event::Manager;
 
@@ -57,17 +58,17 @@ impl Site {
         self.flag.parent().unwrap_or(&self.state)
     }
 
-    /// Finds everything from the options and the environment.
+    /// Finds everything from the options and, as far as it is ours, the environment.
     ///
     /// # Errors
     /// `Usage`, when `--user` has no home to go to.
-    pub fn find(options: &Options) -> Result<Site> {
-        let given = options.state_dir.clone().or_else(|| env::path("SYSALERT_STATE_DIR"));
-        let (config, state, runtime) = if options.user { users()? } else { systems() };
+    pub fn find(options: &Options, environment: Environment) -> Result<Site> {
+        let given = options.state_dir.clone().or_else(|| environment.path("SYSALERT_STATE_DIR"));
+        let (config, state, runtime) = if options.user { users(environment)? } else { systems(environment) };
         // a state folder of one's own has no path unit that watches over it, so its flag stays inside
         let flag = given.as_ref().map_or_else(|| runtime.join(FLAG), |state| state.join(FLAG));
-        let file = options.config.clone().or_else(|| env::path("SYSALERT_CONFIG"));
-        let plugins = options.plugin_dir.clone().or_else(|| env::path("SYSALERT_PLUGIN_DIR"));
+        let file = options.config.clone().or_else(|| environment.path("SYSALERT_CONFIG"));
+        let plugins = options.plugin_dir.clone().or_else(|| environment.path("SYSALERT_PLUGIN_DIR"));
         Ok(Site {
             manager: if options.user { Manager::User(names::user()) } else { Manager::System },
             config: file.map_or(ConfigPlace::Folder(config), ConfigPlace::File),
@@ -79,22 +80,22 @@ impl Site {
     }
 }
 
-fn systems() -> (PathBuf, PathBuf, PathBuf) {
+fn systems(environment: Environment) -> (PathBuf, PathBuf, PathBuf) {
     // a unit may set StateDirectory=sysalert; with several, systemd joins them by colons
-    let state = env::folder("STATE_DIRECTORY").filter(|path| !path.to_string_lossy().contains(':'));
+    let state = environment.folder("STATE_DIRECTORY").filter(|path| !path.to_string_lossy().contains(':'));
     (CONFIG.into(), state.unwrap_or_else(|| STATE.into()), RUNTIME.into())
 }
 
-fn users() -> Result<(PathBuf, PathBuf, PathBuf)> {
+fn users(environment: Environment) -> Result<(PathBuf, PathBuf, PathBuf)> {
     let home = || {
-        env::folder("HOME").ok_or_else(|| {
+        environment.folder("HOME").ok_or_else(|| {
             Error::usage("--user needs a home: HOME is not set").hint("run it as the user whose units it is about")
         })
     };
     let below_home =
-        |variable: &str, default: &str| env::folder(variable).map_or_else(|| home().map(|home| home.join(default)), Ok);
+        |variable: &str, default: &str| environment.folder(variable).map_or_else(|| home().map(|home| home.join(default)), Ok);
     let state = below_home("XDG_STATE_HOME", ".local/state")?.join("sysalert");
     // without a runtime folder there is no user manager whose path unit could see the flag
-    let runtime = env::folder("XDG_RUNTIME_DIR").map_or_else(|| state.clone(), |folder| folder.join("sysalert"));
+    let runtime = environment.folder("XDG_RUNTIME_DIR").map_or_else(|| state.clone(), |folder| folder.join("sysalert"));
     Ok((below_home("XDG_CONFIG_HOME", ".config")?.join("sysalert"), state, runtime))
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::clock;
 use super::journal::{Deaths, Ended, Excerpt, Journal, Messages, Troubled};
-use super::manager::{ServiceManager, Setup, Unit};
+use super::manager::{NoAnswer, ServiceManager, Setup, Unit};
 use super::mounts::{self, FileSystem};
 use crate::event::{Manager, Problem, Subject};
 
@@ -40,8 +40,11 @@ pub trait World {
     /// How a unit's last run ended, as the manager has it.
     fn problem(&self, subject: &Subject) -> Option<Problem>;
 
-    /// The unit because of which a unit could not be started.
-    fn culprit(&self, subject: &Subject) -> Option<String>;
+    /// The unit because of which a unit could not be started, if one is to be found.
+    ///
+    /// # Errors
+    /// When the manager does not answer.
+    fn culprit(&self, subject: &Subject) -> Result<Option<String>, NoAnswer>;
 
     /// The unit's `Documentation=`, and the sockets that could have started it.
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)>;
@@ -119,7 +122,7 @@ impl World for Machine {
         self.manager.borrow_mut().problem(subject)
     }
 
-    fn culprit(&self, subject: &Subject) -> Option<String> {
+    fn culprit(&self, subject: &Subject) -> Result<Option<String>, NoAnswer> {
         self.manager.borrow_mut().culprit(subject)
     }
 

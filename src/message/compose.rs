@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
 use super::commands::commands;
+use super::flapping::{self, Phase};
 use super::{Banner, Context, Letter, Tone, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
@@ -25,6 +26,10 @@ pub struct Report<'a> {
     pub why: Option<&'a str>,
     /// The incident's failures up to this event, oldest first: when, and how.
     pub failures: &'a [(DateTime<Utc>, Problem)],
+    /// How many are left out between the first of them and the others.
+    pub left_out: u64,
+    /// Set when the message is about flapping: what it tells, and the window.
+    pub flapping: Option<(Phase, Duration)>,
     /// What was gathered about the run while it was fresh.
     pub context: &'a Context,
     /// Set when the message is late.
@@ -74,18 +79,28 @@ pub fn compose(report: &Report<'_>) -> Letter {
     } else {
         (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}."), capitalized(&problem))
     };
+    let told = report.flapping.zip(report.incident.flapping.as_ref());
+    let words = told.map(|((phase, window), flapping)| flapping::words(report, flapping, phase, window));
+    let (status, subject, lead, what) = words.as_ref().map_or((status, subject, lead, what), |words| {
+        (words.status, words.subject.clone(), words.lead.clone(), words.what.clone())
+    });
+    let is_gone = matches!(report.flapping, Some((Phase::NoLongerRuns, _)));
     Letter {
         subject,
         banner: Banner { status: format!("{status} on {host}"), title: name.to_owned(), what },
         lead,
-        facts: facts(report),
+        facts: facts(report, words.map(|words| words.facts)),
         see: context.documentation.iter().filter_map(|link| shown_link(link)).take(LINKS).collect(),
-        lists: if report.failures.len() > 1 { vec![("Its failures", listed(report.failures))] } else { Vec::new() },
+        lists: if report.failures.len() > 1 { vec![("Its failures", listed(report))] } else { Vec::new() },
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
         commands: commands(event, &context.findings, recovered),
-        tone: if recovered { Tone::Well } else { Tone::Trouble },
+        tone: match recovered {
+            true if is_gone => Tone::Neutral,
+            true => Tone::Well,
+            false => Tone::Trouble,
+        },
     }
 }
 
@@ -106,7 +121,7 @@ pub fn test_letter(host: &str, method: &str, at: DateTime<Utc>) -> Letter {
 }
 
 /// What a reader wants to know, in this order; what is not known has no line.
-fn facts(report: &Report<'_>) -> Vec<(&'static str, String)> {
+fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) -> Vec<(&'static str, String)> {
     let Report { event, incident, context, .. } = report;
     let recovered = report.kind == Kind::Recovery;
     let several = report.failures.len() > 1;
@@ -115,7 +130,10 @@ fn facts(report: &Report<'_>) -> Vec<(&'static str, String)> {
     facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late))));
     facts.push(("Host", report.host.to_owned()));
     facts.push(("Unit", event.subject.name().to_owned()));
-    if recovered {
+    let flaps = of_flapping.is_some();
+    if let Some(of_flapping) = of_flapping {
+        facts.extend(of_flapping);
+    } else if recovered {
         facts.push(("Recovered", local_time(event.at)));
         facts.push((if several { "First failure" } else { "Failed" }, first));
         facts.extend(report.failures.last().filter(|_| several).map(|(at, _)| ("Last failure", local_time(*at))));
@@ -137,8 +155,8 @@ fn facts(report: &Report<'_>) -> Vec<(&'static str, String)> {
         ("Last success", local_time(at) + &before)
     }));
     facts.extend(context.findings.changed(event.at));
-    facts.extend(started_by(event, context).map(|by| ("Started by", by)));
-    facts.extend(event.restarts.then(|| ("Restart", "systemd starts it again, as its Restart= says".to_owned())));
+    facts.extend(started_by(event, context).filter(|_| !flaps).map(|by| ("Started by", by)));
+    facts.extend((event.restarts && !flaps).then(|| ("Restart", "systemd starts it again, as its Restart= says".to_owned())));
     facts
 }
 
@@ -179,23 +197,27 @@ pub(super) fn capitalized(text: &str) -> String {
 
 fn counted(report: &Report<'_>, since: &str) -> String {
     // the message lists the failures up to its own; the incident may have had more while it waited
-    let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX).max(1);
+    let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX).max(1) + report.left_out;
     match report.incident.failures {
         more if more > listed => format!("{listed}{since}; {more} by now"),
         _ => format!("{listed}{since}"),
     }
 }
 
-fn listed(failures: &[(DateTime<Utc>, Problem)]) -> Vec<String> {
-    let row =
-        |(number, (at, problem)): (usize, &(DateTime<Utc>, Problem))| format!("{}. {}  {problem}", number + 1, local_time(*at));
+fn listed(report: &Report<'_>) -> Vec<String> {
+    let Report { failures, left_out, .. } = report;
+    let left_out = usize::try_from(*left_out).unwrap_or(usize::MAX);
+    let row = |(number, (at, problem)): (usize, &(DateTime<Utc>, Problem))| {
+        let number = if number == 0 { 1 } else { number + 1 + left_out };
+        format!("{number}. {}  {problem}", local_time(*at))
+    };
     let all = failures.iter().enumerate();
     if failures.len() <= LISTED {
         return all.map(row).collect();
     }
     let newest = failures.len() - (LISTED - 1);
     let mut rows: Vec<String> = all.clone().take(1).map(row).collect();
-    rows.push(format!("   ... {} more ...", newest - 1));
+    rows.push(format!("   ... {} more ...", newest - 1 + left_out));
     rows.extend(all.skip(newest).map(row));
     rows
 }

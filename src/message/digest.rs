@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Local, Utc};
 
 use super::compose::span;
 use super::{Banner, Letter, Tone};
@@ -19,6 +19,8 @@ pub struct Member<'a> {
     pub problem: &'a Problem,
     /// True when this is about its recovery.
     pub recovered: bool,
+    /// What is told instead of that it failed or recovered: "keeps restarting".
+    pub note: Option<&'static str>,
 }
 
 /// Everything that a digest says.
@@ -30,9 +32,11 @@ pub struct Digest<'a> {
     pub members: &'a [Member<'a>],
 }
 
-/// So many lines a list has at most, and so many names a line.
-const LINES: usize = 200;
+/// So many lines a list has at most. Whoever reads it wants the cause; `sysalert status` has them all.
+const LINES: usize = 60;
+/// So many names stand in a line, and so many such lines under a cause.
 const NAMES: usize = 12;
+const ROWS: usize = 3;
 
 /// The message about many incidents.
 pub fn digest(digest: &Digest<'_>) -> Letter {
@@ -55,9 +59,17 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     let because = by_one.as_ref().map(|(cause, waiting)| format!("{waiting} of them because {cause} failed"));
     let times: Vec<_> = digest.members.iter().map(|member| member.at).collect();
     let (first, last) = (times.iter().min().copied().unwrap_or_default(), times.iter().max().copied().unwrap_or_default());
+    // the facts above have the day
+    let is_one_day = first.with_timezone(&Local).date_naive() == last.with_timezone(&Local).date_naive();
+    let when = |at: DateTime<Utc>| {
+        if is_one_day { at.with_timezone(&Local).format("%H:%M:%S").to_string() } else { local_time(at) }
+    };
     let mut lists = Vec::new();
-    lists.extend((!failed.is_empty()).then(|| ("What failed", capped(by_cause(&failed, &causes)))));
-    let line = |member: &&Member<'_>| format!("{}  {}", local_time(member.at), member.name);
+    lists.extend((!failed.is_empty()).then(|| ("What failed", capped(by_cause(&failed, &causes, &when)))));
+    let line = |member: &&Member<'_>| {
+        let note = member.note.map_or_else(String::new, |note| format!(": {note}"));
+        format!("{}  {}{note}", when(member.at), member.name)
+    };
     lists.extend((!recovered.is_empty()).then(|| ("What recovered", capped(recovered.iter().map(line).collect()))));
     let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", quoted(cause))).collect();
     commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
@@ -102,15 +114,24 @@ fn causes<'a>(failed: &[&'a Member<'a>]) -> Vec<(String, Vec<&'a str>)> {
 }
 
 /// The causes with what stands under them, then the rest by time.
-fn by_cause(failed: &[&Member<'_>], causes: &[(String, Vec<&str>)]) -> Vec<String> {
-    let line = |member: &Member<'_>| format!("{}  {}: {}", local_time(member.at), member.name, member.problem);
+fn by_cause(failed: &[&Member<'_>], causes: &[(String, Vec<&str>)], when: &dyn Fn(DateTime<Utc>) -> String) -> Vec<String> {
+    let line = |member: &Member<'_>| {
+        let what = match member.note {
+            Some(note) if member.problem.is_success() => note.to_owned(),
+            Some(note) => format!("{note}; {}", member.problem),
+            None => member.problem.to_string(),
+        };
+        format!("{}  {}: {what}", when(member.at), member.name)
+    };
     let mut lines = Vec::new();
     for (cause, waiting) in causes {
         let own = failed.iter().find(|member| member.name == cause);
         lines.push(own.map_or_else(|| format!("{cause}, of which nothing else is told here"), |member| line(member)));
-        for names in waiting.chunks(NAMES) {
+        for names in waiting.chunks(NAMES).take(ROWS) {
             lines.push(format!("    not started because of it: {}", names.join(", ")));
         }
+        let more = waiting.len().saturating_sub(NAMES * ROWS);
+        lines.extend((more > 0).then(|| format!("    and {more} more, {} in all", waiting.len())));
     }
     let is_cause = |name: &str| causes.iter().any(|(cause, _)| cause == name);
     let rest = failed.iter().filter(|member| !is_cause(member.name) && member.problem.culprit().is_none());
@@ -152,7 +173,7 @@ mod tests {
     fn the_cause_of_most_comes_first_and_what_is_well_again_is_no_failure() {
         let (db, net) = (problem("dependency", Some("db.service")), problem("dependency", Some("net.service")));
         let (oom, timeout) = (problem("oom-kill", None), problem("timeout", None));
-        let row = |name, second, problem, recovered| Member { name, at: at(second), problem, recovered };
+        let row = |name, second, problem, recovered| Member { name, at: at(second), problem, recovered, note: None };
         let members = [
             row("early.service", 0, &oom, false),
             row("a.service", 2, &net, false),
@@ -181,9 +202,18 @@ mod tests {
     fn a_thousand_units_are_not_a_thousand_lines() {
         let names: Vec<String> = (0..1000).map(|number| format!("unit-{number}.service")).collect();
         let bad = problem("oom-kill", None);
-        let members: Vec<_> = names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false }).collect();
+        let members: Vec<_> =
+            names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false, note: None }).collect();
         let letter = digest(&Digest { host: "web1", members: &members });
         assert_eq!(letter.lists[0].1.len(), LINES + 1);
-        assert!(letter.lists[0].1[LINES].contains("800 lines more"), "{:?}", letter.lists[0].1[LINES]);
+        assert!(letter.lists[0].1[LINES].contains("940 lines more"), "{:?}", letter.lists[0].1[LINES]);
+        // nor a thousand names
+        let waits = problem("dependency", Some("db.service"));
+        let members: Vec<_> =
+            names.iter().map(|name| Member { name, at: at(0), problem: &waits, recovered: false, note: None }).collect();
+        let letter = digest(&Digest { host: "web1", members: &members });
+        assert_eq!(letter.subject, "1000 units failed on web1, 1000 of them because db.service failed");
+        let lines = &letter.lists[0].1;
+        assert_eq!((lines.len(), lines[ROWS + 1].as_str()), (ROWS + 2, "    and 964 more, 1000 in all"));
     }
 }

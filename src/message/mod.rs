@@ -4,9 +4,11 @@
 mod commands;
 mod compose;
 mod context;
+mod damage;
 mod digest;
 mod excerpt;
 mod findings;
+mod flapping;
 mod html;
 mod markdown;
 mod method;
@@ -17,9 +19,11 @@ mod text;
 
 pub use compose::{Because, Late, Report, compose, test_letter};
 pub use context::Context;
+pub use damage::{DamageReport, compose_damage};
 pub use digest::{Digest, Member, digest};
 pub use excerpt::{Raw, safe, shown, visible};
 pub use findings::{Changed, Core, Disk, Exhausted, Findings, OutOfMemory};
+pub use flapping::Phase;
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
 pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, apply, complaint, templates, trial};

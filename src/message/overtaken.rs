@@ -10,6 +10,10 @@ pub fn compose_overtaken(report: &Report<'_>) -> Letter {
     // these are of a run, and a reader would take it for the last one
     let context = Context { ran: None, usual: None, last_success: None, sockets: Vec::new(), ..report.context.clone() };
     let mut letter = compose(&Report { context: &context, ..*report });
+    if report.flapping.is_some() {
+        letter.lead += " The messages about that had not been sent yet: this one tells all.";
+        return letter;
+    }
     letter.subject = format!("{name} failed and recovered on {host}{how}");
     letter.banner.status = format!("Failed and recovered on {host}");
     letter.lead = format!(

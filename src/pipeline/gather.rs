@@ -67,6 +67,7 @@ impl Gathered {
                     Change::File(event) => store::file(db, event)?,
                     Change::Correct(id, event) => store::correct(db, *id, event)?,
                     Change::Drop(id) => store::drop_unconfirmed(db, *id)?,
+                    Change::StaysFailed => store::stays_failed(db, subject)?,
                 }
             }
             if let Some(mark) = look.mark {
@@ -105,18 +106,29 @@ pub(super) fn gather(
     let mut looks = Vec::new();
     let mut is_first = recorded_since.is_none();
     for subject in subjects {
+        let rules = settings.map(|settings| settings.rules(subject.name()));
+        let window = rules.as_ref().filter(|rules| rules.flapping > 0).map(|rules| TimeDelta::from_std(rules.flapping_window));
+        let window = window.map(|window| window.unwrap_or(TimeDelta::MAX));
         let known = store.with(|db| {
+            let incident = store::active(db, &subject)?;
+            let flapping = incident.as_ref().and_then(|incident| Some(incident.flaps()?.last)).filter(|_| window.is_some());
+            let well = flapping.map_or(Ok(false), |last| store::is_well(db, &subject, last))?;
+            // with broken settings nothing was decided
+            let is_settled = flapping.is_some() && store::undecided(db)?.iter().all(|other| other.event.subject != subject);
             Ok(Known {
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
                 seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at).or(unswept),
                 recorded_since: recorded_since.or(Some(gathering.now)),
-                open: store::active(db, &subject)?.is_some(),
+                open: incident.is_some() && !well,
+                flapping,
+                well,
+                is_settled,
                 last_failure: store::last_failure(db, &subject)?,
             })
         })?;
-        let hold = settings.and_then(|settings| TimeDelta::from_std(settings.rules(subject.name()).recovery_hold).ok());
-        let when = When { now: gathering.now, complete: gathering.complete, hold: hold.unwrap_or(HOLD) };
+        let hold = rules.and_then(|rules| TimeDelta::from_std(rules.recovery_hold).ok()).unwrap_or(HOLD);
+        let when = When { now: gathering.now, complete: gathering.complete, hold, window };
         // of another manager's units this one knows nothing
         let is_ours = subject.manager() == site.manager.to_string();
         let look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };

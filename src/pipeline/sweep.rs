@@ -21,15 +21,18 @@ pub(super) struct Swept {
 
 /// A message may be stamped a moment before it can be read.
 const SLACK: TimeDelta = TimeDelta::seconds(2);
+/// So long ago, at most, a clock was set back that was right at the last sweep.
+const SET_BACK: TimeDelta = TimeDelta::minutes(10);
 /// Where nothing fails, so often a commit notes how far the sweep has come: an idle machine's disk is left asleep.
 const SELDOM: TimeDelta = TimeDelta::hours(1);
 
 /// Looks for them since the last sweep. The first one begins now: what is older than the record is nobody's news.
 pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, settings: Option<&Settings>) -> Result<Swept> {
     let Gathering { world, now, .. } = gathering;
-    let Some(since) = store.with(store::swept)?.map(|since| if since > now { now - TimeDelta::minutes(1) } else { since }) else {
-        return Ok(Swept { subjects: Vec::new(), until: Some(now) });
-    };
+    let Some(last) = store.with(store::swept)? else { return Ok(Swept { subjects: Vec::new(), until: Some(now) }) };
+    // what lies ahead is of a clock that was set back
+    let is_ahead = last > now;
+    let since = if is_ahead { now - SET_BACK } else { last };
     let found = match world.troubled(since) {
         Ok(found) => found,
         Err(why) => {
@@ -57,6 +60,6 @@ pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, 
         }
     }
     let until = found.until.unwrap_or(now - SLACK).max(since).max(found.gone_before.unwrap_or(since));
-    let worth_it = !subjects.is_empty() || found.gone_before.is_some() || until - since >= SELDOM;
+    let worth_it = !subjects.is_empty() || found.gone_before.is_some() || until - since >= SELDOM || is_ahead;
     Ok(Swept { subjects, until: worth_it.then_some(until) })
 }

@@ -1,5 +1,6 @@
 //! Does anybody hear of this event? A situation goes in, a verdict with its reason comes out. Pure: no clock, no store.
 
+mod flapping;
 mod ignore;
 mod problem;
 mod reason;
@@ -7,6 +8,7 @@ mod recovery;
 mod restart;
 mod rules;
 
+pub use flapping::Recent;
 pub use reason::Reason;
 pub use rules::{AlertOn, KEYS, Rules, UNIT_KEYS};
 
@@ -14,7 +16,7 @@ use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
 
 use crate::event::{Event, Outcome, Problem};
-use crate::incident::Incident;
+use crate::incident::{How, Incident};
 
 /// All that a decision may look at.
 #[derive(Debug)]
@@ -31,6 +33,12 @@ pub struct Situation<'a> {
     pub run_failed: bool,
     /// True when a failure of the incident happened and was recorded after this event.
     pub failed_since: bool,
+    /// True when a damaged database had lost this failure, and the unit has recovered since.
+    pub recovered_by_then: bool,
+    /// How often systemd has started it again within `flapping_window` up to this event, since it last gave up.
+    pub restarts: Recent,
+    /// The incidents before this one within `flapping_window` that somebody was told and that are over.
+    pub incidents: Recent,
     /// The settings for this subject.
     pub rules: &'a Rules,
 }
@@ -42,6 +50,8 @@ pub struct Told {
     pub problem: Problem,
     /// When it happened.
     pub at: DateTime<Utc>,
+    /// True when systemd was to start it again.
+    pub restarts: bool,
 }
 
 /// What follows from an event.
@@ -52,8 +62,23 @@ pub struct Verdict {
     pub alert: Option<Kind>,
     /// Whether the incident is over.
     pub resolves: bool,
+    /// What becomes of its flapping.
+    pub flaps: Flaps,
     /// Why.
     pub reason: Reason,
+}
+
+/// What an event means for a subject that flaps, or does from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaps {
+    /// It flaps from now on.
+    Begins(How),
+    /// It still does.
+    GoesOn,
+    /// It stays failed now.
+    Ends,
+    /// Nothing.
+    AsBefore,
 }
 
 /// A rule speaks about the situations that it is for, and passes over the rest.
@@ -62,8 +87,13 @@ type Rule = fn(&Situation<'_>) -> Option<Reason>;
 /// The first rule that has something to say decides.
 const FAILED: &[Rule] = &[
     rules::disabled,
+    recovery::by_then,
+    flapping::goes_on,
+    flapping::stayed_failed,
+    flapping::keeps_restarting,
     restart::not_final,
     ignore::ignored,
+    flapping::keeps_recovering,
     problem::first,
     problem::new,
     problem::same,
@@ -73,26 +103,40 @@ const FAILED: &[Rule] = &[
 const SUCCEEDED: &[Rule] = &[
     recovery::same_run,
     recovery::stopped,
-    restart::not_over,
     recovery::overtaken,
     recovery::nothing_wrong,
     rules::disabled,
+    flapping::unsteady,
     recovery::never_told,
     recovery::unwanted,
+    flapping::no_longer_runs,
+    flapping::stable,
     recovery::recovered,
 ];
+/// An end after which systemd starts it again.
+const RESTARTS: &[Rule] =
+    &[recovery::same_run, recovery::stopped, rules::disabled, flapping::goes_on, flapping::keeps_restarting, restart::not_over];
 
 /// Decides one event.
 pub fn decide(situation: &Situation<'_>) -> Verdict {
     let chain = match situation.event.outcome {
         Outcome::Failed => FAILED,
+        Outcome::Succeeded if situation.event.restarts => RESTARTS,
         Outcome::Succeeded => SUCCEEDED,
     };
     // the last rule of each chain always answers; were it otherwise, silence would be the wrong way to fail
     let reason = chain.iter().find_map(|rule| rule(situation)).unwrap_or(Reason::First);
-    let is_false = matches!(reason, Reason::SameRunFailed | Reason::Overtaken | Reason::Stopped | Reason::Restarts);
-    let resolves = situation.event.outcome == Outcome::Succeeded && !is_false && situation.incident.is_some();
-    Verdict { alert: reason.alert(), resolves, reason }
+    let is_false = matches!(reason, Reason::SameRunFailed | Reason::Overtaken | Reason::Stopped | Reason::Unsteady);
+    let ends_well = situation.event.outcome == Outcome::Succeeded && !situation.event.restarts;
+    let resolves = ends_well && !is_false && situation.incident.is_some();
+    let flaps = match reason {
+        Reason::KeepsRestarting => Flaps::Begins(How::Restarting),
+        Reason::KeepsRecovering => Flaps::Begins(How::Alternating),
+        Reason::Flapping => Flaps::GoesOn,
+        _ if situation.event.outcome == Outcome::Failed => Flaps::Ends,
+        _ => Flaps::AsBefore,
+    };
+    Verdict { alert: reason.alert(), resolves, flaps, reason }
 }
 
 #[cfg(test)]

@@ -26,14 +26,16 @@ pub(super) fn new(situation: &Situation<'_>) -> Option<Reason> {
 
 /// The problem that was told last.
 pub(super) fn same(situation: &Situation<'_>) -> Option<Reason> {
-    let Told { problem, at } = situation.told.last()?;
+    let Told { problem, at, .. } = situation.told.last()?;
     problem.is_same(&situation.event.problem).then_some(Reason::SameProblem { told: *at })
 }
 
 /// An earlier problem, too soon after the last alert.
 pub(super) fn too_soon(situation: &Situation<'_>) -> Option<Reason> {
-    let until = situation.told.last()?.at + TimeDelta::from_std(situation.rules.min_interval).ok()?;
-    (situation.event.at < until).then_some(Reason::TooSoon { until })
+    let last = situation.told.last()?.at;
+    let interval = TimeDelta::from_std(situation.rules.min_interval).ok()?;
+    // far before it: the clock was set back, and nobody waits until its old time comes round
+    ((situation.event.at - last).abs() < interval).then_some(Reason::TooSoon { until: last + interval })
 }
 
 /// An earlier problem is back.

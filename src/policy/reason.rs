@@ -1,6 +1,7 @@
 //! Why somebody hears of an event, or nobody does. Stored with the event, printed by `explain`.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,15 @@ pub enum Reason {
         /// How often it was tried again.
         restarts: u64,
     },
+    /// Spoke: systemd starts it again and again.
+    KeepsRestarting,
+    /// Spoke: it fails and recovers, again and again.
+    KeepsRecovering,
+    /// Spoke: it failed and recovered again and again, and now stays failed.
+    StayedFailed {
+        /// For how many seconds.
+        seconds: u64,
+    },
     /// Spoke: it fails in a way that nobody was told yet.
     NewProblem {
         /// What was told last.
@@ -36,6 +46,16 @@ pub enum Reason {
     },
     /// Spoke: it is well again.
     Recovered,
+    /// Spoke: it flapped, and is stable now.
+    Stable {
+        /// For how many seconds.
+        seconds: u64,
+    },
+    /// Spoke: it flapped, and nothing runs it any more.
+    NoLongerRuns {
+        /// For how many seconds.
+        seconds: u64,
+    },
     /// Silent: this failure is among the ones to ignore.
     Ignored {
         /// Which one it is, from 1.
@@ -45,6 +65,12 @@ pub enum Reason {
     },
     /// Silent: systemd starts it again by itself.
     Restarts,
+    /// Silent: it ended well, and systemd starts it again by itself.
+    StartedAgain,
+    /// Silent: that it flaps is told.
+    Flapping,
+    /// Silent: it flaps, so that one success is no recovery.
+    Unsteady,
     /// Silent: somebody stopped it, which is no recovery.
     Stopped,
     /// Silent: told already.
@@ -69,6 +95,8 @@ pub enum Reason {
     Overtaken,
     /// Silent: the settings turn this unit off.
     Disabled,
+    /// Silent: a damaged database had lost it, and it had recovered when the journal told it again.
+    RecoveredByThen,
     /// Silent: `db clear` came before a decision.
     Cleared,
 }
@@ -81,10 +109,16 @@ impl Reason {
             | Reason::IgnoredEnough { .. }
             | Reason::StaysFailed { .. }
             | Reason::NewProblem { .. }
-            | Reason::Returned { .. } => Some(Kind::Failure),
-            Reason::Recovered => Some(Kind::Recovery),
+            | Reason::Returned { .. }
+            | Reason::KeepsRestarting
+            | Reason::KeepsRecovering
+            | Reason::StayedFailed { .. } => Some(Kind::Failure),
+            Reason::Recovered | Reason::Stable { .. } | Reason::NoLongerRuns { .. } => Some(Kind::Recovery),
             Reason::Ignored { .. }
             | Reason::Restarts
+            | Reason::StartedAgain
+            | Reason::Flapping
+            | Reason::Unsteady
             | Reason::Stopped
             | Reason::SameProblem { .. }
             | Reason::TooSoon { .. }
@@ -94,6 +128,7 @@ impl Reason {
             | Reason::SameRunFailed
             | Reason::Overtaken
             | Reason::Disabled
+            | Reason::RecoveredByThen
             | Reason::Cleared => None,
         }
     }
@@ -116,9 +151,19 @@ impl Reason {
             Reason::StaysFailed { restarts } => format!("systemd tried it {restarts} times more, and gives up"),
             Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
             Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),
+            Reason::KeepsRestarting => "systemd keeps restarting it".to_owned(),
+            Reason::KeepsRecovering => "it keeps failing and recovering".to_owned(),
+            Reason::StayedFailed { seconds } => {
+                format!("it kept failing and recovering, and has stayed failed for {}", length(*seconds))
+            }
             Reason::Recovered => "it recovered".to_owned(),
+            Reason::Stable { seconds } => format!("no failure and no restart for {}", length(*seconds)),
+            Reason::NoLongerRuns { seconds } => format!("it flapped, and has not run for {}", length(*seconds)),
             Reason::Ignored { seen, of } => format!("failure {seen} of the {of} to ignore, as `ignore` says"),
             Reason::Restarts => "systemd starts it again by itself (Restart=), and `alert_on` is \"final\"".to_owned(),
+            Reason::StartedAgain => "it ended well, and systemd starts it again by itself (Restart=)".to_owned(),
+            Reason::Flapping => "it flaps, which is reported; it speaks again when it is stable or stays failed".to_owned(),
+            Reason::Unsteady => "it flaps: it has recovered when nothing happens for `flapping_window`".to_owned(),
             Reason::Stopped => "it was stopped, which is no recovery".to_owned(),
             Reason::SameProblem { told } => format!("the same problem as reported for {}", local_time(*told)),
             Reason::TooSoon { until } => format!("reported before, and `min_interval` lasts until {}", local_time(*until)),
@@ -128,9 +173,17 @@ impl Reason {
             Reason::SameRunFailed => "systemd called a run a success whose failure is on record".to_owned(),
             Reason::Overtaken => "it failed again after this success".to_owned(),
             Reason::Disabled => "`enabled` is false for this unit".to_owned(),
+            Reason::RecoveredByThen => {
+                "a damaged database had lost it; when the journal told it again, the unit had recovered".to_owned()
+            }
             Reason::Cleared => "cleared before it was decided".to_owned(),
         }
     }
+}
+
+/// "1h", "1m 30s"
+fn length(seconds: u64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 
 impl fmt::Display for Reason {

@@ -1,6 +1,6 @@
 //! Recoveries: told when they are true, and when the failure was told.
 
-use super::{Reason, Situation};
+use super::{Reason, Situation, flapping};
 use crate::incident::State;
 
 /// systemd 252 calls OnSuccess= for runs that failed.
@@ -10,7 +10,11 @@ pub(super) fn same_run(situation: &Situation<'_>) -> Option<Reason> {
 
 /// Somebody stopped it: that says nothing about whether it works.
 pub(super) fn stopped(situation: &Situation<'_>) -> Option<Reason> {
-    (situation.event.problem.cause.as_deref() == Some("stop")).then_some(Reason::Stopped)
+    (is_stop(situation) && !flapping::is_calm(situation)).then_some(Reason::Stopped)
+}
+
+pub(super) fn is_stop(situation: &Situation<'_>) -> bool {
+    situation.event.problem.cause.as_deref() == Some("stop")
 }
 
 /// A success that is decided late must not end what failed after it.
@@ -36,4 +40,9 @@ pub(super) fn unwanted(situation: &Situation<'_>) -> Option<Reason> {
 /// It is well again.
 pub(super) fn recovered(_: &Situation<'_>) -> Option<Reason> {
     Some(Reason::Recovered)
+}
+
+/// What a damaged database had lost is no news when it is over.
+pub(super) fn by_then(situation: &Situation<'_>) -> Option<Reason> {
+    situation.recovered_by_then.then_some(Reason::RecoveredByThen)
 }

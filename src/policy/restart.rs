@@ -8,7 +8,7 @@ pub(super) fn not_final(situation: &Situation<'_>) -> Option<Reason> {
     (situation.event.restarts && situation.rules.alert_on == AlertOn::Final).then_some(Reason::Restarts)
 }
 
-/// An end after which systemd starts the unit again: whether it is well now, the next run shows.
+/// A good end after which systemd starts the unit again: whether it is well now, the next run shows.
 pub(super) fn not_over(situation: &Situation<'_>) -> Option<Reason> {
-    situation.event.restarts.then_some(Reason::Restarts)
+    situation.event.restarts.then_some(Reason::StartedAgain)
 }

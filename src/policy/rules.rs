@@ -29,6 +29,18 @@ pub const KEYS: &[Key] = &[
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
     Key::new("recovery_hold", Kind::ANY_TIME, "\"10s\"", "a daemon counts as recovered when it was active this long"),
+    Key::new(
+        "flapping",
+        Kind::Integer { min: 0, max: 1000 },
+        "5",
+        "it flaps when it was restarted, or failed and recovered, so often within the window; 0: never",
+    ),
+    Key::new(
+        "flapping_window",
+        Kind::Duration { min: 1, max: 7 * 86_400 },
+        "\"1h\"",
+        "how close together; it is stable when it was well for so long",
+    ),
     Key::new("journal_lines", Kind::Integer { min: 0, max: 1000 }, "50", "how many of the run's last lines an alert shows"),
 ];
 
@@ -67,6 +79,10 @@ pub struct Rules {
     pub recovery: bool,
     /// So long a daemon must be active to count as recovered.
     pub recovery_hold: Duration,
+    /// So many restarts, or incidents, within the window are flapping; 0: none are.
+    pub flapping: u64,
+    /// How close together; it is stable when it was well for so long.
+    pub flapping_window: Duration,
     /// How many lines of the journal an alert shows.
     pub journal_lines: usize,
     /// Look for its failures in the journal, also without OnFailure=.
@@ -87,6 +103,8 @@ impl Rules {
             min_interval: values.duration("min_interval"),
             recovery: values.boolean("recovery"),
             recovery_hold: values.duration("recovery_hold"),
+            flapping: values.count("flapping"),
+            flapping_window: values.duration("flapping_window"),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
             to: values.list("to"),

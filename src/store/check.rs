@@ -55,12 +55,14 @@ const RECORDS: &[&str] = &[
      FROM incidents WHERE state = 'resolved' AND ended IS NULL",
     "SELECT 'the incident of ' || NAME(subject) || ' has the severity \"' || severity || '\", which is none'
      FROM incidents WHERE severity NOT IN ('info', 'warning', 'critical')",
+    "SELECT 'the incident ' || id || ' of ' || NAME(subject) || ' has ' || failures || ' failures' FROM incidents WHERE failures < 0",
     "SELECT 'the event ' || e.id || ' of ' || NAME(e.subject) || ' is part of an incident of ' || NAME(i.subject)
      FROM events e JOIN incidents i ON i.id = e.incident WHERE i.subject <> e.subject",
     "SELECT 'the event ' || id || ' of ' || NAME(subject) || ' has a decision that cannot be read'
      FROM events WHERE reason IS NOT NULL AND CASE WHEN json_valid(reason) THEN reason ->> 'reason' IS NULL ELSE true END",
     "SELECT 'the alert ' || id || ' is of the kind \"' || kind || '\", which is none'
      FROM alerts WHERE kind NOT IN ('failure', 'reminder', 'recovery', 'digest', 'test')",
+    "SELECT 'the alert ' || alert || ' was tried ' || attempts || ' times' FROM outbox WHERE attempts NOT BETWEEN 0 AND 1000000",
     "SELECT 'the alert ' || id || ' was kept with a context that cannot be read'
      FROM alerts WHERE context IS NOT NULL AND NOT json_valid(context)",
     "SELECT 'the alert ' || a.id || ' waits, though the failures of ' || NAME(i.subject) || ' were cleared'
@@ -72,7 +74,15 @@ const RECORDS: &[&str] = &[
 /// # Errors
 /// `Failure`, when the database does not answer.
 pub fn check(store: &Store, stage: Stage) -> Result<Vec<Finding>> {
-    store.with(|db| match stage {
+    store.with(|db| {
+        // one transaction: else what is recorded in between would look like a contradiction
+        let snapshot = db.unchecked_transaction()?;
+        run(&snapshot, stage)
+    })
+}
+
+pub(super) fn run(db: &Connection, stage: Stage) -> rusqlite::Result<Vec<Finding>> {
+    match stage {
         Stage::File => {
             let said = texts(db, &format!("PRAGMA integrity_check({MOST})"), |row| row.get(0))?;
             Ok(said.into_iter().filter(|text| text != "ok").map(|text| Finding { text, damaged: true }).collect())
@@ -86,16 +96,13 @@ pub fn check(store: &Store, stage: Stage) -> Result<Vec<Finding>> {
             Ok(texts(db, &sql, dangling)?.into_iter().map(record).collect())
         }
         Stage::Records => {
-            // one transaction: else what is recorded in between would look like a contradiction
-            let snapshot = db.unchecked_transaction()?;
             let mut findings = Vec::new();
             for sql in RECORDS {
-                findings
-                    .extend(texts(&snapshot, &format!("{} LIMIT {MOST}", named(sql)), |row| row.get(0))?.into_iter().map(record));
+                findings.extend(texts(db, &format!("{} LIMIT {MOST}", named(sql)), |row| row.get(0))?.into_iter().map(record));
             }
             Ok(findings)
         }
-    })
+    }
 }
 
 /// What in this folder's spool is no event: it was put aside, or the next run will do that.

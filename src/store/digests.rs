@@ -15,11 +15,12 @@ pub fn methods_at_work(db: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// Of how many incidents this method tells or told since then, and of how many it has yet to tell.
-pub fn load(db: &Connection, method: &str, since: DateTime<Utc>) -> rusqlite::Result<(u64, u64)> {
-    let sql = "SELECT count(DISTINCT incident) FROM alerts a WHERE incident IS NOT NULL AND at > ?2
+pub fn load(db: &Connection, method: &str, since: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<(u64, u64)> {
+    // later than now: the clock was set back
+    let sql = "SELECT count(DISTINCT incident) FROM alerts a WHERE incident IS NOT NULL AND at > ?2 AND at <= ?3
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.alert = a.id AND o.method = ?1)
           OR EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id AND d.method = ?1 AND d.status = 'sent'))";
-    let recent = db.query_row(sql, params![method, since.timestamp_micros()], |row| row.get(0))?;
+    let recent = db.query_row(sql, params![method, since.timestamp_micros(), now.timestamp_micros()], |row| row.get(0))?;
     let sql = "SELECT count(DISTINCT a.incident) FROM outbox o JOIN alerts a ON a.id = o.alert
         WHERE o.method = ?1 AND a.incident IS NOT NULL";
     Ok((recent, db.query_row(sql, [method], |row| row.get(0))?))

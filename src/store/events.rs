@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::time;
 use crate::event::{Event, Outcome, Problem, Start, Subject};
+use crate::incident::Incident;
 use crate::policy::{Reason, Told};
 
 pub(super) const COLUMNS: &str =
@@ -114,26 +115,60 @@ pub fn failed_since(db: &Connection, incident: i64, id: i64, event: &Event) -> r
 }
 
 /// How many final failures of an incident were decided before this event.
-pub fn final_failures(db: &Connection, incident: i64, id: i64) -> rusqlite::Result<u64> {
-    let sql = "SELECT count(*) FROM events WHERE incident = ?1 AND id <> ?2 AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL";
-    db.query_row(sql, [incident, id], |row| row.get(0))
+pub fn final_failures(db: &Connection, incident: &Incident, id: i64) -> rusqlite::Result<u64> {
+    // by the subject: of those events there is an index
+    let sql = "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
+        AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL";
+    let first = incident.first_failure.timestamp_micros();
+    db.query_row(sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
 }
 
-/// The problems of an incident that somebody was told, oldest first.
-pub fn told(db: &Connection, incident: i64) -> rusqlite::Result<Vec<Told>> {
-    let sql = "SELECT service_result, exit_code, exit_status, cause, at FROM events WHERE incident = ?1 AND spoke AND outcome = 'failed' ORDER BY at, id";
-    db.prepare(sql)?.query_map([incident], |row| Ok(Told { problem: problem(row)?, at: time(row.get("at")?) }))?.collect()
+/// The problems of an incident that somebody was told, in the order in which that was decided: the clock may have been set.
+pub fn told(db: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Told>> {
+    let sql = "SELECT service_result, exit_code, exit_status, cause, restarts, at FROM events
+        WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND spoke AND outcome = 'failed'
+        ORDER BY (SELECT max(a.id) FROM alerts a WHERE a.event = events.id), at, id";
+    let told = |row: &Row<'_>| Ok(Told { problem: problem(row)?, at: time(row.get("at")?), restarts: row.get("restarts")? });
+    let first = incident.first_failure.timestamp_micros();
+    db.prepare(sql)?.query_map(params![incident.subject.as_str(), first, incident.id], told)?.collect()
 }
 
-/// An incident's failures up to this event, oldest first, each with the method names that reported it.
-pub fn failures_of(db: &Connection, incident: i64, until: i64) -> rusqlite::Result<Vec<(Event, Vec<String>)>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, (SELECT group_concat(DISTINCT d.method) FROM deliveries d JOIN alerts a ON d.alert = a.id
-            WHERE a.event = events.id AND d.status IN ('sent', 'merged')) AS methods
-         FROM events WHERE incident = ?1 AND outcome = 'failed' AND at <= (SELECT at FROM events WHERE id = ?2) ORDER BY at, id"
-    );
+/// An incident's failures up to an event.
+#[derive(Debug, Default)]
+pub struct Failures {
+    /// Oldest first, each with the method names that reported it: the first and the newest.
+    pub list: Vec<(Event, Vec<String>)>,
+    /// How many are left out between them.
+    pub left_out: u64,
+}
+
+/// An incident's failures up to this event; of more than `most` the first and the newest.
+pub fn failures_of(db: &Connection, incident: i64, until: &Event, most: usize) -> rusqlite::Result<Failures> {
+    let among = "FROM events WHERE subject = ?1 AND at <= ?2 AND incident = ?3 AND outcome = 'failed'";
+    let (subject, until) = (until.subject.as_str(), until.at.timestamp_micros());
+    let read = |order: &str, most: usize| -> rusqlite::Result<Vec<(i64, Event, Option<String>)>> {
+        let sql = format!(
+            "SELECT id, {COLUMNS}, (SELECT group_concat(DISTINCT d.method) FROM deliveries d JOIN alerts a ON d.alert = a.id
+                WHERE a.event = events.id AND d.status IN ('sent', 'merged')) AS methods
+             {among} ORDER BY at {order}, id {order} LIMIT ?4"
+        );
+        let row = |row: &Row<'_>| Ok((row.get("id")?, event(row)?, row.get("methods")?));
+        db.prepare(&sql)?.query_map(params![subject, until, incident, most], row)?.collect()
+    };
+    let mut rows = read("DESC", most)?;
+    let mut left_out = 0;
+    if rows.len() == most {
+        let count: u64 =
+            db.query_row(&format!("SELECT count(*) {among}"), params![subject, until, incident], |row| row.get(0))?;
+        left_out = count.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
+        if left_out > 0 {
+            rows.truncate(most.saturating_sub(1));
+            rows.extend(read("ASC", 1)?);
+        }
+    }
+    rows.reverse();
     let split = |methods: Option<String>| methods.map_or_else(Vec::new, |all| all.split(',').map(str::to_owned).collect());
-    db.prepare(&sql)?.query_map([incident, until], |row| Ok((event(row)?, split(row.get("methods")?))))?.collect()
+    Ok(Failures { list: rows.into_iter().map(|(_, event, methods)| (event, split(methods))).collect(), left_out })
 }
 
 /// An event with its verdict.

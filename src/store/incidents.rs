@@ -10,7 +10,7 @@ use crate::event::{Problem, Subject};
 use crate::incident::{Incident, Severity, State};
 use crate::policy::Reason;
 
-const COLUMNS: &str = "id, subject, state, severity, failures, first_failure, last_failure";
+const COLUMNS: &str = "id, subject, state, severity, failures, first_failure, last_failure, flapping";
 
 fn incident(row: &rusqlite::Row<'_>) -> rusqlite::Result<Incident> {
     let state: String = row.get("state")?;
@@ -24,6 +24,7 @@ fn incident(row: &rusqlite::Row<'_>) -> rusqlite::Result<Incident> {
         failures: row.get("failures")?,
         first_failure: time(row.get("first_failure")?),
         last_failure: time(row.get("last_failure")?),
+        flapping: row.get::<_, Option<String>>("flapping")?.and_then(|json| serde_json::from_str(&json).ok()),
     })
 }
 
@@ -49,7 +50,8 @@ pub fn begin(db: &Connection, subject: &Subject, severity: Severity, at: DateTim
 pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite::Result<()> {
     let ended = (incident.state == State::Resolved).then(|| at.timestamp_micros());
     db.execute(
-        "UPDATE incidents SET state = ?2, severity = ?3, failures = ?4, first_failure = ?5, last_failure = ?6, ended = ?7 WHERE id = ?1",
+        "UPDATE incidents SET state = ?2, severity = ?3, failures = ?4, first_failure = ?5, last_failure = ?6, ended = ?7, flapping = ?8
+            WHERE id = ?1",
         params![
             incident.id,
             incident.state.as_str(),
@@ -57,7 +59,8 @@ pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite
             incident.failures,
             incident.first_failure.timestamp_micros(),
             incident.last_failure.timestamp_micros(),
-            ended
+            ended,
+            incident.flapping.as_ref().and_then(|flapping| serde_json::to_string(flapping).ok())
         ],
     )?;
     Ok(())

@@ -20,7 +20,8 @@ pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&path).map_err(|error| {
             match error.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    Error::new(Kind::Permission, format!("{} may be changed only by its owner and by root", folder.display()))
+                    let text = format!("{} may be changed only by its owner and by root", folder.display());
+                    Error::new(Kind::Permission, text).hint(given_back(folder))
                 }
                 _ => Error::file("open", &path, &error),
             }
@@ -32,11 +33,21 @@ pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
     }
     // flock itself knows no time limit: another thread waits, and this one for it
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(file.lock().map(|()| file)));
+    let waiting = thread::Builder::new().spawn(move || sender.send(file.lock().map(|()| file)));
+    // the unit's TasksMax=, where ExecStopPost= runs this
+    waiting.map_err(|error| Error::file("wait for the lock", &path, &error))?;
     match receiver.recv_timeout(patience) {
         Ok(locked) => locked.map_err(|error| Error::file("lock", &path, &error)),
         Err(_) => Err(Error::failure(format!("another process held {} for more than {} s", path.display(), patience.as_secs()))),
     }
+}
+
+/// What to do where files are not whose they should be.
+pub(super) fn given_back(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "run it as root; where a unit of sysalert says this, give it back what it owned: chown -R --reference={folder} {folder}"
+    )
 }
 
 #[cfg(test)]

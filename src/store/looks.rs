@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{events, time};
+use super::{events, flapping, time};
 use crate::event::{Event, Outcome, Problem, Start, Subject};
 use crate::policy::Reason;
 
@@ -75,12 +75,15 @@ pub fn file(db: &Connection, event: &Event) -> rusqlite::Result<()> {
     if event.restarts || event.outcome != Outcome::Failed {
         return Ok(());
     }
-    // what was told already, and what was cleared, is not decided again
-    let sql = "UPDATE events SET restarts = 0, at = ?4,
-            reason = iif(spoke OR coalesce(json_extract(reason, '$.reason'), '') = ?5, reason, NULL)
-        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts";
-    let cleared = Reason::Cleared.word();
-    db.execute(sql, params![event.subject.as_str(), event.run, result, event.at.timestamp_micros(), cleared]).map(drop)
+    let sql = "UPDATE events SET restarts = 0, at = ?4
+        WHERE subject = ?1 AND run = ?2 AND outcome = 'failed' AND coalesce(service_result, '') = ?3 AND restarts
+        RETURNING id, spoke, coalesce(json_extract(reason, '$.reason'), '')";
+    let key = params![event.subject.as_str(), event.run, result, event.at.timestamp_micros()];
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?));
+    let Some((id, spoke, reason)) = db.query_row(sql, key, row).optional()? else { return Ok(()) };
+    // what was told already, and what was cleared, is not decided again; that it was to be restarted is no such thing
+    let is_settled = (spoke && reason != Reason::KeepsRestarting.word()) || reason == Reason::Cleared.word();
+    if is_settled { Ok(()) } else { flapping::decide_again(db, id) }
 }
 
 /// An event turned out to be like this; not if somebody else has looked meanwhile, for what is confirmed may be told already.

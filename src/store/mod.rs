@@ -5,10 +5,12 @@
 
 mod by_hand;
 mod check;
+mod damage;
 mod deliveries;
 mod digests;
 mod events;
 mod fallback;
+mod flapping;
 mod history;
 mod incidents;
 mod limit;
@@ -18,12 +20,15 @@ mod outages;
 mod outbox;
 mod overtaken;
 mod prune;
+mod replace;
+mod salvage;
 mod schema;
 mod spool;
 mod stats;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
+pub use damage::{Damage, announce as announce_damage, damage, end_refill, is_refilled, recovered_by_then, taken_over};
 pub use deliveries::{
     Delivery, last as last_delivery, of_event as deliveries_of, record as record_delivery, record_expired, sent_between,
 };
@@ -32,10 +37,11 @@ pub use digests::{
     release_orphans, rows_of_digest,
 };
 pub use events::{
-    Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert, last_of,
-    nothing_open, run_failed, subjects, told, undecided,
+    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert,
+    last_of, nothing_open, run_failed, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
+pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
@@ -49,6 +55,7 @@ pub use outbox::{
 };
 pub use overtaken::{Overtaken, settle_overtaken};
 pub use prune::{Pruned, before, prune, prune_a_step};
+pub use replace::{Identity, current, replace};
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
@@ -83,6 +90,7 @@ const CHECKPOINT_BY_DISPATCH: u64 = 256 * 1024;
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
+    file: replace::Identity,
     folder: PathBuf,
     patience: Duration,
 }
@@ -105,11 +113,14 @@ impl Store {
     pub fn open(folder: &Path, older: Older, patience: Duration) -> Result<Store> {
         let _lock = lock::take(folder, patience)?;
         let path = folder.join(FILE);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(&path, flags).map_err(|error| broken(&path, &error))?;
+        replace::finish(folder).map_err(|error| Error::file("replace", &path, &error))?;
+        if !path.exists() {
+            replace::begin(folder)?;
+        }
+        let mut db = writer(&path).map_err(|error| broken(&path, &error))?;
         let prepared = prepare(&mut db).and_then(|()| schema::bring_up(&mut db, older));
         prepared.map_err(|error| error.told(&path))?;
-        Ok(Store { db, folder: folder.to_owned(), patience })
+        Ok(Store { db, file: replace::identity(&path), folder: folder.to_owned(), patience })
     }
 
     /// Opens the database for reading; `None` where nothing was recorded yet.
@@ -132,8 +143,7 @@ impl Store {
         // Whoever may not write the folder cannot begin a log to read beside the file; without one all is in the file.
         let opened = reader(&path, "").or_else(|trouble| if log.exists() { Err(trouble) } else { reader(&path, "&immutable=1") });
         match opened {
-            Ok(db) => Ok(Some(Store { db, folder: folder.to_owned(), patience: BUSY })),
-            Err(Trouble::Empty) => Ok(None),
+            Ok(db) => Ok(Some(Store { db, file: replace::identity(&path), folder: folder.to_owned(), patience: BUSY })),
             Err(trouble) => Err(trouble.told(&path)),
         }
     }
@@ -153,10 +163,39 @@ impl Store {
     pub fn write<T>(&mut self, write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         let path = self.folder.join(FILE);
         let _lock = lock::take(&self.folder, self.patience)?;
+        if replace::identity(&path) != self.file {
+            // what is written now would go into the file that was set aside
+            let text = format!("the database {} was replaced meanwhile", path.display());
+            return Err(Error::failure(text).hint("do it once more"));
+        }
         let transaction =
             self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| broken(&path, &error))?;
         let written = write(&transaction).and_then(|value| transaction.commit().map(|()| value));
         written.map_err(|error| broken(&path, &error))
+    }
+
+    /// A file beside the database.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// How large the database and its log are, in bytes.
+    pub fn size(&self) -> u64 {
+        [FILE.to_owned(), format!("{FILE}-wal")].iter().map(|name| size_of(&self.folder.join(name))).sum()
+    }
+
+    /// Reads all of it, compares the indexes with their tables, and looks for rows whose fellows are lost.
+    ///
+    /// # Errors
+    /// `Damaged`, when it is not whole; `Failure`, when it does not answer.
+    pub fn examine(&self) -> Result<()> {
+        let found = [Stage::File, Stage::References].into_iter().find_map(|stage| match check(self, stage) {
+            Ok(findings) => findings.into_iter().next().map(|finding| Ok(finding.text)),
+            Err(error) => Some(Err(error)),
+        });
+        let Some(text) = found.transpose()? else { return Ok(()) };
+        let text = format!("the database {} is damaged: {}", self.folder.join(FILE).display(), damage::line(&text));
+        Err(Error::new(Kind::Damaged, text).hint(damage::CERTAIN))
     }
 
     /// Copies a long log into the database, and begins the next one, so that no handler pays for that.
@@ -164,8 +203,7 @@ impl Store {
     /// # Errors
     /// `Failure`, when the database does not answer.
     pub fn checkpoint(&mut self, now: DateTime<Utc>) -> Result<()> {
-        let log = self.folder.join(format!("{FILE}-wal"));
-        if std::fs::metadata(log).map_or(0, |about| about.len()) < CHECKPOINT_BY_DISPATCH {
+        if size_of(&self.folder.join(format!("{FILE}-wal"))) < CHECKPOINT_BY_DISPATCH {
             return Ok(());
         }
         self.with(|db| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))?;
@@ -186,6 +224,14 @@ fn reader(path: &Path, how: &str) -> std::result::Result<Connection, Trouble> {
     Ok(db)
 }
 
+fn size_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |about| about.len())
+}
+
+fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
 fn prepare(db: &mut Connection) -> std::result::Result<(), Trouble> {
     db.busy_timeout(BUSY)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -197,16 +243,18 @@ fn prepare(db: &mut Connection) -> std::result::Result<(), Trouble> {
 
 fn broken(path: &Path, cause: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode;
-    let error = |hint: &str| Error::failure(format!("the database {} does not answer: {cause}", path.display())).hint(hint);
+    let text = format!("the database {} does not answer: {}", path.display(), damage::line(&cause.to_string()));
+    let error = |hint: &str| Error::failure(text.clone()).hint(hint);
     match cause.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            error("it is damaged: move it away, and a new one begins; what is recorded in it can be looked at with sqlite3")
-        }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error { kind: Kind::Damaged, ..error(damage::CERTAIN) },
         Some(ErrorCode::DiskFull) => error("the disk is full: make room"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            Error::new(Kind::Permission, format!("the database {} may be changed only by its owner and by root", path.display()))
+            let text = format!("the database {} may be changed only by its owner and by root", path.display());
+            Error::new(Kind::Permission, text).hint(lock::given_back(path.parent().unwrap_or(path)))
         }
-        _ => Error::failure(format!("the database {} does not answer: {cause}", path.display())),
+        Some(ErrorCode::CannotOpen) => error(&lock::given_back(path.parent().unwrap_or(path))),
+        _ if damage::is_suspicious(cause) => Error { kind: Kind::Suspect, ..error(damage::SUSPECTED) },
+        _ => Error::failure(text),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sysalert_abi::Kind;
 
@@ -77,13 +78,23 @@ pub fn set_told(db: &Connection, method: &str, at: DateTime<Utc>) -> rusqlite::R
 
 /// Queues an alert about an outage: `Failure`, or `Recovery` at its end.
 pub fn announce(db: &Connection, kind: Kind, key: &str, outage: &Outage, by: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
-    let alert = outbox::queue(db, &outbox::Alert { kind, key, about: None, at }, &[by.to_owned()])?;
-    let json = serde_json::to_string(outage).unwrap_or_default();
+    about_itself(db, &outbox::Alert { kind, key, about: None, at }, outage, &[by.to_owned()])
+}
+
+/// Queues an alert about sysalert itself.
+pub(super) fn about_itself(
+    db: &Connection,
+    alert: &outbox::Alert<'_>,
+    what: &impl Serialize,
+    methods: &[String],
+) -> rusqlite::Result<()> {
+    let alert = outbox::queue(db, alert, methods)?;
+    let json = serde_json::to_string(what).unwrap_or_default();
     db.execute("UPDATE alerts SET outage = ?2 WHERE id = ?1", params![alert, json]).map(drop)
 }
 
-/// The outage that an alert is about.
-pub(super) fn of_alert(row: &Row<'_>) -> rusqlite::Result<Option<Outage>> {
+/// The outage that an alert is about, or the damage: each has fields that the other has not.
+pub(super) fn of_alert<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<Option<T>> {
     let json: Option<String> = row.get("outage")?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }

@@ -1,9 +1,10 @@
 //! Alerts that are decided and not yet delivered: one row per alert and method.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Kind;
 
+use super::damage::Damage;
 use super::events::{self, Recorded};
 use super::outages::{self, Outage};
 use super::overtaken::{self, Overtaken};
@@ -69,10 +70,12 @@ pub struct Claimed {
     pub detail: Option<String>,
     /// When it was decided.
     pub at: DateTime<Utc>,
-    /// The event and its incident; none for a test and for an outage.
+    /// The event and its incident; none for a test and for what is sysalert's own.
     pub about: Option<(Recorded, Incident)>,
     /// The outage of a method that it is about.
     pub outage: Option<Outage>,
+    /// The damage of the database that it is about.
+    pub damage: Option<Damage>,
     /// The alerts of its incident that were not delivered before, oldest first: this one, a recovery, tells them too.
     pub overtaken: Vec<Overtaken>,
     /// Since when its tries fail.
@@ -118,7 +121,7 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
 /// knows whether it still holds.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
-         WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried)
+         WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried OR a.kind = 'digest' AND ?1 < a.at)
            AND o.method NOT IN (SELECT value FROM json_each(?2))
            AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert JOIN incidents i ON i.id = b.incident
@@ -132,6 +135,10 @@ pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Re
     db.query_row(sql, params![now.timestamp_micros(), busy], |row| row.get(0)).optional()
 }
 
+/// A try that comes later than this after it was due: the machine was off, or its clock was set. The time beyond does not count
+/// as time in which tries fail, or one jump of the clock would give up whatever waits.
+const UNTRIED: TimeDelta = TimeDelta::hours(1);
+
 /// Claims what is [`due`], if something is. `lease` says for a method until when.
 pub fn claim(
     db: &Connection,
@@ -140,7 +147,7 @@ pub fn claim(
     lease: impl Fn(&str) -> DateTime<Utc>,
 ) -> rusqlite::Result<Option<Claimed>> {
     let Some(id) = due(db, now, busy)? else { return Ok(None) };
-    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, o.failing, o.held, o.instead_of, o.because,
+    let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, o.due, o.tried, o.failing, o.held, o.instead_of, o.because,
             a.kind, a.key, a.at, a.incident, a.event, a.context, a.outage
          FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.id = ?1";
     let (mut claimed, about) = db.query_row(sql, [id], |row| {
@@ -156,8 +163,14 @@ pub fn claim(
             at: time(row.get("at")?),
             about: None,
             outage: outages::of_alert(row)?,
+            damage: outages::of_alert(row)?,
             overtaken: Vec::new(),
-            failing: events::maybe(row.get("failing")?),
+            failing: events::maybe(row.get("failing")?)
+                .map(|failing| {
+                    let idle = now - time(row.get::<_, i64>("due")?.max(row.get("tried")?)) - UNTRIED;
+                    Ok::<_, rusqlite::Error>(failing + idle.max(TimeDelta::zero()))
+                })
+                .transpose()?,
             held: row.get("held")?,
             instead_of: row.get::<_, Option<String>>("instead_of")?.zip(row.get("because")?),
             context: context(row)?,
@@ -175,8 +188,9 @@ pub fn claim(
     if claimed.kind == Kind::Digest {
         claimed.instead_of = digests::instead_of(db, claimed.alert)?;
     }
-    let sql = "UPDATE outbox SET lease = ?2, attempts = ?3, tried = ?4 WHERE id = ?1";
-    db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt, now.timestamp_micros()])?;
+    let sql = "UPDATE outbox SET lease = ?2, attempts = ?3, tried = ?4, failing = ?5 WHERE id = ?1";
+    let failing = claimed.failing.map(|failing| failing.timestamp_micros());
+    db.execute(sql, params![id, claimed.lease.timestamp_micros(), claimed.attempt, now.timestamp_micros(), failing])?;
     Ok(Some(claimed))
 }
 
@@ -208,6 +222,8 @@ pub struct Waiting {
     pub subject: Option<String>,
     /// The method whose outage it tells.
     pub outage: Option<String>,
+    /// True when it tells that the database was damaged.
+    pub damage: bool,
     /// By which method.
     pub method: String,
     /// The method for which that one stands in.
@@ -240,7 +256,8 @@ pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
             id: row.get("id")?,
             kind: kind(&row.get::<_, String>("kind")?),
             subject: row.get("subject")?,
-            outage: outages::of_alert(row)?.map(|outage| outage.method),
+            outage: outages::of_alert(row)?.map(|outage: Outage| outage.method),
+            damage: outages::of_alert::<Damage>(row)?.is_some(),
             method: row.get("method")?,
             instead_of: row.get("instead_of")?,
             at: time(row.get("at")?),

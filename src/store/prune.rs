@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::{Store, time};
 use crate::error::Result;
+use crate::policy::Reason;
 
 /// One transaction removes so many rows at the most, so that no handler waits long for the lock.
 const STEP: u32 = 1000;
@@ -14,6 +15,11 @@ const STEP: u32 = 1000;
 const PACE: TimeDelta = TimeDelta::days(1);
 /// When dispatch last found nothing more to prune.
 const PRUNED: &str = "pruned";
+/// After a longer pause the clock is not believed at once: it may have jumped years ahead, by which all of the record is old.
+const LONG: TimeDelta = TimeDelta::days(3);
+const DOUBT: TimeDelta = TimeDelta::days(7);
+/// Since when it is in doubt.
+const JUMPED: &str = "jumped";
 
 /// The incidents that are not over before ?1, or of which an alert still waits.
 const NEEDED: &str = "SELECT id FROM incidents WHERE state <> 'resolved' OR coalesce(ended, last_failure) >= ?1
@@ -26,6 +32,8 @@ enum Part {
     Alerts,
     /// With the alerts about them, and with their incidents as soon as these have no more. What nobody has decided yet stays.
     Events,
+    /// That kept silent while their unit flapped, as it still does: their incident has counted them.
+    Silent,
 }
 
 const PARTS: [Part; 2] = [Part::Alerts, Part::Events];
@@ -45,6 +53,13 @@ impl Part {
                     AND id NOT IN (SELECT a.event FROM outbox o JOIN alerts a ON a.id = o.alert WHERE a.event IS NOT NULL)
                     AND {among} ORDER BY incident, id LIMIT ?2"
             ),
+            Part::Silent => format!(
+                "SELECT id FROM (SELECT e.id FROM incidents i JOIN events e ON e.subject = i.subject AND e.incident = i.id
+                    WHERE i.state <> 'resolved' AND i.flapping IS NOT NULL AND e.at < ?1
+                    AND json_extract(e.reason, '$.reason') = '{}')
+                    WHERE {among} LIMIT ?2",
+                Reason::Flapping.word()
+            ),
         }
     }
 
@@ -58,7 +73,7 @@ impl Part {
                 delete("alerts WHERE id IN (SELECT value FROM json_each(?1))")?;
                 Ok(Pruned::default())
             }
-            Part::Events => {
+            Part::Events | Part::Silent => {
                 let sql = "SELECT DISTINCT incident FROM events
                     WHERE id IN (SELECT value FROM json_each(?1)) AND incident IS NOT NULL";
                 let incidents = numbers(db, sql, [&list])?;
@@ -104,26 +119,33 @@ pub fn prune(store: &mut Store, before: DateTime<Utc>, told: &dyn Fn(Pruned)) ->
     Ok(pruned)
 }
 
-/// Dispatch's share: one step. When nothing is left to prune, it rests for a day.
+/// Dispatch's share: one step. When nothing is left to prune, it rests for a day; when it was not there for days, for a week.
 ///
 /// # Errors
 /// `Failure`, when the lock or the database is not to be had.
 pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) -> Result<Pruned> {
     let mut pruned = Pruned::default();
-    let last = store.with(last_prune)?;
+    let (last, jumped) = store.with(|db| Ok((noted(db, PRUNED)?, noted(db, JUMPED)?)))?;
     // in the future: the clock was set back
     if last.is_some_and(|last| last <= now && now - last < PACE) {
         return Ok(pruned);
     }
-    for part in PARTS {
-        if step(store, part, before(history, now), &mut pruned)? {
+    let jumps = last.is_some_and(|last| now - last > LONG);
+    if jumps || jumped.is_some_and(|jumped| jumped <= now && now - jumped < DOUBT) {
+        store.write(|db| {
+            note(db, PRUNED, now)?;
+            if jumps { note(db, JUMPED, now) } else { Ok(()) }
+        })?;
+        return Ok(pruned);
+    }
+    // a unit that flaps may fail ten times a second
+    let old = before(history, now);
+    for (part, before) in [(Part::Silent, old.max(now - PACE)), (Part::Alerts, old), (Part::Events, old)] {
+        if step(store, part, before, &mut pruned)? {
             return Ok(pruned);
         }
     }
-    store.write(|db| {
-        let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
-        db.execute(sql, params![PRUNED, now.timestamp_micros()])
-    })?;
+    store.write(|db| note(db, PRUNED, now))?;
     Ok(pruned)
 }
 
@@ -159,9 +181,14 @@ fn json(ids: &[i64]) -> String {
     serde_json::to_string(ids).unwrap_or_default()
 }
 
-fn last_prune(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let last: Option<i64> = db.query_row("SELECT value FROM meta WHERE key = ?1", [PRUNED], |row| row.get(0)).optional()?;
-    Ok(last.map(time))
+fn noted(db: &Connection, key: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let at: Option<i64> = db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?;
+    Ok(at.map(time))
+}
+
+fn note(db: &Connection, key: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+    db.execute(sql, params![key, at.timestamp_micros()]).map(drop)
 }
 
 #[cfg(test)]
@@ -173,7 +200,7 @@ mod tests {
     use super::super::tests::{at, claim_at, failure, open, subject, told};
     use super::super::{Alert, active, decide, done, insert, last_of, mark, queue, save, set_mark, waiting};
     use super::*;
-    use crate::policy::Reason;
+    use crate::incident::{Flapping, How, Incident};
 
     const DAY: i64 = 24 * 3600;
 
@@ -298,6 +325,49 @@ mod tests {
         over(&mut store, "3");
         assert_eq!(run(&mut store, 33 + DAY), Pruned::default(), "it rests");
         assert_eq!(run(&mut store, DAY / 2), Pruned { events: 1, incidents: 1 }, "not after the clock was set back");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_and_back_prunes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &[]);
+        resolve(&mut store, "a", 1);
+        let history = Duration::from_secs(100 * 24 * 3600);
+        let mut run = |day: i64| prune_a_step(&mut store, history, at(day * DAY)).unwrap().events;
+        // fourteen years ahead for days, and back; then a machine that was off for half a year
+        let days = [1, 2, 5000, 5001, 5002, 5005, 3, 4, 5].into_iter().chain(180..187);
+        assert_eq!(days.map(&mut run).sum::<usize>(), 0);
+        assert_eq!(run(187), 1, "in the end it is really that late");
+    }
+
+    #[test]
+    fn what_kept_silent_while_a_unit_flaps_is_forgotten_after_a_day_and_stays_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &[]);
+        told(&mut store, &failure("other", "2", 0), &[]);
+        let flapping = Flapping { how: How::Restarting, since: at(0), times: 3, last: at(2 * DAY), over: false };
+        let silent = store.write(|db| {
+            let incident = Incident { failures: 3, ..active(db, &subject("a"))?.unwrap().begins_to_flap(flapping) };
+            save(db, &incident, at(0))?;
+            for (run, second) in [("3", 10), ("4", 2 * DAY)] {
+                insert(db, &failure("a", run, second), true)?;
+                decide(db, db.last_insert_rowid(), Some(incident.id), &Reason::Flapping)?;
+            }
+            Ok(())
+        });
+        silent.unwrap();
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let run = |store: &mut Store, second| prune_a_step(store, year, at(second)).unwrap().events;
+        assert_eq!(run(&mut store, 2 * DAY), 1, "the one that is older than a day");
+        let runs = |store: &Store| {
+            let history = store.with(|db| super::super::of_subject(db, &subject("a"))).unwrap();
+            history.into_iter().map(|(recorded, _)| recorded.event.run).collect::<Vec<_>>()
+        };
+        assert_eq!(runs(&store), ["1", "4"], "what spoke stays");
+        assert_eq!(store.with(|db| active(db, &subject("a"))).unwrap().unwrap().failures, 3);
+        assert_eq!((run(&mut store, 3 * DAY), run(&mut store, 4 * DAY + 1), rows(&store)[1]), (0, 1, 2));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Older, broken};
-use crate::error::Error;
+use super::{Older, broken, damage};
+use crate::error::{Error, Kind};
 
 /// `PRAGMA user_version` is the number of entries that a database has seen. Times are microseconds since 1970, UTC.
 const MIGRATIONS: &[&str] = &[
@@ -131,6 +131,13 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX deliveries_alert ON deliveries (alert);
     CREATE INDEX deliveries_method ON deliveries (method, at);
 ",
+    "
+    ALTER TABLE incidents ADD COLUMN flapping TEXT;                        -- JSON: how it flaps, since when, how often
+    CREATE INDEX incidents_cleared ON incidents (subject, ended) WHERE cleared;
+    -- a unit that flaps has very many events; of these kinds it has few
+    CREATE INDEX events_spoke ON events (subject, at) WHERE spoke;
+    CREATE INDEX events_final ON events (subject, at) WHERE outcome = 'failed' AND NOT restarts;
+",
 ];
 
 /// Why a database cannot be used.
@@ -156,7 +163,10 @@ impl Trouble {
     pub(super) fn told(&self, path: &Path) -> Error {
         let path_shown = path.display();
         match self {
-            Trouble::Empty => Error::failure(format!("the database {path_shown} is empty")),
+            Trouble::Empty => {
+                let text = format!("the database {path_shown} is empty, and sysalert never leaves it so");
+                Error::new(Kind::Damaged, text).hint(damage::CERTAIN)
+            }
             Trouble::Old => Error::failure(format!("the database {path_shown} is of an older version"))
                 .hint("sysalert-dispatch.service brings it up to date: systemctl start sysalert-dispatch.service"),
             Trouble::New => Error::failure(format!("the database {path_shown} is of a newer version than this sysalert"))
@@ -180,22 +190,42 @@ pub(super) fn fits(db: &Connection) -> Result<(), Trouble> {
     }
 }
 
-/// Makes the tables, or brings them up to date. The caller holds the lock.
+/// Brings the tables up to date. The caller holds the lock.
 pub(super) fn bring_up(db: &mut Connection, older: Older) -> Result<(), Trouble> {
     match fits(db) {
-        Err(Trouble::Empty) => {
-            // stays in the file; only now, because the switch fails at once while anybody else reads
-            db.pragma_update(None, "journal_mode", "WAL")?;
-        }
         Err(Trouble::Old) if older == Older::Migrate => {}
         other => return other,
     }
     let seen = version(db)?;
     let transaction = db.transaction()?;
-    for migration in MIGRATIONS.iter().skip(seen) {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "user_version", u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))?;
+    migrate(&transaction, seen, MIGRATIONS.len())?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Makes the tables.
+pub(super) fn create(db: &Connection) -> rusqlite::Result<()> {
+    migrate(db, 0, MIGRATIONS.len())
+}
+
+fn migrate(db: &Connection, from: usize, to: usize) -> rusqlite::Result<()> {
+    for migration in &MIGRATIONS[from..to] {
+        db.execute_batch(migration)?;
+    }
+    db.pragma_update(None, "user_version", u32::try_from(to).unwrap_or(u32::MAX))
+}
+
+/// Whether the tables and indexes are those of the version that the database says it has.
+pub(super) fn is_of_its_version(db: &Connection) -> rusqlite::Result<bool> {
+    let model = Connection::open_in_memory()?;
+    migrate(&model, 0, version(db)?.min(MIGRATIONS.len()))?;
+    Ok(objects(db)? == objects(&model)?)
+}
+
+/// Their names and their words, however these are spaced.
+fn objects(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    // what tools such as ANALYZE add is none of ours
+    let sql = "SELECT name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
+    let words = |sql: String| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    db.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, words(row.get(1)?))))?.collect()
 }

@@ -23,13 +23,11 @@ pub fn event(
         && environment("MONITOR_SERVICE_RESULT").is_some_and(|result| result == "success")
         && environment("MONITOR_INVOCATION_ID").is_some();
     let word = |name: &str| environment(name).filter(|value| is_units && !is_later_run && is_word(value));
-    let invocation_id =
-        word("MONITOR_INVOCATION_ID").filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let invocation_id = word("MONITOR_INVOCATION_ID").filter(|id| is_invocation(id));
     Event {
         subject: Subject::unit(manager, unit),
         outcome,
-        // without an invocation (a failed dependency, a mount) each call is an observation of its own
-        run: invocation_id.clone().unwrap_or_else(|| format!("{}:{}", boot(), now.timestamp_micros())),
+        run: run(invocation_id.as_deref(), boot, now),
         invocation_id,
         problem: Problem {
             service_result: word("MONITOR_SERVICE_RESULT"),
@@ -50,8 +48,18 @@ pub fn is_true_success(event: &Event) -> bool {
     event.problem.service_result.as_deref() == Some("success") && event.problem.exit_code.is_some()
 }
 
+/// Which run it was. Without an invocation (a failed dependency, a mount) each call is an observation of its own.
+pub(super) fn run(invocation: Option<&str>, boot: fn() -> String, now: DateTime<Utc>) -> String {
+    invocation.map_or_else(|| format!("{}:{}", boot(), now.timestamp_micros()), str::to_owned)
+}
+
+/// Whether this is an invocation ID.
+pub(super) fn is_invocation(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// systemd's words are short and plain; anything else did not come from systemd.
-fn is_word(value: &str) -> bool {
+pub(super) fn is_word(value: &str) -> bool {
     value.len() <= 64 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || byte == b'+')
 }
 

@@ -3,6 +3,8 @@
 //! A trigger comes late, once for several failures, or with the words of another run; the manager's own messages tell every
 //! failure, with its run. So they decide, and a trigger's word stands only where they are silent.
 
+mod flapping;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::runs::{self, Account, Run};
@@ -21,8 +23,14 @@ pub struct Known {
     pub seen: Option<DateTime<Utc>>,
     /// Since when there is a record at all.
     pub recorded_since: Option<DateTime<Utc>>,
-    /// True when an incident is not over.
+    /// True when an incident is not over, and its last event is none of a success.
     pub open: bool,
+    /// When a unit that flaps last failed or was restarted.
+    pub flapping: Option<DateTime<Utc>>,
+    /// True when one that flaps has succeeded since then.
+    pub well: bool,
+    /// True when all is decided that is on record about one that flaps.
+    pub is_settled: bool,
     /// The last failure that is confirmed.
     pub last_failure: Option<DateTime<Utc>>,
 }
@@ -36,6 +44,8 @@ pub struct When {
     pub complete: Option<DateTime<Utc>>,
     /// So long a unit must be active to count as recovered.
     pub hold: TimeDelta,
+    /// So long nothing must happen to a unit that flapped; `None`: none does.
+    pub window: Option<TimeDelta>,
 }
 
 /// What follows for the record.
@@ -47,6 +57,8 @@ pub enum Change {
     Correct(i64, Event),
     /// The event of this number was one more trigger for a failure that is on record.
     Drop(i64),
+    /// The unit flapped, and stays failed: that is news about its last failure.
+    StaysFailed,
 }
 
 /// What a look brought.
@@ -64,6 +76,10 @@ pub struct Look {
 const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 /// A failure comes so long before its trigger's word is on record, at most, while nothing waits.
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
+/// A run is over so long after ExecStopPost= told its end, at most, if the manager cannot be asked when.
+const AFTER: TimeDelta = TimeDelta::seconds(1);
+/// A manager that is too busy to say which dependency failed is asked again for so long.
+const BUSY: TimeDelta = TimeDelta::seconds(60);
 /// What happens while a look is taken lies ahead of it by less.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
@@ -105,6 +121,8 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
     looking.failures();
     looking.triggers();
     looking.recovery();
+    looking.restarted();
+    looking.calm();
     looking.look
 }
 
@@ -145,12 +163,15 @@ impl Looking<'_> {
         for refused in account.refused.iter().filter(|refused| refused.at > since) {
             let mut problem = refused.problem.clone();
             if problem.service_result.as_deref() == Some("dependency") {
-                problem.cause = self.world.culprit(self.subject);
-                if problem.cause.is_none() && !self.is_complete(refused.at) {
-                    // the manager is busy, as it is when much fails at once; dispatch has more patience
-                    self.wait_from(refused.at);
-                    continue;
-                }
+                problem.cause = match self.world.culprit(self.subject) {
+                    Ok(cause) => cause,
+                    // the manager is busy, as it is when much fails at once; that the other failed is told meanwhile
+                    Err(_) if (self.when.now - refused.at).abs() < BUSY => {
+                        self.wait_from(refused.at);
+                        continue;
+                    }
+                    Err(_) => None,
+                };
             }
             let event = self.event(Outcome::Failed, &refused.job, problem, refused.at);
             self.file(event);
@@ -179,9 +200,17 @@ impl Looking<'_> {
     }
 
     fn is_complete(&self, at: DateTime<Utc>) -> bool {
-        // what lies ahead is of a clock that was set back: nobody waits until it comes round again
-        let is_ahead = at > self.when.now + AHEAD;
-        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete || is_ahead)
+        self.reached_end && self.when.complete.is_some_and(|complete| at <= complete || self.is_ahead(at))
+    }
+
+    /// What lies ahead is of a clock that was set back: nobody waits until it comes round again.
+    fn is_ahead(&self, at: DateTime<Utc>) -> bool {
+        at > self.when.now + AHEAD
+    }
+
+    /// The last failure on record, unless it seems to come yet.
+    fn last_failure(&self) -> Option<DateTime<Utc>> {
+        self.known.last_failure.filter(|last| !self.is_ahead(*last))
     }
 
     /// The next look begins before this run: its failure is told by more than one message.
@@ -191,6 +220,10 @@ impl Looking<'_> {
 
     fn wait_from(&mut self, first: DateTime<Utc>) {
         self.look.waits = true;
+        self.keep_from(first);
+    }
+
+    fn keep_from(&mut self, first: DateTime<Utc>) {
         let before = (first - TimeDelta::microseconds(1)).max(self.since);
         self.look.mark = self.look.mark.map(|mark| mark.min(before));
     }
@@ -249,6 +282,12 @@ impl Looking<'_> {
             if self.look.changes.iter().any(|change| matches!(change, Change::Correct(done, _) if done == id)) {
                 continue;
             }
+            if self.still_ends(told) {
+                // its handler looks once more, or dispatch within a minute
+                let first = told.invocation_id.as_deref().and_then(|run| self.account.run(run)).map_or(told.at, |run| run.first);
+                self.keep_from(first);
+                continue;
+            }
             let change = match told.outcome {
                 Outcome::Failed if waits => None,
                 Outcome::Failed => self.told_failure(*id, told),
@@ -261,10 +300,23 @@ impl Looking<'_> {
         }
     }
 
+    /// Whether the run is not over that a trigger told. ExecStopPost= tells it before: what comes after it may take long.
+    fn still_ends(&self, told: &Event) -> bool {
+        let is_ending = |unit: &Unit| unit.active == "deactivating" && unit.invocation == told.invocation_id;
+        told.invocation_id.is_some() && self.unit.as_ref().is_some_and(is_ending)
+    }
+
+    /// When the manager had said all about the run that a trigger told.
+    fn all_said(&self, told: &Event) -> DateTime<Utc> {
+        let changed = self.unit.as_ref().and_then(|unit| unit.changed).unwrap_or(told.at);
+        // later changes are of later runs
+        changed.clamp(told.at, told.at + AFTER)
+    }
+
     fn told_failure(&self, id: i64, told: &Event) -> Option<Change> {
         let filed = self.look.changes.iter().any(|change| match change {
             Change::File(event) | Change::Correct(_, event) => event.outcome == Outcome::Failed,
-            Change::Drop(_) => false,
+            Change::Drop(_) | Change::StaysFailed => false,
         });
         let was_filed = |run: &Run| run.failures.iter().any(|(at, _)| *at <= self.since);
         let explained = match &told.invocation_id {
@@ -272,10 +324,11 @@ impl Looking<'_> {
             // it told that something failed, and not which run
             None => filed || self.known.last_failure.is_some_and(|at| at <= told.at && told.at - at <= FIRST_SIGHT),
         };
-        if explained && (filed || told.invocation_id.is_some() || self.is_complete(told.at)) {
+        let is_complete = self.is_complete(self.all_said(told));
+        if explained && (filed || told.invocation_id.is_some() || is_complete) {
             return Some(Change::Drop(id));
         }
-        if !self.is_complete(told.at) {
+        if !is_complete {
             return None;
         }
         let mut event = told.clone();
@@ -305,9 +358,14 @@ impl Looking<'_> {
                     self.wait_for(run);
                     return None;
                 };
-                Some(Change::Correct(id, Event { problem, restarts, ..told.clone() }))
+                if restarts && run.failures.is_empty() {
+                    // no success for good; when it is started again, the journal says so
+                    return Some(Change::Drop(id));
+                }
+                // of a run that failed the failure tells whether it is started again
+                Some(Change::Correct(id, Event { problem, ..told.clone() }))
             }
-            None => self.is_complete(told.at).then(|| Change::Correct(id, told.clone())),
+            None => self.is_complete(self.all_said(told)).then(|| Change::Correct(id, told.clone())),
         }
     }
 
@@ -316,12 +374,12 @@ impl Looking<'_> {
         // of successes only the journal's: a trigger may call one what failed, was stopped, or is started again
         let failures = self.look.changes.iter().filter_map(|change| match change {
             Change::File(event) | Change::Correct(_, event) => Some((event.at, event.outcome, event.run.clone())),
-            Change::Drop(_) => None,
+            Change::Drop(_) | Change::StaysFailed => None,
         });
         let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
         let account = self.account;
         for run in &account.runs {
-            let is_new = |at: &DateTime<Utc>| *at > self.since && self.known.last_failure.is_none_or(|last| *at > last);
+            let is_new = |at: &DateTime<Utc>| *at > self.since && self.last_failure().is_none_or(|last| *at > last);
             let Some(at) = run.succeeded().filter(is_new) else { continue };
             match self.restarts(run, at) {
                 Some(false) => story.push((at, Outcome::Succeeded, run.invocation.clone())),
@@ -353,12 +411,16 @@ impl Looking<'_> {
                 self.look.changes.push(Change::File(Event { invocation_id: Some(run.clone()), ..event }));
             }
         }
-        let last_failure = story.iter().filter(|(_, outcome, _)| *outcome == Outcome::Failed).map(|(at, ..)| *at).max();
-        let last_failure = last_failure.max(self.known.last_failure);
-        let Some(unit) = self.unit.as_ref().filter(|_| open && !self.look.waits) else { return };
+        let failures = story.iter().filter(|(at, outcome, _)| *outcome == Outcome::Failed && !self.is_ahead(*at));
+        let last_failure = failures.map(|(at, ..)| *at).max();
+        let last_failure = last_failure.max(self.last_failure());
+        // of one that flaps that says too little
+        let asks = open && !self.look.waits && self.known.flapping.is_none();
+        let Some(unit) = self.unit.as_ref().filter(|_| asks) else { return };
         let Some(since) = unit.active_since.filter(|_| matches!(unit.active.as_str(), "active" | "reloading")) else { return };
         let is_new = last_failure.is_none_or(|last| since > last);
-        if is_new && since + self.when.hold <= self.when.now {
+        let is_held = since + self.when.hold <= self.when.now || self.is_ahead(since);
+        if is_new && is_held {
             // a unit that has no runs, as a target, is told apart by when it became active
             let run = unit.invocation.clone().unwrap_or_else(|| format!("active:{}", since.timestamp_micros()));
             let event = self.event(Outcome::Succeeded, &run, success(), self.when.now);

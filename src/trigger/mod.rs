@@ -1,5 +1,6 @@
 //! What happens in the world becomes an event. Nothing here decides.
 
+pub mod ended;
 pub mod handler;
 pub mod look;
 pub mod runs;

@@ -22,6 +22,8 @@ pub struct Run {
     pub ended_well: Option<DateTime<Utc>>,
     /// True when systemd starts the unit again by itself.
     pub restarts: bool,
+    /// When systemd did that, and no failure is known.
+    pub restarted: Option<DateTime<Utc>>,
     /// True when somebody stopped it.
     pub stopped: bool,
     /// Who killed a process of it for want of memory.
@@ -108,6 +110,10 @@ impl Account {
             self.runs.len() - 1
         });
         self.runs[place].take(unit, message);
+        if self.runs[place].restarted == Some(message.at) {
+            // nothing more can come of it
+            self.closed = Some(message.at);
+        }
     }
 }
 
@@ -133,6 +139,7 @@ impl Run {
             Kind::Restarts => {
                 self.restarts = true;
                 self.next_restart = message.restarts;
+                self.restarted = self.failures.is_empty().then_some(message.at);
             }
             Kind::OomKilled => self.oom = Some(OomKiller::Kernel),
             Kind::OomdKilled => self.oom = Some(OomKiller::Oomd),

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use sysalert::dispatch::{self, Complete, Outside, plugin::Envelope};
+use sysalert::dispatch::{self, Complete, Outside, Tally, plugin::Envelope};
+use sysalert::error::Error;
 use sysalert::event::{Event, Manager, Outcome, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit;
@@ -22,6 +23,7 @@ use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
 use sysalert_abi::Answer;
 
+use crate::damage;
 use crate::world::{LASTED, StoryWorld, message};
 
 /// The host's name is the story's, and no journal is read: the tests of `message` show excerpts.
@@ -72,6 +74,8 @@ enum What {
     Stopped(Run),
     /// The unit is like this now.
     Unit(State),
+    /// The database is damaged: "garbage", "empty", "index" (without its entries), or "TABLE": the pages that hold it.
+    Damaged(String),
     /// A file changes of which every unit of the story is made.
     Changed(String),
 }
@@ -116,6 +120,7 @@ struct Run {
 }
 
 /// A story while it is told, and what was said so far.
+#[derive(Clone)]
 pub struct Telling {
     /// Where everything is.
     pub site: Site,
@@ -126,6 +131,21 @@ pub struct Telling {
     keys: Vec<String>,
     sent: Vec<(String, String)>,
     world: StoryWorld,
+    /// So many steps.
+    told: usize,
+}
+
+/// "1h 5m" after the story's start, or "-1d": before it.
+fn time(words: &str) -> DateTime<Utc> {
+    let (sign, words) = words.strip_prefix('-').map_or((1, words), |words| (-1, words));
+    start() + TimeDelta::from_std(humantime::parse_duration(words).unwrap()).unwrap() * sign
+}
+
+/// The same the other way round.
+fn counted(at: DateTime<Utc>) -> String {
+    let since = at - start();
+    let sign = if since < TimeDelta::zero() { "-" } else { "" };
+    format!("{sign}{}", humantime::format_duration(since.abs().to_std().unwrap()))
 }
 
 /// When every story begins.
@@ -159,9 +179,11 @@ impl Story {
             keys: Vec::new(),
             sent: Vec::new(),
             world: StoryWorld::default(),
+            told: 0,
         };
-        for (number, step) in self.steps.iter().enumerate() {
-            telling.step(number + 1, step);
+        for step in &self.steps {
+            telling.told += 1;
+            telling.step(telling.told, step);
         }
         telling
     }
@@ -170,7 +192,9 @@ impl Story {
 impl Telling {
     /// The messages that were sent, whole.
     pub fn messages(&self) -> String {
-        self.sent.iter().map(|(title, text)| format!("\n==== {title}\n{text}")).collect()
+        let here = self.site.state.display().to_string();
+        let messages = self.sent.iter().map(|(title, text)| format!("\n==== {title}\n{text}"));
+        messages.collect::<String>().replace(&here, "/var/lib/sysalert")
     }
 
     /// What a command prints, and its exit status where it is not 0.
@@ -186,8 +210,30 @@ impl Telling {
         text
     }
 
+    /// Goes on with these steps, a `case.toml` without its configuration.
+    #[allow(dead_code)]
+    pub fn go_on(&mut self, steps: &str) {
+        let story: Story = toml::from_str(steps).unwrap();
+        for step in &story.steps {
+            self.told += 1;
+            self.step(self.told, step);
+        }
+    }
+
+    /// The same story up to now, in a copy of its folder.
+    #[allow(dead_code)]
+    pub fn copied(&self, state: &Path) -> Telling {
+        for entry in fs::read_dir(&self.site.state).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_file() {
+                fs::copy(&entry, state.join(entry.file_name().unwrap())).unwrap();
+            }
+        }
+        let site = Site { state: state.to_owned(), flag: state.join("pending"), ..self.site.clone() };
+        Telling { site, sent: Vec::new(), said: String::new(), ..self.clone() }
+    }
+
     fn step(&mut self, number: usize, step: &Step) {
-        let at = start() + TimeDelta::from_std(humantime::parse_duration(&step.at).unwrap()).unwrap();
+        let at = time(&step.at);
         match &step.what {
             What::Failed(run) => self.handler(number, &step.at, at, run, Outcome::Failed),
             What::Succeeded(run) => self.handler(number, &step.at, at, run, Outcome::Succeeded),
@@ -231,6 +277,10 @@ impl Telling {
                 };
                 self.world.set(&state.unit, unit);
                 self.say(&step.at, &format!("{} is {}", state.unit, state.active));
+            }
+            What::Damaged(how) => {
+                damage::done(&self.site.state, how);
+                self.say(&step.at, &format!("the database is damaged: {how}"));
             }
             What::Changed(path) => {
                 self.world.change(path, at);
@@ -315,31 +365,24 @@ impl Telling {
     /// What the verb `dispatch` does.
     fn dispatch(&mut self, when: &str, at: DateTime<Utc>, answers: &BTreeMap<String, String>) {
         wake::lower(&self.site).unwrap();
-        // the journal is complete whenever a story's dispatch runs
-        let complete = Complete { now: at, synced: Some(at) };
-        let gathering = Gathering { world: &self.world, now: at, complete: Some(at) };
-        let mut store = self.open();
-        let files = self.files();
-        let settings = match Settings::read(&files) {
-            Ok(settings) => settings,
-            Err(error) => return self.say(when, &format!("dispatch: {error} (exit status {})", error.kind.exit_status())),
-        };
-        pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files)).unwrap();
-        dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
-        dispatch::collect(&mut store, &settings, at).unwrap();
         let got = Mutex::new(Vec::new());
-        let send = |_: &Site, method: &Method, envelope: Envelope| {
-            let script = answers.get(&method.name).map_or("refused: the story has no answer for it", String::as_str);
-            got.lock().unwrap().push((method.name.clone(), envelope, script.to_owned()));
-            answer(script)
+        let database = store::current(&self.site.state);
+        let mut delivered = self.deliver(at, answers, &got);
+        if let Some(error) = delivered.as_ref().err().filter(|error| error.is_of_damage()) {
+            pipeline::repair(&self.site, database, error, at).unwrap();
+            self.say(when, "dispatch finds that the database is damaged");
+            delivered = self.deliver(at, answers, &got);
+        }
+        let (tally, failing) = match delivered {
+            Ok(delivered) => delivered,
+            Err(error) => {
+                let text = error.to_string().replace(&format!("{}/", self.site.state.display()), "");
+                return self.say(when, &format!("dispatch: {text} (exit status {})", error.kind.exit_status()));
+            }
         };
-        // the pauses in a story are the middle ones
-        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
-        let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
         let expired = if tally.expired > 0 { format!(", {} given up", tally.expired) } else { String::new() };
         self.say(when, &format!("dispatch: {} sent, {} wait{expired}", tally.sent, tally.waiting));
         let mut got = got.into_inner().unwrap();
-        let failing = dispatch::failing(&store, &settings, at).unwrap();
         // the methods send side by side; each keeps its order
         got.sort_by(|a, b| a.0.cmp(&b.0));
         for (method, Envelope { request, recipients }, script) in got {
@@ -358,26 +401,62 @@ impl Telling {
         }
     }
 
+    /// One run of dispatch: how much it did, and which methods fail.
+    fn deliver(
+        &self,
+        at: DateTime<Utc>,
+        answers: &BTreeMap<String, String>,
+        got: &Mutex<Vec<(String, Envelope, String)>>,
+    ) -> Result<(Tally, Vec<String>), Error> {
+        // the journal is complete whenever a story's dispatch runs
+        let complete = Complete { now: at, synced: Some(at) };
+        let gathering = Gathering { world: &self.world, now: at, complete: Some(at) };
+        let files = self.files();
+        let settings = Settings::read(&files)?;
+        let mut store = Store::open(&self.site.state, Older::Migrate, PATIENCE)?;
+        pipeline::examine(&self.site, &store, at)?;
+        pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        dispatch::gather(&mut store, &settings, &self.world, complete)?;
+        dispatch::collect(&mut store, &settings, at)?;
+        let send = |_: &Site, method: &Method, envelope: Envelope| {
+            let script = answers.get(&method.name).map_or("refused: the story has no answer for it", String::as_str);
+            got.lock().unwrap().push((method.name.clone(), envelope, script.to_owned()));
+            answer(script)
+        };
+        // the pauses in a story are the middle ones
+        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
+        let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(()))?;
+        Ok((tally, dispatch::failing(&store, &settings, at)?))
+    }
+
     /// Says what has changed in the database since the last look.
     fn look(&mut self) {
-        let Some(store) = Store::read(&self.site.state).unwrap() else { return };
+        match self.found() {
+            Ok(Some(now)) => self.changed(now),
+            Ok(None) => {}
+            // with a damaged database there is nothing to see
+            Err(_) => self.say("", "the database does not answer"),
+        }
+    }
+
+    fn found(&self) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let Some(store) = Store::read(&self.site.state)? else { return Ok(None) };
         let mut now = BTreeMap::new();
         for id in 1.. {
-            let Some(recorded) = store.with(|db| store::event(db, id)).unwrap() else { break };
+            let Some(recorded) = store.with(|db| store::event(db, id))? else { break };
             let verdict = recorded.reason.map_or_else(|| "not decided yet".to_owned(), |reason| reason.to_string());
             now.insert(format!("1 event {id}"), format!("event {id}: {verdict}"));
         }
-        for row in store.with(|db| store::list(db, store::Which::All)).unwrap() {
+        for row in store.with(|db| store::list(db, store::Which::All))? {
             let incident = &row.incident;
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
             let about = format!("{}, failures: {}, alerts sent: {}", incident.subject.name(), incident.failures, row.alerts);
             now.insert(format!("2 incident {}", incident.id), format!("incident {}: {state}; {about}", incident.id));
         }
-        for row in store.with(store::waiting).unwrap() {
-            let due = row
-                .due
-                .map_or("once".to_owned(), |due| humantime::format_duration((due - start()).to_std().unwrap()).to_string());
-            let subject = row.subject.or(row.outage.map(|method| format!("the method {method}"))).unwrap_or_default();
+        for row in store.with(store::waiting)? {
+            let due = row.due.map_or("once".to_owned(), counted);
+            let subject = row.subject.or(row.outage.map(|method| format!("the method {method}")));
+            let subject = subject.unwrap_or_else(|| if row.damage { "the database".to_owned() } else { String::new() });
             let met = row.detail.map_or_else(String::new, |detail| format!(", met: {detail}"));
             let instead = row.instead_of.map_or_else(String::new, |method| format!(", instead of {method}"));
             let held = row.held.map_or_else(String::new, |limit| format!(", held: {limit}"));
@@ -390,6 +469,10 @@ impl Telling {
             );
             now.insert(format!("3 outbox {:03}", row.id), line);
         }
+        Ok(Some(now))
+    }
+
+    fn changed(&mut self, now: BTreeMap<String, String>) {
         for (key, line) in &now {
             if self.last.get(key) != Some(line) {
                 self.said += &format!("{:10}{line}\n", "");

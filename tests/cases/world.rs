@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
 use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Troubled};
-use sysalert::host::manager::{Setup, Unit};
+use sysalert::host::manager::{NoAnswer, Setup, Unit};
 use sysalert::host::mounts::FileSystem;
 use sysalert::host::world::{Evidence, World};
 
 /// What the machine of a story knows.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct StoryWorld {
     messages: RefCell<Vec<(String, Message)>>,
     units: RefCell<BTreeMap<String, Unit>>,
@@ -68,7 +68,8 @@ impl World for StoryWorld {
 
     fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
-        let failed = |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed) && message.at > since;
+        let failed =
+            |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
         for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
             units.entry(unit.clone()).or_insert(message.at);
         }
@@ -92,8 +93,8 @@ impl World for StoryWorld {
         None
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        Some("db.service".to_owned())
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        Ok(Some("db.service".to_owned()))
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {

@@ -122,6 +122,20 @@ impl Machine {
         command
     }
 
+    /// What a unit in strict mode runs at its run's end. Its environment does not say where the state is.
+    pub(crate) fn ended(&self, before: &[&str], run: &Run) -> Command {
+        let state = self.state();
+        let mut command = self.command(before, &["ended", "--state-dir", state.to_str().unwrap(), "--", &run.unit]);
+        command.env("SERVICE_RESULT", "exit-code").env("EXIT_CODE", "exited").env("EXIT_STATUS", "3");
+        command.env("INVOCATION_ID", &run.invocation);
+        command
+    }
+
+    /// `sysalert status`.
+    pub(crate) fn status(&self) -> Command {
+        self.command(&[], &["status"])
+    }
+
     /// The handler of a failure, from its begin to its end.
     #[track_caller]
     pub(crate) fn fails(&self, run: &Run) {
@@ -158,6 +172,31 @@ impl Machine {
             }
         }
         panic!("after 5 runs of dispatch something still waits: {:?}", self.rows("SELECT * FROM outbox"));
+    }
+
+    /// Overwrites the pages of this index.
+    pub(crate) fn damage(&self, index: &str) {
+        let path = self.state().join("sysalert.db");
+        let db = Connection::open(&path).unwrap();
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let page: usize = db.query_row(sql, [index], |row| row.get(0)).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[(page - 1) * 4096..page * 4096].fill(0xaa);
+        fs::write(&path, bytes).unwrap();
+        drop(db);
+        // SQLite's own files are the handlers' again
+        for name in ["sysalert.db-wal", "sysalert.db-shm"] {
+            chown(self.state().join(name), self.user, self.user)
+                .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+                .unwrap();
+        }
+    }
+
+    /// How many databases were set aside.
+    pub(crate) fn set_aside(&self) -> usize {
+        let files = fs::read_dir(self.state()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        files.filter(|name| name.starts_with("sysalert.db.broken-") && name.ends_with('Z')).count()
     }
 
     fn database(&self) -> Option<Connection> {

@@ -17,6 +17,8 @@ const CALLS: &[&str] = &[
     "ftruncate",
     "rename",
     "renameat2",
+    "link",
+    "linkat",
     "unlink",
     "unlinkat",
     "mkdir",
@@ -117,13 +119,19 @@ const OTHER: u64 = 3;
 
 /// A failure's handler is killed; then its trigger comes again, if nothing is on record yet, or another unit's handler.
 fn handler_story(name: &str, machine: &Machine, earlier: &[Run], repair: impl Fn()) {
+    story(name, machine, earlier, repair, |before, run| machine.handler(before, "failure", run));
+}
+
+/// The same of whatever records a failure.
+fn story(name: &str, machine: &Machine, earlier: &[Run], repair: impl Fn(), record: impl Fn(&[&str], &Run) -> Command) {
     machine.keep();
     let mine = Run::new("mine.service", MINE);
     let other = Run::new("other.service", OTHER);
-    let start = |before: &[&str]| machine.handler(before, "failure", &mine);
+    let start = |before: &[&str]| record(before, &mine);
     let was_safe = Mutex::new(BTreeSet::new());
     at_each_point(name, machine, start, |hit| {
         repair();
+        ended_well(machine.status().output().unwrap());
         let mut all: BTreeSet<Run> = earlier.iter().cloned().chain([mine.clone()]).collect();
         if machine.recorded().contains_key(&mine) || machine.has_spooled(&mine) {
             was_safe.lock().unwrap().insert(hit.call);
@@ -174,6 +182,12 @@ fn a_handler_that_takes_over_the_spool_is_killed_anywhere() {
 }
 
 #[test]
+fn what_a_unit_in_strict_mode_runs_is_killed_anywhere() {
+    let (machine, earlier) = told();
+    story("the end of a strict unit", &machine, &[earlier], || {}, |before, run| machine.ended(before, run));
+}
+
+#[test]
 fn a_dispatch_with_two_alerts_is_killed_anywhere() {
     let (machine, earlier) = told();
     let waiting = [Run::new("one.service", MINE), Run::new("two.service", OTHER)];
@@ -206,4 +220,23 @@ fn a_dispatch_with_a_digest_is_killed_anywhere() {
         machine.all_is_well(&all)
     };
     at_each_point("a dispatch with a digest of twelve", &machine, |before| machine.dispatch_later(before, 1), after);
+}
+
+/// Nothing of it is lost, and the journal of this machine knows nothing: all must come from what could be read.
+#[test]
+fn a_dispatch_that_replaces_a_damaged_database_is_killed_anywhere() {
+    let (machine, earlier) = told();
+    let waiting = [Run::new("one.service", MINE), Run::new("two.service", OTHER)];
+    waiting.iter().for_each(|run| machine.fails(run));
+    machine.damage("deliveries_alert");
+    let spooled = Run::new("late.service", OTHER);
+    machine.fails(&spooled);
+    let all: BTreeSet<Run> = waiting.into_iter().chain([earlier, spooled]).collect();
+    machine.keep();
+    let after = |_: &Hit| {
+        machine.time_passes();
+        assert_eq!(machine.set_aside(), 1, "once, whatever was cut");
+        machine.all_is_well(&all)
+    };
+    at_each_point("a dispatch that replaces a damaged database", &machine, |before| machine.dispatch(before), after);
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
 use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{NoAnswer, Unit};
 use sysalert::host::world::World;
 use sysalert::trigger::look::{self, Change, Known, Look, When};
 use sysalert::trigger::runs;
@@ -47,8 +47,8 @@ impl World for Machine {
         None
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        None
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        Ok(None)
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
@@ -75,7 +75,8 @@ fn check(machine: &Machine, known: &Known, complete: bool) {
     assert!(account.runs.len() <= named.len(), "more runs than invocations");
 
     let now = at(1000);
-    let when = When { now, complete: complete.then_some(now), hold: TimeDelta::seconds(10) };
+    let when =
+        When { now, complete: complete.then_some(now), hold: TimeDelta::seconds(10), window: Some(TimeDelta::seconds(60)) };
     let look = look::look(machine, &subject(), known, when);
     let since = known.mark.unwrap();
     assert!(look.mark.is_some_and(|mark| mark >= since), "the mark goes back: {look:?}");
@@ -116,7 +117,7 @@ fn check(machine: &Machine, known: &Known, complete: bool) {
 
 fn number(change: &Change) -> Option<i64> {
     match change {
-        Change::File(_) => None,
+        Change::File(_) | Change::StaysFailed => None,
         Change::Correct(id, _) | Change::Drop(id) => Some(*id),
     }
 }

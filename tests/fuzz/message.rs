@@ -82,6 +82,8 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         incident: &incident,
         why: None,
         failures: &failures,
+        left_out: 0,
+        flapping: None,
         context: &context,
         late,
     };

@@ -13,6 +13,7 @@ use sysalert::host::Site;
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit as State;
 use sysalert::host::site::ConfigPlace;
+use sysalert::incident::How as Flaps;
 use sysalert::pipeline::{self, Gathering};
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
@@ -20,7 +21,7 @@ use sysalert::trigger::handler;
 use sysalert_abi::{Answer, Kind as Alert};
 use tempfile::TempDir;
 
-use crate::reference::{End, Failure, HOLD, How, Rules, State as Stands, Told, Unit};
+use crate::reference::{End, Failure, HOLD, How, Now, Rules, State as Stands, Told, Unit};
 use crate::story::{Heard, NAMES, Name, Step, Then, What, id, said, state, subject, text, unit, words};
 use crate::world::{LASTED, StoryWorld, message};
 
@@ -30,6 +31,8 @@ struct Truth {
     active: Option<usize>,
     /// Its last run, and how that failed, if it did.
     waits_for_restart: Option<(usize, Option<How>)>,
+    /// When that ended.
+    ended: Option<DateTime<Utc>>,
     /// Its last run, if that failed.
     last_failed: Option<usize>,
 }
@@ -61,11 +64,12 @@ impl Machine {
             is_systems: false,
             plugins: Vec::new(),
         };
-        let Rules { ignore, each, min_interval, recovery } = rules;
+        let Rules { ignore, each, min_interval, recovery, flapping, window } = rules;
         let alert_on = if each { "each" } else { "final" };
         let text = format!(
             "[policy]\nhost = \"web1\"\njournal_lines = 0\nignore = {ignore}\nalert_on = \"{alert_on}\"\n\
-             min_interval = \"{min_interval}s\"\nrecovery = {recovery}\nrecovery_hold = \"{HOLD}s\"\n[method.mail]\nexpire = \"1y\"\n"
+             min_interval = \"{min_interval}s\"\nrecovery = {recovery}\nrecovery_hold = \"{HOLD}s\"\n\
+             flapping = {flapping}\nflapping_window = \"{window}s\"\n[method.mail]\nexpire = \"1y\"\n"
         );
         let mut machine = Machine {
             _folder: folder,
@@ -105,6 +109,7 @@ impl Machine {
                 }
                 self.set(*name, run, "inactive", "dead");
                 self.models[*name as usize].active_since = None;
+                self.models[*name as usize].now = Now::Inactive;
                 if *heard {
                     self.success_handler(*name, run);
                 }
@@ -115,7 +120,7 @@ impl Machine {
             What::Clear(name) => {
                 let now = self.now;
                 self.open().write(|db| store::clear(db, &subject(*name), now)).unwrap();
-                self.models[*name as usize].clear();
+                self.models[*name as usize].clear(now);
             }
         }
         self.invariants();
@@ -124,10 +129,15 @@ impl Machine {
     /// Long after, when everything can be told.
     pub fn end(&mut self) {
         self.step(&Step(3600, What::Dispatch { sends: true }));
+        // the first one may have seen only now that something flaps
+        self.step(&Step(60, What::Dispatch { sends: true }));
         let store = self.open();
         assert_eq!(store.with(store::count_undecided).unwrap(), 0, "undecided in the end");
         assert_eq!(store.with(store::waiting).unwrap().len(), 0, "undelivered in the end");
+        // whatever happened, no flapping is for ever: what does not wait for a restart has ended it in an hour
         for (name, _) in NAMES {
+            let model = &self.models[name as usize];
+            assert!(model.flapping.is_none() || model.now == Now::Waits, "it flaps in the end: {model:?}");
             assert_eq!(store.with(|db| store::unconfirmed(db, &subject(name))).unwrap(), [], "unconfirmed in the end");
         }
     }
@@ -140,6 +150,7 @@ impl Machine {
         let [active, sub] = if restarts { ["activating", "auto-restart"] } else { ["failed", "failed"] };
         self.set(name, run, active, sub);
         self.models[name as usize].ended(run, End::Failed { how, restarts }, self.now);
+        self.models[name as usize].now = if restarts { Now::Waits } else { Now::Failed };
         self.failure_handler(name, run, how, heard, |machine| {
             if new && is_early {
                 machine.begins(name, run);
@@ -163,6 +174,7 @@ impl Machine {
             self.models[name as usize].look(self.rules, self.now);
         }
         self.models[name as usize].ended(run, End::GaveUp, self.now);
+        self.models[name as usize].now = Now::Failed;
         self.failure_handler(name, run, how, heard, |machine| machine.tells(name, run, how));
     }
 
@@ -173,8 +185,10 @@ impl Machine {
         let [active, sub] = if restarts { ["activating", "auto-restart"] } else { ["inactive", "dead"] };
         self.set(name, run, active, sub);
         self.truths[name as usize].waits_for_restart = restarts.then_some((run, None));
+        self.truths[name as usize].ended = Some(self.now);
         let model = &mut self.models[name as usize];
         model.active_since = None;
+        model.now = if restarts { Now::Waits } else { Now::Inactive };
         if !restarts {
             model.ended(run, End::Succeeded, self.now);
         }
@@ -193,6 +207,7 @@ impl Machine {
         self.world.set(text(name), state);
         self.truths[name as usize].active = Some(run);
         self.models[name as usize].active_since = Some(self.now);
+        self.models[name as usize].now = Now::Active;
     }
 
     /// The run that comes to its end now: the active one, or one that was begun just before.
@@ -218,8 +233,14 @@ impl Machine {
 
     /// What waited for its restart is started again now.
     fn restarts(&mut self, name: Name) {
-        if let Some((run, _)) = self.truths[name as usize].waits_for_restart.take() {
-            self.say(name, message(Kind::Restarts, &id(run), self.now - LASTED));
+        if let Some((run, failed)) = self.truths[name as usize].waits_for_restart.take() {
+            let at = self.now - LASTED;
+            self.say(name, message(Kind::Restarts, &id(run), at));
+            let model = &mut self.models[name as usize];
+            let is_forgotten = model.cleared >= self.truths[name as usize].ended;
+            if failed.is_none() && self.rules.flapping > 0 && !is_forgotten {
+                model.ended(run, End::StartedAgain, at);
+            }
         }
     }
 
@@ -347,6 +368,11 @@ impl Machine {
             let expected = model.incidents.iter().filter(|(state, _)| *state != Stands::Cleared);
             let expected = expected.map(|(state, failures)| (format!("{state:?}").to_lowercase(), *failures)).collect();
             same(text, "incidents: state, failures", rows, expected);
+            let active = incidents.iter().find(|row| row.incident.subject.name() == *text && row.incident.flaps().is_some());
+            let flaps = active.and_then(|row| row.incident.flaps());
+            let flaps = flaps.map(|flaps| (flaps.how == Flaps::Alternating, flaps.times as usize, flaps.last));
+            let expected = model.flapping.as_ref().map(|flaps| (flaps.alternates, flaps.times, flaps.last));
+            same(text, "flapping: whether it alternates, how often, until when", Vec::from_iter(flaps), Vec::from_iter(expected));
         }
     }
 
@@ -359,7 +385,10 @@ impl Machine {
             let all = runs.len();
             runs.dedup();
             assert_eq!(runs.len(), all, "{text}: a run that failed twice: {recorded:?}");
-            assert!(self.rules.each || !recorded.iter().any(|failure| failure.2 && failure.3), "spoke too soon: {recorded:?}");
+            assert!(
+                self.rules.each || self.rules.flapping > 0 || !recorded.iter().any(|failure| failure.2 && failure.3),
+                "spoke too soon: {recorded:?}"
+            );
             let active = incidents.iter().filter(|row| row.incident.subject.name() == text);
             assert!(active.count() <= 1, "{text}: more than one incident");
         }

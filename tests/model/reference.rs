@@ -19,6 +19,10 @@ pub struct Rules {
     pub each: bool,
     pub min_interval: i64,
     pub recovery: bool,
+    /// So many restarts, or incidents, are flapping; 0: none are.
+    pub flapping: usize,
+    /// Within so many seconds.
+    pub window: i64,
 }
 
 /// A daemon counts as recovered after so many seconds.
@@ -35,6 +39,27 @@ pub enum End {
     GaveUp,
     /// By itself, and for good.
     Succeeded,
+    /// It ended well, and systemd starts it again now.
+    StartedAgain,
+}
+
+/// How the unit is now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Now {
+    #[default]
+    Inactive,
+    Active,
+    Failed,
+    /// systemd is to start it again.
+    Waits,
+}
+
+/// A long up and down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flapping {
+    pub alternates: bool,
+    pub times: usize,
+    pub last: DateTime<Utc>,
 }
 
 /// A message that somebody is to get.
@@ -61,6 +86,16 @@ pub enum State {
     Cleared,
 }
 
+/// What somebody was told of a failure.
+#[derive(Debug)]
+struct Said {
+    how: How,
+    at: DateTime<Utc>,
+    restarts: bool,
+    /// That it is restarted again and again.
+    flaps: bool,
+}
+
 /// One unit's story.
 #[derive(Debug, Default)]
 pub struct Unit {
@@ -70,8 +105,15 @@ pub struct Unit {
     pub dropped: Vec<usize>,
     pub failures: Vec<Failure>,
     pub incidents: Vec<(State, u64)>,
-    told: Vec<(How, DateTime<Utc>)>,
+    told: Vec<Said>,
     finals: u64,
+    /// Its restarts since it last stayed failed.
+    restarts: Vec<DateTime<Utc>>,
+    /// What was told of the failures of each incident that is over.
+    over: Vec<Vec<DateTime<Utc>>>,
+    pub flapping: Option<Flapping>,
+    pub now: Now,
+    pub cleared: Option<DateTime<Utc>>,
     pub active_since: Option<DateTime<Utc>>,
     /// Not yet delivered, in their order.
     pub unsent: Vec<Told>,
@@ -101,15 +143,110 @@ impl Unit {
     /// Somebody looks, and the journal is complete.
     pub fn look(&mut self, rules: Rules, now: DateTime<Utc>) {
         self.waits = false;
-        for (run, end, at) in std::mem::take(&mut self.unseen) {
+        let flapped = self.flapping.clone();
+        let mut unseen = std::mem::take(&mut self.unseen);
+        unseen.sort_by_key(|(.., at)| *at);
+        let trouble: Vec<_> = unseen.iter().filter(|(_, end, _)| !matches!(end, End::Succeeded)).map(|(.., at)| *at).collect();
+        for (run, end, at) in unseen {
             match end {
                 End::Failed { how, restarts } => self.failed(rules, Failure { run, how, restarts, spoke: false }, at),
                 End::GaveUp => self.gave_up(rules, run, at),
-                End::Succeeded => self.recovered(rules),
+                End::Succeeded => self.recovered(rules, at),
+                End::StartedAgain => self.started_again(rules, at),
             }
         }
-        if self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) {
-            self.recovered(rules);
+        match flapped {
+            Some(flapped) => {
+                let last = trouble.iter().copied().fold(flapped.last, DateTime::max);
+                self.calms_down(rules, last, trouble.is_empty(), now);
+            }
+            None if self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => self.recovered(rules, now),
+            None => {}
+        }
+    }
+
+    /// Nothing happens any more to a unit that flapped when this look began.
+    fn calms_down(&mut self, rules: Rules, last: DateTime<Utc>, nothing_new: bool, now: DateTime<Utc>) {
+        let is_over = |since: DateTime<Utc>| since.max(last) + TimeDelta::seconds(rules.window) <= now;
+        match (self.now, self.active_since) {
+            (Now::Active, Some(since)) if is_over(since) => self.recovered(rules, now),
+            // well or stopped: somebody is told
+            (Now::Inactive, _) if is_over(last) => self.recovered(rules, now),
+            (Now::Failed, _) if is_over(last) && nothing_new => {
+                let Some(flapping) = self.flapping.take() else { return };
+                // its last failure is told now, unless that was one after which it was to be restarted
+                let Some(failure) = self.failures.last_mut().filter(|failure| !failure.restarts) else { return };
+                if failure.spoke {
+                    self.told.pop();
+                    self.unsent.pop();
+                }
+                failure.spoke = flapping.alternates;
+                if failure.spoke {
+                    self.told.push(Said { how: failure.how, at: last, restarts: false, flaps: false });
+                    self.unsent.push(Told::Failure);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The restarts within the window, and whether they are news.
+    fn is_restarted_too_often(&self, rules: Rules, at: DateTime<Utc>) -> Option<usize> {
+        let recent: Vec<_> = self.restarts.iter().filter(|one| **one > at - TimeDelta::seconds(rules.window)).collect();
+        let enough = recent.len() >= rules.flapping && recent.len() as u64 > rules.ignore;
+        let lasts = at - **recent.first()? >= TimeDelta::seconds(60).min(TimeDelta::seconds(rules.window) / 2);
+        let knows = self.told.iter().any(|told| !told.restarts);
+        (rules.flapping > 0 && enough && lasts && !knows).then_some(recent.len())
+    }
+
+    /// How many incidents this one is the last of, if these are too many.
+    fn comes_too_often(&self, rules: Rules, at: DateTime<Utc>) -> Option<usize> {
+        let recent = |told: &&Vec<DateTime<Utc>>| told.iter().any(|one| *one > at - TimeDelta::seconds(rules.window));
+        let times = self.over.iter().filter(recent).count() + 1;
+        (rules.flapping > 0 && times >= rules.flapping.max(2)).then_some(times)
+    }
+
+    /// It flaps from now on, if it does; as restarts are the news, or as another incident is.
+    fn begins_to_flap(&mut self, rules: Rules, at: DateTime<Utc>, restarts: bool) -> bool {
+        let often = self.comes_too_often(rules, at);
+        let restarted = if restarts { self.is_restarted_too_often(rules, at) } else { None };
+        let times = match (often, restarted) {
+            (Some(times), _) if !restarts || restarted.is_some() => times,
+            (None, Some(times)) => times,
+            _ => return false,
+        };
+        self.flapping = Some(Flapping { alternates: often.is_some(), times, last: at });
+        true
+    }
+
+    fn again(&mut self, at: DateTime<Utc>) {
+        if let Some(flapping) = &mut self.flapping {
+            flapping.times += 1;
+            flapping.last = flapping.last.max(at);
+        }
+    }
+
+    fn started_again(&mut self, rules: Rules, at: DateTime<Utc>) {
+        self.restarts.push(at);
+        if self.flapping.is_some() {
+            // counted, and not kept
+            self.restarts.pop();
+            self.again(at);
+            return;
+        }
+        let open = self.is_open();
+        if !open {
+            self.told.clear();
+        }
+        if self.begins_to_flap(rules, at, true) {
+            match self.incidents.last_mut().filter(|_| open) {
+                Some(incident) => incident.0 = State::Open,
+                None => {
+                    self.incidents.push((State::Open, 0));
+                    self.finals = 0;
+                }
+            }
+            self.unsent.push(Told::Failure);
         }
     }
 
@@ -119,22 +256,46 @@ impl Unit {
             self.told.clear();
             self.finals = 0;
         }
-        let counts = rules.each || !failure.restarts;
-        failure.spoke = counts
-            && match self.told.last() {
-                None => self.finals >= rules.ignore,
-                Some((last, _)) if *last == failure.how => false,
-                Some((_, last)) => {
-                    let is_new = !self.told.iter().any(|(how, _)| *how == failure.how);
-                    is_new || at >= *last + TimeDelta::seconds(rules.min_interval)
+        let restarts = failure.restarts;
+        if restarts {
+            self.restarts.push(at);
+        } else {
+            self.restarts.clear();
+        }
+        let counts = rules.each || !restarts;
+        let mut flaps = false;
+        failure.spoke = if let Some(flapping) = self.flapping.clone() {
+            self.again(at);
+            let gives_up = !restarts && !flapping.alternates;
+            if gives_up {
+                self.flapping = None;
+            }
+            gives_up
+        } else if restarts && self.begins_to_flap(rules, at, true) {
+            flaps = true;
+            true
+        } else {
+            counts
+                && match self.told.last() {
+                    None if self.finals < rules.ignore => false,
+                    None => {
+                        self.begins_to_flap(rules, at, false);
+                        true
+                    }
+                    Some(last) if last.how == failure.how => false,
+                    Some(last) => {
+                        let is_new = !self.told.iter().any(|told| told.how == failure.how);
+                        is_new || at >= last.at + TimeDelta::seconds(rules.min_interval)
+                    }
                 }
-            };
+        };
         let incident = self.incidents.last_mut().expect("it is open");
         incident.1 += 1;
         self.finals += u64::from(counts);
         if failure.spoke {
             incident.0 = State::Open;
-            self.told.push((failure.how, at));
+            let flaps = flaps && self.flapping.as_ref().is_some_and(|flapping| !flapping.alternates);
+            self.told.push(Said { how: failure.how, at, restarts, flaps });
             self.unsent.push(Told::Failure);
         }
         self.failures.push(failure);
@@ -142,22 +303,39 @@ impl Unit {
 
     /// The failure of which nobody heard, since systemd was to try again, is decided anew.
     fn gave_up(&mut self, rules: Rules, run: usize, at: DateTime<Utc>) {
+        self.restarts.pop();
+        if self.failures.last().is_some_and(|last| last.run == run && last.spoke)
+            && self.told.last().is_some_and(|told| told.flaps)
+        {
+            // that it is restarted again and again is no word about this
+            self.told.pop();
+            self.unsent.pop();
+            self.failures.last_mut().expect("it was there").spoke = false;
+        }
         if let Some(told) = self.failures.last_mut().filter(|last| last.run == run && last.spoke) {
             told.restarts = false;
+            self.told.last_mut().expect("it was told").restarts = false;
+            self.restarts.clear();
         }
         let last = self.failures.pop_if(|last| last.run == run && !last.spoke);
         let Some(last) = last else { return };
         if self.is_open() {
             self.incidents.last_mut().expect("it is open").1 -= 1;
             self.finals -= u64::from(rules.each);
+            if let Some(flapping) = &mut self.flapping {
+                flapping.times -= 1;
+            }
         }
         self.failed(rules, Failure { restarts: false, ..last }, at);
     }
 
-    fn recovered(&mut self, rules: Rules) {
-        if !self.is_open() {
+    fn recovered(&mut self, rules: Rules, at: DateTime<Utc>) {
+        let flaps = self.flapping.as_ref();
+        if !self.is_open() || flaps.is_some_and(|flapping| at < flapping.last + TimeDelta::seconds(rules.window)) {
             return;
         }
+        self.flapping = None;
+        self.over.push(self.told.iter().map(|told| told.at).collect());
         let incident = self.incidents.last_mut().expect("it is open");
         if incident.0 == State::Open && rules.recovery {
             self.unsent.push(Told::Recovery);
@@ -165,12 +343,16 @@ impl Unit {
         incident.0 = State::Resolved;
     }
 
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self, now: DateTime<Utc>) {
+        self.cleared = Some(now);
         let unseen = std::mem::take(&mut self.unseen).into_iter();
         self.dropped.extend(unseen.filter(|(_, end, _)| matches!(end, End::Failed { .. })).map(|(run, ..)| run));
         self.waits = false;
         self.unsent.clear();
         if self.is_open() {
+            self.flapping = None;
+            self.restarts.clear();
+            self.over.clear();
             self.incidents.last_mut().expect("it is open").0 = State::Cleared;
         }
     }

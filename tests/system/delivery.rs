@@ -80,18 +80,24 @@ fn with_the_mail_server_down_the_alert_waits_and_arrives_once_it_is_back() {
 #[test]
 fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() {
     let guest = Guest::boot("faulty", Options::new().mail_server());
-    guest.configure(&faulty("2s"));
+    let (plain, starttls, login) = ("", "tls = \"starttls\"\n", "username = \"jo\"\npassword = \"hunter2\"\n");
+    // what the server does, how it is spoken to, what becomes of the alert, and why
     let rows = [
-        ("451", "451"),
-        ("550", "550"),
-        ("hang", "did not answer in time"),
-        ("hang-ehlo", "did not answer in time"),
-        ("hang-mail", "did not answer in time"),
-        ("hang-rcpt", "did not answer in time"),
-        ("hang-data", "did not confirm the message in time"),
-        ("cut-after-data", "was lost before it confirmed the message"),
+        ("451", plain, "retry", "451"),
+        ("550", plain, "refused", "550"),
+        ("hang", plain, "retry", "did not answer in time while connecting"),
+        ("hang-ehlo", plain, "retry", "did not answer in time while connecting"),
+        ("hang-starttls", starttls, "retry", "did not answer in time after STARTTLS"),
+        ("hang-tls", starttls, "retry", "did not answer in time after STARTTLS"),
+        ("hang-auth", login, "retry", "did not answer in time at the login"),
+        ("hang-mail", plain, "retry", "did not answer in time after MAIL FROM"),
+        ("hang-rcpt", plain, "retry", "did not answer in time after RCPT TO"),
+        ("hang-data", plain, "retry", "did not confirm the message in time"),
+        ("hang-content", plain, "retry", "did not confirm the message in time"),
+        ("cut-after-data", plain, "retry", "was lost before it confirmed the message"),
     ];
-    for (mode, reason) in rows {
+    for (mode, how, ends, reason) in rows {
+        guest.configure(&format!("{}{how}", faulty("4s")));
         let server = format!("faulty-smtp@{mode}.service");
         guest.run(&["systemctl", "start", &server]).ok();
         let job = Job::new(&guest, &format!("met-{mode}.service"));
@@ -107,6 +113,7 @@ fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() 
 
         guest.run(&["systemctl", "stop", &server]).ok();
         guest.run(&["systemctl", "start", "faulty-smtp@accept.service"]).ok();
+        guest.configure(&faulty("4s"));
         guest.hurry();
         guest.settle();
         let mails = guest.faulty_mails();
@@ -122,7 +129,7 @@ fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() 
             job.name
         ));
         let tries: Vec<_> = tries.iter().map(|row| row["status"].as_str().unwrap()).collect();
-        assert!(tries.len() == 2 && tries[0] != "sent" && tries[1] == "sent", "{mode}: {tries:?}");
+        assert_eq!(tries, [ends, "sent"], "{mode}");
         guest.run(&["systemctl", "stop", "faulty-smtp@accept.service"]).ok();
     }
 }
@@ -131,7 +138,7 @@ fn a_mail_server_that_refuses_or_hangs_makes_the_alert_wait_and_not_disappear() 
 fn dispatch_that_is_killed_in_mid_send_sends_it_later_with_the_same_message_id() {
     let guest = Guest::boot("kill", Options::new().mail_server().quick_timer());
     guest.configure(&faulty("3s"));
-    guest.run(&["systemctl", "start", "faulty-smtp@hang-data.service"]).ok();
+    guest.run(&["systemctl", "start", "faulty-smtp@hang-content.service"]).ok();
     let job = Job::new(&guest, "backup.service");
     job.fails(3);
     guest.wait_until("the server has the mail, and keeps silent", || guest.faulty_mails().len() == 1);
@@ -144,7 +151,7 @@ fn dispatch_that_is_killed_in_mid_send_sends_it_later_with_the_same_message_id()
     assert_eq!((waiting.len(), &waiting[0]["tries"]), (1, &1.into()), "{waiting:#?}");
     assert!(guest.sysalert(&["status"]).ok().contains("Not yet delivered:"));
 
-    guest.run(&["systemctl", "stop", "faulty-smtp@hang-data.service"]).ok();
+    guest.run(&["systemctl", "stop", "faulty-smtp@hang-content.service"]).ok();
     guest.run(&["systemctl", "start", "faulty-smtp@accept.service"]).ok();
     // by itself: the dead one's claim runs out after the method's timeout and 5 s more, and the timer looks each second
     guest.settle();

@@ -4,9 +4,10 @@
   451             every mail is put off ("451 try again later") after its content came
   550             every recipient is refused for good
   hang            takes the connection and never says a word
-  hang-ehlo, hang-mail, hang-rcpt
+  hang-ehlo, hang-starttls, hang-auth, hang-mail, hang-rcpt, hang-data
                   is polite, but never answers to this command
-  hang-data       is polite, but never answers to the content of a mail
+  hang-tls        answers to STARTTLS, and never to the handshake that follows
+  hang-content    is polite, but never answers to the content of a mail
   cut-after-data  takes the content of a mail and drops the connection before it answers
   accept          nothing fails; for comparison
 
@@ -36,7 +37,7 @@ class Handler:
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         await self.silence_at("ehlo")
         session.host_name = hostname
-        return responses
+        return [responses[0], "250-STARTTLS", "250-AUTH PLAIN", *responses[1:]]
 
     async def handle_MAIL(self, server, session, envelope, address, options):
         await self.silence_at("mail")
@@ -58,10 +59,26 @@ class Handler:
         partial.rename(KEPT / f"{number:04}.eml")
         if self.mode == "451":
             return "451 4.3.0 try again later"
-        await self.silence_at("data")
+        await self.silence_at("content")
         if self.mode == "cut-after-data":
             server.transport.abort()
         return "250 OK"
+
+
+class Server(SMTP):
+    """What it offers it has no certificate and no passwords for: it falls silent there."""
+
+    async def smtp_STARTTLS(self, arg):
+        if self.event_handler.mode == "hang-tls":
+            await self.push("220 go ahead")
+        await asyncio.sleep(3600)
+
+    async def smtp_AUTH(self, arg):
+        await asyncio.sleep(3600)
+
+    async def smtp_DATA(self, arg):
+        await self.event_handler.silence_at("data")
+        await super().smtp_DATA(arg)
 
 
 async def silence(reader, writer):
@@ -80,14 +97,14 @@ def ready():
 async def main():
     mode = sys.argv[1]
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 2525
-    if mode not in ("451", "550", "hang", "hang-ehlo", "hang-mail", "hang-rcpt", "hang-data", "cut-after-data", "accept"):
+    if f" {mode}" not in __doc__.replace(",", ""):
         sys.exit(__doc__)
     KEPT.mkdir(parents=True, exist_ok=True)
     if mode == "hang":
         server = await asyncio.start_server(silence, ["127.0.0.1", "::1"], port)
     else:
         server = await asyncio.get_running_loop().create_server(
-            lambda: SMTP(Handler(mode), hostname="faulty.example.test"), ["127.0.0.1", "::1"], port
+            lambda: Server(Handler(mode), hostname="faulty.example.test"), ["127.0.0.1", "::1"], port
         )
     ready()
     async with server:

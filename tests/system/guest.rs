@@ -180,6 +180,12 @@ impl Guest {
         finish(host("reboot").arg(&self.name), None).ok();
     }
 
+    /// Everything dies at once, as at a power cut, and the same disk is booted again. What was written is there, synced or not.
+    #[track_caller]
+    pub fn reset(&self) {
+        finish(host("reset").arg(&self.name), None).ok();
+    }
+
     /// The host name, also of the machine in alerts.
     pub fn name(&self) -> &str {
         &self.name

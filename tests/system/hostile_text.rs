@@ -15,6 +15,7 @@ ExecStart=/usr/bin/python3 /usr/local/bin/hostile.py
 
 /// Ten million bytes in one line, and lines that would like to be headers, markup, a message's end or a terminal's commands.
 const WORDS: &str = r#"import os
+os.write(1, b"first words\n")
 os.write(1, b"long " + b"x" * 10_000_000 + b" end of long\n")
 os.write(1, b"nul \0 here\ninvalid \xff\xc3\x28 here\nescape \x1b[2J\x1b]0;title\x07 here\n")
 os.write(1, b".\r\nQUIT\r\nBcc: victim@example.org\r\nX-Injected: yes\r\n\r\n--boundary--\n")
@@ -54,8 +55,10 @@ fn nothing_that_others_wrote_is_obeyed() {
         assert!(part.contains("Bcc: victim@example.org"), "it is shown as text\n{part}");
         assert!(part.len() < 200_000, "{} bytes", part.len());
     }
-    // the journal cuts it into pieces, and each of them is cut once more
-    assert!(mail.text.contains("xxx [... 48"), "{}", mail.text);
+    // the journal cuts the long line into two hundred pieces: they are one line, and what was said before it is not pushed out
+    let long: Vec<&str> = mail.text.lines().filter(|line| line.contains("xxx") || line.contains("end of long")).collect();
+    assert!(long.len() == 1 && long[0].ends_with("python3: [...] end of long"), "{long:#?}");
+    assert!(mail.text.lines().any(|line| line.ends_with("python3: first words")), "{}", mail.text);
     // no element and no link that is not ours
     let lower = html.to_lowercase();
     for markup in ["<script", "<img", "</pre", "href=\"http://evil", "href=\"javascript"] {

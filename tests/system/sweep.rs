@@ -52,6 +52,42 @@ fn what_fails_in_a_shutdown_is_told_after_the_reboot() {
     assert_eq!(guest.mails().len(), 1);
 }
 
+/// Units that are stopped when nearly all is gone already: their failures are the last that the journal gets.
+#[test]
+fn what_fails_last_in_a_shutdown_is_told_after_the_reboot() {
+    let guest = guest("last", Options::new());
+    let unit = "[Unit]\nDefaultDependencies=no\nConflicts=shutdown.target\nAfter=local-fs.target\nBefore=sysinit.target shutdown.target\n\
+        OnFailure=sysalert-failure@%n.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n\
+        ExecStop=/bin/sh -c 'sleep 0.5; exit 9'\n";
+    guest.write_unit("early.service", unit);
+    guest.run(&["systemctl", "start", "early.service"]).ok();
+    guest.reboot();
+    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    let mails = guest.wait_for_mails(1);
+    assert_eq!(mails[0].subject, format!("early.service failed on {}: its ExecStop= exited with status 9", guest.name()));
+    guest.settle();
+    assert_eq!(guest.mails().len(), 1);
+}
+
+/// Nobody had recorded it, and the journal was not closed.
+#[test]
+fn what_failed_just_before_the_machine_was_reset_is_told_after_it() {
+    let guest = guest("reset", Options::new());
+    let job = Job::new(&guest, "backup.service");
+    let masked = ["sysalert-failure@backup.service.service", "sysalert-dispatch.service"];
+    guest.run(&[&["systemctl", "mask", "--runtime"], &masked[..]].concat()).ok();
+    assert!(!job.start(3).success());
+    guest.run(&["journalctl", "--sync"]).ok();
+    assert_eq!(job.events().len(), 0);
+    guest.reset();
+    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    let mails = guest.wait_for_mails(1);
+    assert_eq!(mails[0].subject, format!("backup.service failed on {}: exited with status 3", guest.name()));
+    assert!(mails[0].text.contains(&job.words()), "with the run's own lines\n{}", mails[0].text);
+    guest.settle();
+    assert_eq!((job.events().len(), guest.mails().len()), (1, 1));
+}
+
 /// systemd starts no handler for it (systemd-facts 1).
 #[test]
 fn a_failed_assertion_is_told() {

@@ -15,7 +15,11 @@ pub(crate) type Verdict = Result<String, Trouble>;
 
 /// The recipients and their verdicts. Shared with the thread that waits, which answers with what is known when time is up.
 #[derive(Debug, Clone)]
-pub(crate) struct Ledger(Arc<Mutex<Vec<Row>>>);
+pub(crate) struct Ledger {
+    rows: Arc<Mutex<Vec<Row>>>,
+    /// What is wrong if nothing more is heard of the server.
+    silence: Arc<Mutex<Trouble>>,
+}
 
 #[derive(Debug)]
 struct Row {
@@ -24,9 +28,20 @@ struct Row {
 }
 
 impl Ledger {
-    pub(crate) fn new(recipients: Vec<Address>) -> Ledger {
+    pub(crate) fn new(recipients: Vec<Address>, silence: Trouble) -> Ledger {
         let rows = recipients.into_iter().map(|address| Row { address, verdict: None }).collect();
-        Ledger(Arc::new(Mutex::new(rows)))
+        Ledger { rows: Arc::new(Mutex::new(rows)), silence: Arc::new(Mutex::new(silence)) }
+    }
+
+    /// A server that falls silent from here on has this trouble.
+    pub(crate) fn reached(&self, silence: Trouble) {
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = silence;
+    }
+
+    /// Time is up: everybody without a verdict gets that one.
+    pub(crate) fn rest_is_silence(&self) {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.rest(&silence);
     }
 
     pub(crate) fn set(&self, address: &Address, verdict: Verdict) {
@@ -69,7 +84,7 @@ impl Ledger {
 
     fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
         // A thread that panicked leaves whole rows behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,7 +100,7 @@ mod tests {
 
     fn answer(verdicts: &[Verdict]) -> Answer {
         let address = |n: usize| Address::new(format!("r{n}"), "x.org").expect("an address");
-        let ledger = Ledger::new((0..verdicts.len()).map(address).collect());
+        let ledger = Ledger::new((0..verdicts.len()).map(address).collect(), Trouble::Later("silent".into()));
         for (n, verdict) in verdicts.iter().enumerate() {
             ledger.set(&address(n), verdict.clone());
         }
@@ -121,7 +136,7 @@ mod tests {
     #[test]
     fn the_rest_keeps_what_is_known() {
         let (a, b) = (Address::new("a", "x.org").expect("a"), Address::new("b", "x.org").expect("b"));
-        let ledger = Ledger::new(vec![a.clone(), b]);
+        let ledger = Ledger::new(vec![a.clone(), b], Trouble::Later("silent".into()));
         ledger.set(&a, ok());
         ledger.rest(&Trouble::Later("time is up".into()));
         assert_eq!(ledger.answer("m:25"), Answer::Sent("m:25 took it for a@x.org (250 ok), but time is up".into()));

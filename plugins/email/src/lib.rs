@@ -58,8 +58,8 @@ fn deliver(request: &Request) -> Result<Answer, Answer> {
     let deadline = Deadline::after(request.deadline_ms);
     let settings = Settings::read(request)?;
     let mail = compose::compose(request, &settings)?;
-    let ledger = Ledger::new(settings.recipients());
     let server = settings.server();
+    let ledger = Ledger::new(settings.recipients(), Trouble::Later(format!("{server} did not answer in time")));
 
     // A thread, because a name that does not resolve and a server that sends a byte a second know no timeout of ours.
     let (done, wait) = mpsc::channel();
@@ -71,7 +71,7 @@ fn deliver(request: &Request) -> Result<Answer, Answer> {
     let worker = worker.map_err(|error| Answer::Retry(format!("no thread can be started: {error}"), None))?;
     match wait.recv_timeout(deadline.until_answer()) {
         Ok(()) => {}
-        Err(mpsc::RecvTimeoutError::Timeout) => ledger.rest(&Trouble::Later(format!("{server} did not answer in time"))),
+        Err(mpsc::RecvTimeoutError::Timeout) => ledger.rest_is_silence(),
         // It ended without a word: it panicked, and that has to be seen.
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             if let Err(panic) = worker.join() {

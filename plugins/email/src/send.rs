@@ -108,6 +108,7 @@ impl Sender<'_> {
         say: impl FnOnce(&mut SmtpConnection) -> Result<Response, lettre::transport::smtp::Error>,
     ) -> Result<Response, Fault> {
         let broken = |trouble| Fault { trouble, broken: true };
+        self.ledger.reached(silent(step, self.settings));
         let Some(left) = self.deadline.left() else { return Err(broken(silent(step, self.settings))) };
         connection.set_timeout(Some(left)).map_err(|error| broken(Trouble::Later(format!("no timeout can be set: {error}"))))?;
         let response = say(connection)
@@ -129,8 +130,14 @@ impl Sender<'_> {
             .collect();
         let mut last = Trouble::Later(format!("{server}: the name has no address"));
         for (tried, address) in addresses.iter().enumerate() {
-            let Some(left) = self.deadline.left() else { return Err(silent(Step::Connect, self.settings)) };
-            match self.connect(*address, left / (addresses.len() - tried) as u32) {
+            // what is wrong with the address before this one is known more precisely
+            let Some(left) = self.deadline.left() else {
+                return Err(if tried == 0 { silent(Step::Connect, self.settings) } else { last });
+            };
+            let others = addresses.len() - tried - 1;
+            // to a server that falls silent lettre says goodbye, and waits as long once more
+            let share = if others == 0 { left } else { left / (2 * (others + 1)) as u32 };
+            match self.connect(*address, share) {
                 Ok(mut connection) => return self.log_in(&mut connection).map(|()| connection),
                 Err(trouble) => last = trouble,
             }
@@ -155,6 +162,7 @@ impl Sender<'_> {
                     .map_err(|error| Trouble::Never(format!("no encrypted connection to {server} can be made: {error}")))?,
             ),
         };
+        self.ledger.reached(silent(Step::Connect, settings));
         let wrap = tls.as_ref().filter(|_| settings.tls == Tls::Implicit);
         let mut connection = SmtpConnection::connect(address, Some(share), &hello, wrap, None)
             .map_err(|error| Trouble::of(&error, Step::Connect, settings))?;
@@ -166,6 +174,7 @@ impl Sender<'_> {
              set tls = \"implicit\" if it has a port for that, or ask its administrator"
                 )));
             }
+            self.ledger.reached(silent(Step::StartTls, settings));
             connection.starttls(tls, &hello).map_err(|error| Trouble::of(&error, Step::StartTls, settings))?;
         }
         Ok(connection)

@@ -2,7 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::output;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{self, Stage};
 
 pub(super) fn run(context: &Context) -> Result<u8> {
@@ -26,10 +26,10 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     output::print(&findings.iter().map(|finding| format!("{}\n", finding.text)).collect::<String>())?;
     let is_damaged = findings.iter().any(|finding| finding.damaged);
     Err(match (findings.len(), is_damaged) {
-        (_, true) => Error::failure("the database is damaged").hint(format!(
-            "move {}/sysalert.db and what begins with its name away: a new one begins; look at the disk, too",
-            state.display()
-        )),
+        (_, true) => Error::new(Kind::Damaged, "the database is damaged").hint(
+            "the next run of sysalert-dispatch.service sets it aside and begins a new one with what can still be read; look at the \
+             disk, too",
+        ),
         (1, false) => Error::failure("the database has a fault").hint(HARMLESS),
         (many, false) => Error::failure(format!("the database has {many} faults")).hint(HARMLESS),
     })

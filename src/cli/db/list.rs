@@ -53,8 +53,8 @@ pub(in crate::cli) fn table_of(rows: &[Row]) -> String {
             row.incident.failures.to_string(),
             row.alerts.to_string(),
             short_time(row.incident.first_failure),
-            short_time(row.incident.last_failure),
-            row.problem.to_string(),
+            short_time(row.incident.flaps().map_or(row.incident.last_failure, |flapping| flapping.last)),
+            how(row),
         ]
     };
     output::table(&["UNIT", "STATE", "FAILURES", "ALERTS", "FIRST", "LAST", "HOW"], rows.iter().map(row))
@@ -64,6 +64,20 @@ fn state_of(row: &Row) -> String {
     match row.incident.state {
         State::Resolved if row.cleared => "cleared".to_owned(),
         state => state.as_str().to_owned(),
+    }
+}
+
+/// How it last failed, and that it flaps.
+fn how(row: &Row) -> String {
+    let incident = &row.incident;
+    let flaps = incident.flapping.as_ref().map(|flapping| match incident.flaps() {
+        Some(_) => format!("{}, {} times", flapping.does(), flapping.times),
+        None => format!("{}, {} times", flapping.did(), flapping.times),
+    });
+    match flaps {
+        Some(flaps) if incident.failures == 0 => flaps,
+        Some(flaps) if incident.flaps().is_some() => format!("{flaps}: {}", row.problem),
+        _ => row.problem.to_string(),
     }
 }
 
@@ -86,6 +100,14 @@ pub(in crate::cli) fn json_of(row: &Row) -> Value {
         "exit_status": row.problem.exit_status,
         "invocation_id": row.invocation_id,
         "triggered_by": row.triggered_by,
+        "flapping": incident.flaps().map(|flapping| {
+            json!({
+                "how": flapping.how,
+                "since": utc_time(flapping.since),
+                "last": utc_time(flapping.last),
+                "times": flapping.times,
+            })
+        }),
         "decision": row.reason.as_ref().map(ToString::to_string),
     })
 }

@@ -1,5 +1,6 @@
 //! The lines of exactly one run.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -19,8 +20,17 @@ pub struct Line {
     pub at: DateTime<Utc>,
     /// Who wrote it: "backup" or "systemd".
     pub identifier: String,
-    /// What it wrote.
+    /// What it wrote. Of a line that the journal has in pieces this is the last one, with "[...]" before it.
     pub text: Vec<u8>,
+    is_end: bool,
+}
+
+impl Line {
+    /// Begins it at a whole word: of half a secret nobody can tell that it is one.
+    fn mark(&mut self) {
+        let word = self.text.iter().position(|byte| *byte == b' ').unwrap_or(0);
+        self.text.splice(..word, *b"[...]");
+    }
 }
 
 /// The last lines of a run.
@@ -64,6 +74,8 @@ pub(super) fn read(
     }
     let begins = bounds.as_ref().is_some_and(|bounds| bounds.begins);
     let bounds = bounds.map(|bounds| bounds.range);
+    // of each stream the oldest line so far
+    let mut streams: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     let mut excerpt = Excerpt { begins_before: !begins, ..Excerpt::default() };
     while excerpt.lines.len() < most && journal.previous()? > 0 {
         let at = journal.timestamp_usec()?;
@@ -82,12 +94,28 @@ pub(super) fn read(
             Some(_) => false,
             None => between,
         };
-        if belongs {
-            excerpt.lines.push(line(journal, at)?);
+        if !belongs {
+            continue;
         }
+        let stream = field(journal, "_STREAM_ID")?.unwrap_or_default();
+        if is_continued(journal)?
+            && let Some(rest) = streams.get(&stream).and_then(|number| excerpt.lines.get_mut(*number))
+        {
+            // it would push out what else the run said
+            rest.is_end = true;
+            continue;
+        }
+        streams.insert(stream, excerpt.lines.len());
+        excerpt.lines.push(line(journal, at)?);
     }
     excerpt.lines.reverse();
+    excerpt.lines.iter_mut().filter(|line| line.is_end).for_each(Line::mark);
     Ok(excerpt)
+}
+
+/// Whether the journal has cut a long line here: the rest of it is the stream's next entry.
+fn is_continued(journal: &mut Handle) -> systemd::Result<bool> {
+    Ok(field(journal, "_LINE_BREAK")?.is_some_and(|how| how == b"line-max"))
 }
 
 /// The manager first starts the process and then says so, and the journal reads the two from different sockets: what a
@@ -154,5 +182,6 @@ fn line(journal: &mut JournalRef, at: u64) -> systemd::Result<Line> {
         at: time(at),
         identifier: String::from_utf8_lossy(&identifier.unwrap_or_default()).into_owned(),
         text: field(journal, "MESSAGE")?.unwrap_or_default(),
+        is_end: false,
     })
 }

@@ -1,4 +1,4 @@
-//! Which units failed, whatever became of their triggers.
+//! Which units failed or were started again by systemd, whatever became of their triggers.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub(super) fn read(journal: &mut Handle, fields: &Fields, since: u64, until: Ins
         let oldest = journal.timestamp_usec()?;
         found.gone_before = (oldest > since).then(|| time(oldest));
     }
-    for (id, _) in KINDS.iter().filter(|(_, kind)| matches!(kind, Kind::Failed | Kind::JobFailed)) {
+    for (id, _) in KINDS.iter().filter(|(_, kind)| matches!(kind, Kind::Failed | Kind::JobFailed | Kind::Restarts)) {
         journal.match_add("MESSAGE_ID", *id)?;
     }
     fields.by_manager(journal)?;

@@ -1,12 +1,16 @@
 //! Each test is a meeting of triggers, journal and manager as it was seen on a booted systemd.
 
+mod ended;
+
 use std::cell::Cell;
 
 use super::*;
 use crate::event::{Manager, UnitName};
 use crate::host::journal::{Excerpt, Kind, Message, Messages, Troubled};
+use crate::host::manager::NoAnswer;
 
 const HOLD: i64 = 10;
+const WINDOW: TimeDelta = TimeDelta::seconds(100);
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
@@ -79,8 +83,8 @@ impl World for Fake {
         Some(problem("signal", Some("9")))
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
-        (!self.busy).then(|| "postgresql.service".into())
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
+        if self.busy { Err(NoAnswer) } else { Ok(Some("postgresql.service".into())) }
     }
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
@@ -109,7 +113,7 @@ fn state(active: &str, sub: &str, run: &str) -> Option<Unit> {
 }
 
 fn handler(second: i64) -> When {
-    When { now: at(second), complete: None, hold: TimeDelta::seconds(HOLD) }
+    When { now: at(second), complete: None, hold: TimeDelta::seconds(HOLD), window: Some(WINDOW) }
 }
 
 fn dispatch(second: i64) -> When {
@@ -129,6 +133,7 @@ fn changes(look: &Look) -> Vec<String> {
         Change::File(event) => format!("file {}", shown(event)),
         Change::Correct(id, event) => format!("correct {id} {}", shown(event)),
         Change::Drop(id) => format!("drop {id}"),
+        Change::StaysFailed => "stays failed".to_owned(),
     };
     look.changes.iter().map(one).collect()
 }
@@ -325,12 +330,14 @@ fn a_failed_dependency_has_a_culprit_and_no_run() {
     let one = known(&[(1, told("", 1))]);
     let sure = ["file failed boot:7 dependency postgresql.service", "drop 1"];
     assert_eq!(changes(&look(&world, &subject(), &one, handler(1))), sure);
-    // the manager is too busy to tell a handler: dispatch asks again, and tells it in any case
+    // the manager is too busy to tell: dispatch asks again, and tells it in any case
     let busy = Fake { busy: true, ..world };
-    let early = look(&busy, &subject(), &one, handler(1));
-    assert_eq!((changes(&early), early.waits), (vec![], true));
-    assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
-    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(1))), ["file failed boot:7 dependency", "drop 1"]);
+    for when in [handler(1), dispatch(1), dispatch(60)] {
+        let early = look(&busy, &subject(), &one, when);
+        assert_eq!((changes(&early), early.waits), (vec![], true));
+        assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
+    }
+    assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(61))), ["file failed boot:7 dependency", "drop 1"]);
 }
 
 /// An incident whose last failure was at second 1.
@@ -347,7 +354,7 @@ fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
     };
     assert_eq!(run(&[Kind::Starting, Kind::Succeeded, Kind::Started]), ["file succeeded b success"]);
     assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
-    assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), [""; 0]);
+    assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), ["file succeeded restart:b success again"], "no recovery");
     assert_eq!(run(&[Kind::Starting]), [""; 0]);
     // it ended well, and waits for its restart: systemd says so in the journal only when that comes
     let look_at = |unit| {
@@ -376,8 +383,8 @@ fn what_systemd_starts_again_has_not_recovered() {
     // it waits for its restart, and the journal tells of that only then
     let waiting = || state("activating", "auto-restart", "b");
     assert_eq!(look_at(&[], waiting(), dispatch(3)), (vec![], false, false));
-    let again = "correct 1 succeeded b success 0 again".to_owned();
-    assert_eq!(look_at(&[(1, success.clone())], waiting(), handler(3)), (vec![again], false, false));
+    let dropped = "drop 1".to_owned();
+    assert_eq!(look_at(&[(1, success.clone())], waiting(), handler(3)), (vec![dropped], false, false));
     // a newer run, and no word on who began it
     let newer = || state("active", "running", "c");
     assert_eq!(look_at(&[], newer(), handler(3)), (vec![], true, true));
@@ -450,7 +457,8 @@ fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
     let sure = |text: &str| (vec![text.to_owned()], false);
     assert_eq!(look_at(&[Kind::Starting, Kind::Succeeded], handler(2)), sure("correct 1 succeeded b success 0"));
     assert_eq!(look_at(&[Kind::Stopping, Kind::Succeeded], handler(2)), sure("correct 1 succeeded b success 0 stop"));
-    assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), sure("correct 1 succeeded b success 0 again"));
+    let again = ["drop 1", "file succeeded restart:b success again"].map(str::to_owned).to_vec();
+    assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), (again, false));
     assert_eq!(look_at(&[Kind::Starting], handler(2)), (vec![], true));
     assert_eq!(look_at(&[], dispatch(2)), sure("correct 1 succeeded b success 0"));
     let waiting = Fake {
@@ -459,5 +467,78 @@ fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
         ..Fake::default()
     };
     let known = Known { unconfirmed: vec![(1, success)], ..incident() };
-    assert_eq!(changes(&look(&waiting, &subject(), &known, handler(2))), ["correct 1 succeeded b success 0 again"]);
+    assert_eq!(changes(&look(&waiting, &subject(), &known, handler(2))), ["drop 1"]);
+}
+
+fn running(since: i64, run: &str) -> Option<Unit> {
+    state("active", "running", run).map(|unit| Unit { active_since: Some(at(since)), ..unit })
+}
+
+/// A unit that flaps, and last did at second 1.
+fn flapping() -> Known {
+    Known { flapping: Some(at(1)), is_settled: true, ..incident() }
+}
+
+#[test]
+fn calm_ends_flapping_whatever_became_of_the_unit() {
+    let (calm, hour) = (1 + WINDOW.num_seconds(), WINDOW.num_seconds());
+    let look_at = |unit: Option<Unit>, known: Known, second| {
+        changes(&look(&Fake { unit, ..Fake::default() }, &subject(), &known, dispatch(second)))
+    };
+    let since = |second| running(second, "b");
+    let stable = format!("file succeeded calm:{} success", at(1).timestamp_micros());
+    let stopped = format!("{stable} stop");
+    for (what, unit, known, second, expected) in [
+        ("active since then", since(2), flapping(), calm + 1, vec![stable.clone()]),
+        ("active, but not for so long", since(50), flapping(), 49 + hour, vec![]),
+        ("too soon", since(2), flapping(), calm, vec![]),
+        ("it failed, and stays so", state("failed", "failed", "b"), flapping(), calm, vec!["stays failed".to_owned()]),
+        ("it waits for its restart", state("activating", "auto-restart", "b"), flapping(), 9999, vec![]),
+        ("a job that runs long", state("activating", "start", "b"), flapping(), 9999, vec![]),
+        ("a job that succeeded last", state("inactive", "dead", "b"), Known { well: true, ..flapping() }, calm, vec![stable]),
+        ("stopped, or gone", state("inactive", "dead", "b"), flapping(), calm, vec![stopped]),
+        ("not all is decided", since(2), Known { is_settled: false, ..flapping() }, 9999, vec![]),
+        ("nobody knows", None, flapping(), 9999, vec![]),
+    ] {
+        assert_eq!(look_at(unit, known, second), expected, "{what}");
+    }
+    // what is new is decided first
+    let look_at = |messages: Vec<Message>, unit| {
+        changes(&look(&Fake { messages, unit, ..Fake::default() }, &subject(), &flapping(), dispatch(9999)))
+    };
+    assert_eq!(look_at(failing(20, "b"), state("failed", "failed", "b")), ["file failed b exit-code 3"]);
+    let mut restarted =
+        vec![message(20, Kind::Started, "b"), message(20, Kind::Succeeded, "b"), message(21, Kind::Restarts, "b")];
+    assert_eq!(look_at(restarted.clone(), state("activating", "auto-restart", "b")), ["file succeeded restart:b success again"]);
+    restarted.push(message(21, Kind::Started, "c"));
+    let restart = at(21).timestamp_micros();
+    let expected = ["file succeeded restart:b success again".to_owned(), format!("file succeeded calm:{restart} success")];
+    assert_eq!(look_at(restarted, running(22, "c")), expected);
+}
+
+#[test]
+fn a_restart_is_counted_once_and_when_it_comes() {
+    let messages = vec![
+        message(2, Kind::Started, "b"),
+        message(3, Kind::Succeeded, "b"),
+        message(5, Kind::Restarts, "b"),
+        message(5, Kind::Started, "c"),
+    ];
+    let world = |count| Fake { messages: messages[..count].to_vec(), unit: state("active", "running", "c"), ..Fake::default() };
+    let waiting = Fake { unit: state("activating", "auto-restart", "b"), ..world(2) };
+    let first = look(&waiting, &subject(), &Known { mark: Some(at(1)), ..Known::default() }, dispatch(4));
+    assert_eq!((changes(&first), first.mark), (vec![], Some(at(3))));
+    let second = look(&world(4), &subject(), &Known { mark: first.mark, ..Known::default() }, dispatch(6));
+    assert_eq!((changes(&second), second.mark), (vec!["file succeeded restart:b success again".to_owned()], Some(at(5))));
+    let third = look(&world(4), &subject(), &Known { mark: second.mark, ..Known::default() }, dispatch(7));
+    assert_eq!(changes(&third), [""; 0], "a look that finds nothing new costs nothing");
+    // of a failure that is on record it is no news
+    let failed = [failing(3, "b"), vec![message(5, Kind::Restarts, "b")]].concat();
+    let world = Fake { messages: failed, unit: state("active", "running", "c"), ..Fake::default() };
+    let known = Known { mark: Some(at(3)), last_failure: Some(at(3)), open: true, ..Known::default() };
+    assert_eq!(changes(&look(&world, &subject(), &known, dispatch(6))), [""; 0]);
+    // nobody wants to know
+    let none = When { window: None, ..dispatch(6) };
+    let world = Fake { messages, unit: state("active", "running", "c"), ..Fake::default() };
+    assert_eq!(changes(&look(&world, &subject(), &Known { mark: Some(at(1)), ..Known::default() }, none)), [""; 0]);
 }

@@ -12,6 +12,8 @@ pub(crate) enum Act {
     Say(&'static str),
     /// It says nothing until the client goes.
     Hang,
+    /// It says this line, and then nothing more.
+    SayAndHang(&'static str),
     /// It sends the beginning of a reply, a byte at a time, so that no read of the client ever times out.
     Drip,
     /// It closes the connection.
@@ -79,6 +81,10 @@ fn converse(stream: TcpStream, script: &impl Fn(&str) -> Act, log: &Heard) -> st
             Act::Say(reply) => {
                 writer.write_all(format!("{reply}\r\n").as_bytes())?;
                 heard = if reply.starts_with("354") { mail(&mut reader)? } else { line(&mut reader)? };
+            }
+            Act::SayAndHang(reply) => {
+                writer.write_all(format!("{reply}\r\n").as_bytes())?;
+                return reader.read_to_end(&mut Vec::new()).map(|_| ());
             }
             Act::Hang => return reader.read_to_end(&mut Vec::new()).map(|_| ()),
             Act::Drip => return drip(&mut reader, &mut writer),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{Manager, Outcome, Problem, Subject, UnitName};
 use crate::host::journal::{Excerpt, Messages, OomKill, Troubled};
-use crate::host::manager::Unit;
+use crate::host::manager::{NoAnswer, Unit};
 use crate::host::world::World;
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -45,7 +45,7 @@ impl World for Fake {
         unreachable!()
     }
 
-    fn culprit(&self, _: &Subject) -> Option<String> {
+    fn culprit(&self, _: &Subject) -> Result<Option<String>, NoAnswer> {
         unreachable!()
     }
 
