@@ -70,7 +70,8 @@ const SAVING: TimeDelta = TimeDelta::minutes(1);
 
 /// What is told about a unit's processes around that time, but not from before the run began.
 pub(super) fn read(journal: &mut Handle, subject: &Subject, run: Ended, until: Instant) -> systemd::Result<Deaths> {
-    let since = run.begun.map_or(run.at - BEFORE, |begun| begun.max(run.at - BEFORE));
+    // a process may be dead before the manager says that it started it
+    let since = run.begun.map_or(run.at - BEFORE, |begun| (begun - SLACK).max(run.at - BEFORE));
     let span = (micros(since), micros(run.at + SAVING));
     let core = back(journal, span, until, &|journal| cores(journal, subject), &mut |journal| core(journal, run.at))?;
     if !run.killed {
