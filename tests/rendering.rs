@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::incident::{Incident, Severity};
-use sysalert::message::{self, Because, Context, Late, Raw, Report};
+use sysalert::message::{self, Because, Changed, Context, Disk, Findings, Late, Raw, Report};
 use sysalert_abi::Kind;
 
 /// What WCAG 2 asks of text (1.4.3, level AA).
@@ -258,6 +258,12 @@ fn failure() -> String {
         usual: Some(Duration::from_secs(190)),
         last_success: Some(at(-86_400)),
         documentation: vec!["man:rsync(1)".into(), "https://wiki.example.org/backup".into()],
+        findings: Findings {
+            disks: vec![Disk { mount: "/srv".into(), size: 2 << 40, ..Disk::default() }],
+            cpu: Some(Duration::from_secs(12)),
+            memory: Some(340 << 20),
+            ..Findings::default()
+        },
         ..Context::default()
     };
     let event = Event {
@@ -275,6 +281,10 @@ fn hostile() -> String {
     let lines = [Raw { at: at(0), identifier: &"i".repeat(200), text: text.as_bytes() }];
     let context = Context {
         excerpt: message::shown(&lines).0,
+        findings: Findings {
+            changed: vec![Changed { path: format!("/{}", "c".repeat(200)), at: at(-60) }],
+            ..Findings::default()
+        },
         note: Some("n".repeat(300)),
         documentation: vec![format!("https://example.org/{}", "d".repeat(250)), format!("man:{}(1)", "m".repeat(250))],
         sockets: vec![format!("{}.socket", "s".repeat(200))],

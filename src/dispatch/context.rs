@@ -1,5 +1,7 @@
 //! What is told beside an event, gathered once and kept with its alert: a late delivery still has it.
 
+mod findings;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,7 +9,7 @@ use sysalert_abi::Kind;
 
 use crate::error::Result;
 use crate::event::{Event, Start};
-use crate::host::world::World;
+use crate::host::world::{Evidence, World};
 use crate::message::{self, Context, Raw};
 use crate::settings::Settings;
 use crate::store::{self, Store};
@@ -51,7 +53,7 @@ impl Complete {
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub fn gather(store: &mut Store, settings: &Settings, world: &dyn World, complete: Complete) -> Result<bool> {
+pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
     // a recovery shows no lines
     let (ready, late): (Vec<_>, Vec<_>) =
@@ -69,20 +71,27 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn World, complet
     Ok(late.is_empty())
 }
 
-fn context(world: &dyn World, event: &Event, most: usize, complete: Complete) -> Context {
+fn context(world: &dyn Evidence, event: &Event, most: usize, complete: Complete) -> Context {
     let mut context = if most == 0 { Context::default() } else { excerpt(world, event, most, complete) };
     if let Some((documentation, sockets)) = world.about(&event.subject) {
         context.documentation = documentation;
         context.sockets = if event.start == Some(Start::Other) { sockets } else { Vec::new() };
     }
-    if let Ok(messages) = world.messages(&event.subject, event.at - HISTORY) {
-        let account = runs::account(event.subject.unit_name(), &messages.list);
-        let run = event.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
-        context.ran = run.and_then(|run| (event.at - run.begun?).to_std().ok());
-        context.usual = usual(&account, event.at);
-        let ended = account.runs.iter().filter_map(runs::Run::succeeded).filter(|at| *at < event.at).max();
-        context.last_success = ended.filter(|_| messages.whole);
-    }
+    let messages = world.messages(&event.subject, event.at - HISTORY).unwrap_or_default();
+    let account = runs::account(event.subject.unit_name(), &messages.list);
+    let run = event.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
+    context.ran = run.and_then(|run| (event.at - run.begun?).to_std().ok());
+    context.usual = usual(&account, event.at);
+    let ended = account.runs.iter().filter_map(runs::Run::succeeded).filter(|at| *at < event.at).max();
+    context.last_success = ended.filter(|_| messages.whole);
+    let known = findings::Known {
+        event,
+        run,
+        restart: event.invocation_id.as_deref().and_then(|invocation| account.restart_number(invocation)),
+        last_success: context.last_success,
+        excerpt: &context.excerpt,
+    };
+    context.findings = findings::findings(world, &known);
     context
 }
 

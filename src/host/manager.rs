@@ -1,6 +1,9 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod setup;
 mod started;
+
+pub use setup::Setup;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod library;
 pub mod log;
 pub mod manager;
+pub mod mounts;
 pub mod names;
 pub mod pace;
 pub mod secret;

@@ -1,12 +1,14 @@
 //! What the machine knows about units, beyond what a trigger hands over: the journal and the service manager.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::journal::{Excerpt, Journal, Messages, Succeeded, Troubled};
-use super::manager::{NoAnswer, ServiceManager, Unit};
+use super::clock;
+use super::journal::{Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
+use super::manager::{NoAnswer, ServiceManager, Setup, Unit};
+use super::mounts::{self, FileSystem};
 use crate::event::{Manager, Problem, Subject};
 
 /// Answers about units. A test has a world of its own.
@@ -54,18 +56,50 @@ pub trait World {
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)>;
 }
 
+/// What helps to see why a run failed: each question takes about as long as it may, and what takes longer is missing.
+pub trait Evidence: World {
+    /// What a unit is made of, and what its last run used; `None` when the manager does not answer.
+    fn setup(&self, subject: &Subject, within: Duration) -> Option<Setup>;
+
+    /// How the processes of a run died.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn deaths(&self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String>;
+
+    /// When these files last changed; without those that are hidden from here.
+    fn changes(&self, paths: Vec<String>, within: Duration) -> Vec<(String, DateTime<Utc>)>;
+
+    /// The file systems on which these paths lie, each with the first of them; without those that are hidden from here.
+    fn file_systems(&self, paths: Vec<String>, within: Duration) -> Vec<(String, FileSystem)>;
+}
+
 /// This machine.
 pub struct Machine {
     journal: RefCell<Journal>,
     manager: RefCell<ServiceManager>,
     users: bool,
+    /// A file system has not answered in time: nothing more is asked of any, for each question may leave a thread behind.
+    hangs: Cell<bool>,
 }
 
 impl Machine {
     /// The units of this manager; each question may take about as long as `budget`.
     pub fn new(manager: &Manager, budget: Duration) -> Machine {
         let users = matches!(manager, Manager::User(_));
-        Machine { journal: Journal::new(budget).into(), manager: ServiceManager::new(users, budget).into(), users }
+        let (journal, manager) = (Journal::new(budget), ServiceManager::new(users, budget));
+        Machine { journal: journal.into(), manager: manager.into(), users, hangs: false.into() }
+    }
+}
+
+impl Machine {
+    fn unless_it_hangs<T>(&self, ask: impl FnOnce() -> mounts::Found<T>) -> Vec<T> {
+        if self.hangs.get() {
+            return Vec::new();
+        }
+        let found = ask();
+        self.hangs.set(!found.whole);
+        found.list
     }
 }
 
@@ -104,5 +138,23 @@ impl World for Machine {
 
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)> {
         self.manager.borrow_mut().about(subject)
+    }
+}
+
+impl Evidence for Machine {
+    fn setup(&self, subject: &Subject, within: Duration) -> Option<Setup> {
+        self.manager.borrow_mut().setup(subject, clock::started() + within)
+    }
+
+    fn deaths(&self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {
+        self.journal.borrow_mut().deaths(subject, run, within)
+    }
+
+    fn changes(&self, paths: Vec<String>, within: Duration) -> Vec<(String, DateTime<Utc>)> {
+        self.unless_it_hangs(|| mounts::changes(paths, within))
+    }
+
+    fn file_systems(&self, paths: Vec<String>, within: Duration) -> Vec<(String, FileSystem)> {
+        self.unless_it_hangs(|| mounts::file_systems(paths, within))
     }
 }

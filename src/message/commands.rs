@@ -1,9 +1,10 @@
 //! What to run next: the few commands that help with what happened, to be copied into a shell as they are.
 
+use super::Findings;
 use crate::event::Event;
 
 /// The commands, the most useful first; at most four.
-pub(super) fn commands(event: &Event, recovered: bool) -> Vec<String> {
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool) -> Vec<String> {
     let unit = quoted(event.subject.unit_name());
     let (user, users) = if event.subject.is_users() { (" --user", "USER_") } else { ("", "") };
     let status = format!("systemctl{user} status {unit}");
@@ -17,6 +18,10 @@ pub(super) fn commands(event: &Event, recovered: bool) -> Vec<String> {
     // of this run alone: what it wrote, and what the manager wrote of it
     let run = |id: &String| format!("journalctl{user} _SYSTEMD_INVOCATION_ID={id} + {users}INVOCATION_ID={id}");
     commands.extend(event.invocation_id.as_ref().map(run));
+    if let Some(core) = &findings.core {
+        commands.extend([core.command(), explain]);
+        return commands;
+    }
     match (problem.service_result.as_deref(), problem.exit_status.as_deref()) {
         (Some("dependency"), _) => match problem.culprit() {
             // there is the fault, so that comes first

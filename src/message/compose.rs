@@ -95,7 +95,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
-        commands: commands(event, recovered),
+        commands: commands(event, &context.findings, recovered),
         tone: match recovered {
             true if is_gone => Tone::Neutral,
             true => Tone::Well,
@@ -145,24 +145,30 @@ fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) 
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
+    facts.extend(context.findings.causes());
     facts.extend(context.ran.map(|ran| ("Ran", ran_for(ran, context.usual))));
+    facts.extend(context.findings.used());
     facts.extend(context.last_success.map(|at| {
         let before = event.at - at;
         // a clock that was set back: better no figure than a wrong one
         let before = if before > TimeDelta::zero() { format!("; {} before", span(before)) } else { String::new() };
         ("Last success", local_time(at) + &before)
     }));
-    facts.extend(started_by(event, &context.sockets).filter(|_| !flaps).map(|by| ("Started by", by)));
+    facts.extend(context.findings.changed(event.at));
+    facts.extend(started_by(event, context).filter(|_| !flaps).map(|by| ("Started by", by)));
     facts.extend((event.restarts && !flaps).then(|| ("Restart", "systemd starts it again, as its Restart= says".to_owned())));
     facts
 }
 
 /// What started the run, as far as systemd tells.
-fn started_by(event: &Event, sockets: &[String]) -> Option<String> {
+fn started_by(event: &Event, context: &Context) -> Option<String> {
+    if let Some(number) = context.findings.restart {
+        return Some(format!("systemd, as its Restart= says (restart {number})"));
+    }
     if let Some(unit) = &event.triggered_by {
         return Some(unit.clone());
     }
-    let names: String = sockets.iter().map(|socket| format!("{}, ", visible(socket.as_bytes()))).collect();
+    let names: String = context.sockets.iter().map(|socket| format!("{}, ", visible(socket.as_bytes()))).collect();
     event.start.map(|start| match start {
         Start::Timer => "a timer".to_owned(),
         Start::Path => "a path unit".to_owned(),
@@ -231,7 +237,7 @@ pub(super) fn span(length: TimeDelta) -> String {
 }
 
 /// A length of time, as exactly as it matters: "350ms", "2.4s", "3m 10s", "1d 2h".
-fn short(length: Duration) -> String {
+pub(super) fn short(length: Duration) -> String {
     match length.as_millis() {
         0 => "0s".to_owned(),
         millis @ 1..1000 => format!("{millis}ms"),

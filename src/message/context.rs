@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Findings;
+
 /// What was gathered about a run. All of it is safe to print.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -25,4 +27,6 @@ pub struct Context {
     pub documentation: Vec<String>,
     /// The sockets that could have started it, when no timer and no path did.
     pub sockets: Vec<String>,
+    /// What else was found out.
+    pub findings: Findings,
 }

@@ -17,6 +17,8 @@ pub struct Raw<'a> {
 
 /// Longer lines are cut; their end is kept, since an error's cause often stands there.
 const LONGEST: usize = 1000;
+/// The same for a name.
+const LONGEST_NAME: usize = 200;
 /// All lines together, in characters; of more, the last are kept.
 const MOST: usize = 48_000;
 
@@ -38,6 +40,17 @@ pub fn shown(lines: &[Raw<'_>]) -> (Vec<String>, usize) {
     }
     rows.reverse();
     (rows, secrets)
+}
+
+/// A name or a sentence of somebody else's as it may stand in a line: without secrets, and not long.
+pub fn safe(text: &str) -> String {
+    let mut texts = [visible(text.as_bytes())];
+    redact(&mut texts);
+    let [text] = texts;
+    match text.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
 }
 
 /// Bytes as one line of text: control characters and what is not UTF-8 are shown as escapes.

@@ -1,5 +1,7 @@
 //! Whole messages, as people get them: each in `snapshots/`. `SYSALERT_BLESS=1 cargo test --lib message` writes them.
 
+mod findings;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The manager's messages about a unit, made into runs. Pure.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use crate::event::Problem;
@@ -24,8 +26,25 @@ pub struct Run {
     pub restarted: Option<DateTime<Utc>>,
     /// True when somebody stopped it.
     pub stopped: bool,
+    /// Who killed a process of it for want of memory.
+    pub oom: Option<OomKiller>,
+    /// Processor time, if it was worth a message.
+    pub cpu: Option<Duration>,
+    /// The most memory that it held at a time, in bytes.
+    pub memory: Option<u64>,
+    /// The number of the restart that follows.
+    next_restart: Option<u32>,
     exit: Option<(String, String, Option<String>)>,
     timeout: Option<String>,
+}
+
+/// Who kills for want of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OomKiller {
+    /// The kernel.
+    Kernel,
+    /// systemd-oomd.
+    Oomd,
 }
 
 /// A start that came to nothing before there was a run.
@@ -71,6 +90,12 @@ impl Account {
         runs.filter(|pair| pair[1].invocation == invocation).any(|pair| pair[0].restarts)
     }
 
+    /// How often systemd had begun a run since somebody else did, when it began this one.
+    pub fn restart_number(&self, invocation: &str) -> Option<u32> {
+        let runs = self.runs.windows(2);
+        runs.filter(|pair| pair[1].invocation == invocation && pair[0].restarts).find_map(|pair| pair[0].next_restart)
+    }
+
     fn take(&mut self, unit: &str, message: &Message) {
         if matches!(message.kind, Kind::Failed | Kind::Succeeded | Kind::Skipped | Kind::JobFailed) {
             self.closed = Some(message.at);
@@ -113,7 +138,14 @@ impl Run {
             Kind::Succeeded => self.ended_well = Some(message.at),
             Kind::Restarts => {
                 self.restarts = true;
+                self.next_restart = message.restarts;
                 self.restarted = self.failures.is_empty().then_some(message.at);
+            }
+            Kind::OomKilled => self.oom = Some(OomKiller::Kernel),
+            Kind::OomdKilled => self.oom = Some(OomKiller::Oomd),
+            Kind::Consumed => {
+                self.cpu = message.cpu;
+                self.memory = message.memory;
             }
             Kind::Stopping => self.stopped = true,
             Kind::Other => self.timeout = message.text.as_deref().and_then(timeout).or(self.timeout.take()),

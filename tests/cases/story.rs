@@ -79,6 +79,8 @@ enum What {
     Unit(State),
     /// The database is damaged: "garbage", "empty", "index" (without its entries), or "TABLE": the pages that hold it.
     Damaged(String),
+    /// A file changes of which every unit of the story is made.
+    Changed(String),
 }
 
 /// How the manager shows a unit.
@@ -110,6 +112,8 @@ struct Run {
     /// True: systemd starts it again by itself.
     #[serde(default)]
     restarts: bool,
+    /// How much processor time it used: "72s".
+    cpu: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
     #[serde(default)]
     unwritten: bool,
@@ -281,6 +285,10 @@ impl Telling {
                 damage::done(&self.site.state, how);
                 self.say(&step.at, &format!("the database is damaged: {how}"));
             }
+            What::Changed(path) => {
+                self.world.change(path, at);
+                self.say(&step.at, &format!("{path} is changed"));
+            }
             What::Config(text) => {
                 self.config.clone_from(text);
                 self.say(&step.at, "the configuration is changed");
@@ -319,6 +327,10 @@ impl Telling {
             }
             let result = Some(told(&run.result, "exit-code"));
             self.world.say(unit, Message { result, ..message(Kind::Failed, &id, at) });
+        }
+        if let Some(cpu) = &run.cpu {
+            let cpu = Some(humantime::parse_duration(cpu).unwrap());
+            self.world.say(unit, Message { cpu, ..message(Kind::Consumed, &id, at) });
         }
         let (active, sub) = match (outcome, run.restarts) {
             (_, true) => ("activating", "auto-restart"),

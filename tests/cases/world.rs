@@ -2,18 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
-use sysalert::host::journal::{Excerpt, Kind, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{NoAnswer, Unit};
-use sysalert::host::world::World;
+use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
+use sysalert::host::manager::{NoAnswer, Setup, Unit};
+use sysalert::host::mounts::FileSystem;
+use sysalert::host::world::{Evidence, World};
 
 /// What the machine of a story knows.
 #[derive(Default, Clone)]
 pub struct StoryWorld {
     messages: RefCell<Vec<(String, Message)>>,
     units: RefCell<BTreeMap<String, Unit>>,
+    /// When files changed; every unit is made of all of them.
+    files: RefCell<BTreeMap<String, DateTime<Utc>>>,
 }
 
 impl StoryWorld {
@@ -31,8 +35,15 @@ impl StoryWorld {
     pub fn restarted(&self, unit: &str, at: DateTime<Utc>) {
         let waiting = self.units.borrow().get(unit).filter(|unit| unit.restarts()).and_then(|unit| unit.invocation.clone());
         if let Some(run) = waiting {
-            self.say(unit, message(Kind::Restarts, &run, at));
+            let before = self.messages.borrow().iter().filter(|(of, said)| of == unit && said.kind == Kind::Restarts).count();
+            let restarts = u32::try_from(before + 1).ok();
+            self.say(unit, Message { restarts, ..message(Kind::Restarts, &run, at) });
         }
+    }
+
+    /// A file changes.
+    pub fn change(&self, path: &str, at: DateTime<Utc>) {
+        self.files.borrow_mut().insert(path.to_owned(), at);
     }
 
     /// True when this run failed.
@@ -45,7 +56,7 @@ impl StoryWorld {
 /// A message of this kind about this run.
 pub fn message(kind: Kind, run: &str, at: DateTime<Utc>) -> Message {
     let invocation = Some(run.to_owned());
-    Message { at, kind, invocation, result: None, exit: None, command: None, job: None, text: None }
+    Message { at, kind, invocation, ..Message::default() }
 }
 
 impl World for StoryWorld {
@@ -92,6 +103,26 @@ impl World for StoryWorld {
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
         None
+    }
+}
+
+impl Evidence for StoryWorld {
+    fn setup(&self, _: &Subject, _: Duration) -> Option<Setup> {
+        Some(Setup { files: self.files.borrow().keys().cloned().collect(), ..Setup::default() })
+    }
+
+    fn deaths(&self, _: &Subject, _: Ended, _: Duration) -> Result<Deaths, String> {
+        Ok(Deaths::default())
+    }
+
+    fn changes(&self, paths: Vec<String>, _: Duration) -> Vec<(String, DateTime<Utc>)> {
+        let files = self.files.borrow();
+        paths.into_iter().filter_map(|path| files.get(&path).copied().map(|at| (path, at))).collect()
+    }
+
+    /// No story has lines that speak of one.
+    fn file_systems(&self, _: Vec<String>, _: Duration) -> Vec<(String, FileSystem)> {
+        Vec::new()
     }
 }
 

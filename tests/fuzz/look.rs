@@ -170,7 +170,17 @@ fn message() -> impl Strategy<Value = Message> {
     (kind, 0..30i64, prop::option::weighted(0.9, run()), word(), word(), word()).prop_map(
         |(kind, second, invocation, result, command, text)| {
             let exit = command.clone().zip(text.clone());
-            Message { at: at(second), kind, invocation, result, exit, command: command.clone(), job: command, text }
+            Message {
+                at: at(second),
+                kind,
+                invocation,
+                result,
+                exit,
+                command: command.clone(),
+                job: command,
+                text,
+                ..Message::default()
+            }
         },
     )
 }

@@ -13,6 +13,7 @@ mod bursts;
 mod command;
 mod configuration;
 mod conformance;
+mod context;
 mod damage;
 mod delivery;
 mod excerpt;

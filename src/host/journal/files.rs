@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::User;
+
 const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 
 /// A file that was written to a moment earlier than asked is opened all the same: clocks and disks round.
@@ -18,6 +20,18 @@ pub(super) fn since(at: u64) -> Vec<PathBuf> {
 /// When the oldest file was last written.
 pub(super) fn oldest() -> Option<u64> {
     all().into_iter().filter(|(path, _)| !is_active(path)).map(|(_, written)| written.saturating_sub(SLACK)).min()
+}
+
+/// Whether systemd-coredump takes the cores.
+pub(super) fn saves_cores() -> bool {
+    Path::new("/run/systemd/coredump").exists()
+}
+
+/// The user as whom systemd-coredump works.
+pub(super) fn keeper_of_cores() -> Option<u32> {
+    // whoever has no such user may ask a directory on the network for it
+    let user = if saves_cores() { User::from_name("systemd-coredump").ok() } else { None };
+    user.flatten().map(|user| user.uid.as_raw())
 }
 
 /// "system.journal" and "user-1000.journal" are still written; "system@....journal" is archived, "....journal~" broke off.

@@ -1,6 +1,6 @@
 //! What the manager itself says about a unit: the word that decides, where a trigger came late or told something else.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
@@ -11,7 +11,7 @@ use crate::event::Subject;
 use crate::host::clock;
 
 /// What a message is about, by its `MESSAGE_ID` (`journalctl --catalog`; `systemd/sd-messages.h`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
     /// A start was begun.
     Starting,
@@ -31,11 +31,18 @@ pub enum Kind {
     Restarts,
     /// A stop was begun.
     Stopping,
+    /// The kernel killed a process of it, for want of memory.
+    OomKilled,
+    /// systemd-oomd killed it, for want of memory.
+    OomdKilled,
+    /// It has ended, and this is what it used.
+    Consumed,
     /// Something else.
+    #[default]
     Other,
 }
 
-pub(super) const KINDS: [(&str, Kind); 9] = [
+pub(super) const KINDS: [(&str, Kind); 12] = [
     ("7d4958e842da4a758f6c1cdc7b36dcc5", Kind::Starting),
     ("39f53479d3a045ac8e11786248231fbf", Kind::Started),
     ("98e322203f7a4ed290d09fe03c09fe15", Kind::Exited),
@@ -45,10 +52,13 @@ pub(super) const KINDS: [(&str, Kind); 9] = [
     ("0e4284a0caca4bfc81c0bb6786972673", Kind::Skipped),
     ("5eb03494b6584870a536b337290809b3", Kind::Restarts),
     ("de5b426a63be47a7b6ac3eaac82e2f6f", Kind::Stopping),
+    ("fe6faa94e7774663a0da52717891d8ef", Kind::OomKilled),
+    ("d989611b15e44c9dbf31e3c81256e4ed", Kind::OomdKilled),
+    ("ae8f7b866b0347b9af31fe1c80b127c0", Kind::Consumed),
 ];
 
 /// One message of the manager's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
     /// When the journal took it.
     pub at: DateTime<Utc>,
@@ -64,6 +74,12 @@ pub struct Message {
     pub command: Option<String>,
     /// Of `JobFailed`: names the job for ever: its boot and its number.
     pub job: Option<String>,
+    /// Of `Restarts`: how often systemd has started it again since somebody else did, this time included.
+    pub restarts: Option<u32>,
+    /// Of `Consumed`: processor time.
+    pub cpu: Option<Duration>,
+    /// Of `Consumed`: the most memory that it held at a time, in bytes (systemd 254).
+    pub memory: Option<u64>,
     /// Of `Other`: what it says.
     pub text: Option<String>,
 }
@@ -107,13 +123,14 @@ fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Resul
         kind,
         // of what was never started the field is there, and empty
         invocation: text(journal, fields.manager_invocation)?.filter(|id| !id.is_empty()),
-        result: None,
-        exit: None,
-        command: None,
-        job: None,
-        text: None,
+        ..Message::default()
     };
     match kind {
+        Kind::Restarts => message.restarts = number(journal, "N_RESTARTS")?.and_then(|number| number.try_into().ok()),
+        Kind::Consumed => {
+            message.cpu = number(journal, "CPU_USAGE_NSEC")?.map(Duration::from_nanos);
+            message.memory = number(journal, "MEMORY_PEAK")?;
+        }
         Kind::Failed => message.result = text(journal, "UNIT_RESULT")?,
         Kind::Exited => {
             message.exit = text(journal, "EXIT_CODE")?.zip(text(journal, "EXIT_STATUS")?).map(|(code, status)| {
@@ -131,6 +148,11 @@ fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Resul
         _ => {}
     }
     Ok(message)
+}
+
+/// A figure of the manager's; the largest that there is stands for none.
+fn number(journal: &mut JournalRef, name: &str) -> systemd::Result<Option<u64>> {
+    Ok(text(journal, name)?.and_then(|text| text.parse().ok()).filter(|number| *number < u64::MAX))
 }
 
 /// The journal numbers signals, `MONITOR_EXIT_STATUS` names them.

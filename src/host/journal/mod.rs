@@ -3,12 +3,14 @@
 //! Only the files that can hold what is asked for are opened: libsystemd otherwise maps and searches every file there is, which
 //! costs seconds where the journal is large and cold.
 
+mod deaths;
 mod excerpt;
 mod files;
 mod messages;
 mod succeeded;
 mod troubled;
 
+pub use deaths::{Core, Deaths, Ended, OomKill};
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
 pub use messages::{Kind, Message, Messages};
@@ -31,12 +33,18 @@ const LONGEST_FIELD: usize = 16 * 1024;
 pub struct Journal {
     handle: Option<(u64, Handle)>,
     budget: Duration,
+    /// So long it still may wait for core dumps.
+    waits: Duration,
 }
+
+/// For all core dumps that one run of dispatch tells so long is waited, and so often is looked.
+const WAITS: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Journal {
     /// Nothing is opened yet. Each question may take about as long as `budget`.
     pub fn new(budget: Duration) -> Journal {
-        Journal { handle: None, budget }
+        Journal { handle: None, budget, waits: WAITS }
     }
 
     /// What the manager says about a unit since then, oldest first.
@@ -89,6 +97,27 @@ impl Journal {
                 return Ok(excerpt);
             }
             back = back.saturating_mul(60);
+        }
+    }
+
+    /// How a unit's processes died in this run. A core dump that must come is waited for, a moment: it is told when the core is
+    /// saved, and the manager may have noticed before.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn deaths(&mut self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {
+        loop {
+            let until = clock::started() + within;
+            let from = micros(run.at).saturating_sub(RECENT);
+            let deaths = deaths::read(self.open(from)?, subject, run, until).map_err(unreadable)?;
+            let comes = run.dumped && deaths.core.is_none() && files::saves_cores();
+            if !comes || self.waits.is_zero() {
+                return Ok(deaths);
+            }
+            clock::wait(LOOK);
+            self.waits = self.waits.saturating_sub(LOOK);
+            // it may come into another file: that of the user whose process it was
+            self.handle = None;
         }
     }
 

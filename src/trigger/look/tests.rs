@@ -99,7 +99,7 @@ impl World for Fake {
 fn message(second: i64, kind: Kind, run: &str) -> Message {
     let invocation = (!run.is_empty()).then(|| run.to_owned());
     let result = (kind == Kind::Failed).then(|| "exit-code".to_owned());
-    Message { at: at(second), kind, invocation, result, exit: None, command: None, job: None, text: None }
+    Message { at: at(second), kind, invocation, result, ..Message::default() }
 }
 
 /// A run that exits with status 3.

@@ -8,7 +8,7 @@ fn at(second: i64) -> DateTime<Utc> {
 
 fn message(second: i64, kind: Kind, run: &str) -> Message {
     let invocation = (!run.is_empty()).then(|| run.to_owned());
-    Message { at: at(second), kind, invocation, result: None, exit: None, command: None, job: None, text: None }
+    Message { at: at(second), kind, invocation, ..Message::default() }
 }
 
 fn failed(second: i64, run: &str, result: &str) -> Message {
