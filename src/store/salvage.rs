@@ -166,3 +166,31 @@ fn taken(inserted: rusqlite::Result<usize>) -> rusqlite::Result<bool> {
 fn columns(db: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     db.prepare("SELECT name FROM pragma_table_info(?1)")?.query_map([table], |row| row.get(0))?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{failure, open, told};
+    use super::*;
+
+    #[test]
+    fn what_is_sent_again_goes_with_what_it_is_about() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [mut old, new] = folders.each_ref().map(|folder| open(folder.path()));
+        told(&mut old, &failure("a", "1", 0), &["fleet"]);
+        // nobody may have been told of it
+        told(&mut old, &failure("b", "2", 0), &[]);
+        for store in [&old, &new] {
+            store.db.pragma_update(None, "foreign_keys", false).unwrap();
+        }
+        let again = "INSERT INTO resends (incident, method, alert, pause, due) VALUES
+            (1, 'fleet', 1, 60000000, 0), (1, 'lost', 99, 60000000, 0), (99, 'lost', 1, 60000000, 0), (2, 'fleet', 2, 60000000, 0)";
+        old.db.execute(again, []).unwrap();
+        salvage(&old.db, &new.db, 1 << 20).unwrap();
+        let rows: Vec<(i64, String)> = new
+            .with(|db| {
+                db.prepare("SELECT incident, method FROM resends")?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
+            .unwrap();
+        assert_eq!(rows, [(1, "fleet".to_owned())]);
+    }
+}
