@@ -170,8 +170,8 @@ impl Unit {
         let is_over = |since: DateTime<Utc>| since.max(last) + TimeDelta::seconds(rules.window) <= now;
         match (self.now, self.active_since) {
             (Now::Active, Some(since)) if is_over(since) => self.recovered(rules, now),
-            // well or stopped: somebody is told
-            (Now::Inactive, _) if is_over(last) => self.recovered(rules, now),
+            // well or stopped: somebody is told; but a stop is no recovery of what stays failed
+            (Now::Inactive, _) if is_over(last) && self.flapping.is_some() => self.recovered(rules, now),
             (Now::Failed, _) if is_over(last) && nothing_new => {
                 let Some(flapping) = self.flapping.take() else { return };
                 // its last failure is told now, unless that was one after which it was to be restarted
