@@ -7,7 +7,7 @@ pub use setup::Setup;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub struct ServiceManager {
     patience: Duration,
     line: Option<Sender<Question>>,
     is_dead: bool,
+    /// There is no bus at all: asking again is of no use.
+    is_absent: bool,
     /// The units that others depend on.
     needed: BTreeMap<String, State>,
 }
@@ -89,7 +91,7 @@ impl ServiceManager {
     /// The machine's, or this user's; each answer may take as long as `patience`.
     pub fn new(users: bool, patience: Duration) -> ServiceManager {
         let connect: Connect = if users { || Bus::open_user() } else { || Bus::open_system() };
-        ServiceManager { connect, patience, line: None, is_dead: false, needed: BTreeMap::new() }
+        ServiceManager { connect, patience, line: None, is_dead: false, is_absent: false, needed: BTreeMap::new() }
     }
 
     /// How this unit is; `None` when nobody answers.
@@ -141,7 +143,7 @@ impl ServiceManager {
     /// When nobody answers.
     pub fn culprit(&mut self, subject: &Subject) -> Result<Option<String>, NoAnswer> {
         let found = self.nearest_that_failed(subject);
-        if self.is_dead { Err(NoAnswer) } else { Ok(found) }
+        if self.is_dead && !self.is_absent { Err(NoAnswer) } else { Ok(found) }
     }
 
     fn nearest_that_failed(&mut self, subject: &Subject) -> Option<String> {
@@ -276,7 +278,8 @@ impl ServiceManager {
         let asked = line.send(Box::new(question)).is_ok();
         // the library's own limit comes first, where it holds
         let longest = patience + if connects { CONNECTING } else { patience };
-        let answer = if asked { answer.recv_timeout(longest).ok() } else { None };
+        let answer = if asked { answer.recv_timeout(longest) } else { Err(RecvTimeoutError::Disconnected) };
+        self.is_absent = matches!(answer, Err(RecvTimeoutError::Disconnected));
         let answer = answer.unwrap_or(Err(NoAnswer));
         self.is_dead = answer.is_err();
         answer.ok().flatten()
@@ -370,7 +373,8 @@ mod tests {
             }
         };
         let patience = Duration::from_millis(1);
-        let mut manager = ServiceManager { connect, patience, line: None, is_dead: false, needed: BTreeMap::new() };
+        let mut manager =
+            ServiceManager { connect, patience, line: None, is_dead: false, is_absent: false, needed: BTreeMap::new() };
         let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
         let begun = clock::started();
         assert_eq!(manager.unit(&subject), None);

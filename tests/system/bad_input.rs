@@ -123,7 +123,6 @@ fn a_database_that_is_none_is_said_by_every_verb() {
         &["explain", "a.service"],
         &["methods"],
         &["db", "clear", "a.service", "--yes"],
-        &["dispatch"],
         &["test"],
     ] {
         let output = guest.sysalert(command);
@@ -131,4 +130,12 @@ fn a_database_that_is_none_is_said_by_every_verb() {
         assert!(output.stderr.contains("/var/lib/sysalert/sysalert.db") && output.stderr.contains("damaged"), "{output}");
         assert_eq!(content(), before, "{command:?}");
     }
+    // only dispatch replaces it, and keeps it
+    let output = guest.sysalert(&["dispatch"]);
+    assert!(
+        output.status == 0 && output.stderr.contains("it was set aside as /var/lib/sysalert/sysalert.db.broken-"),
+        "{output}"
+    );
+    assert_eq!(guest.sh("cat /var/lib/sysalert/sysalert.db.broken-*Z").ok(), before.trim_end());
+    assert!(guest.sysalert(&["status"]).ok().contains("damaged"));
 }
