@@ -32,10 +32,10 @@ fn block(language: &str) -> &'static str {
 
 /// A member of the cluster: its port, and its name in the README's configuration.
 #[derive(Clone, Copy)]
-struct Member(u16);
+pub struct Member(u16);
 
-const FIRST: Member = Member(9093);
-const SECOND: Member = Member(9193);
+pub const FIRST: Member = Member(9093);
+pub const SECOND: Member = Member(9193);
 
 impl Member {
     fn unit(self) -> String {
@@ -72,7 +72,7 @@ impl Member {
     }
 
     #[track_caller]
-    fn stop(self, guest: &Guest) {
+    pub fn stop(self, guest: &Guest) {
         guest.run(&["systemctl", "stop", &self.unit()]).ok();
     }
 }
@@ -80,6 +80,15 @@ impl Member {
 /// A guest with the cluster, the receiver, and the README's method `fleet`.
 fn fleet(name: &str) -> Guest {
     let guest = Guest::boot_on(252, name, Options::new().quick_timer());
+    let method = cluster(&guest);
+    guest.configure(&format!("{method}resend = \"30s\"\n"));
+    guest.sysalert(&["config", "check"]).ok();
+    guest
+}
+
+/// Starts both members, set up as the README says, and what they notify; the README's method for them.
+#[track_caller]
+pub fn cluster(guest: &Guest) -> String {
     // the README's waits are for people
     let alertmanager =
         block("yaml").replace("group_wait: 30s", "group_wait: 1s").replace("group_interval: 5m", "group_interval: 2s");
@@ -89,26 +98,29 @@ fn fleet(name: &str) -> Guest {
     guest.write_file("/usr/local/lib/receiver.py", RECEIVER);
     guest.write_unit("receiver.service", "[Service]\nExecStart=/usr/bin/python3 -I /usr/local/lib/receiver.py\n");
     guest.run(&["systemctl", "start", "receiver.service"]).ok();
-    FIRST.install(&guest, SECOND);
-    SECOND.install(&guest, FIRST);
+    FIRST.install(guest, SECOND);
+    SECOND.install(guest, FIRST);
     let method = block("toml")
         .replace("http://alerts1.example.org:9093", "http://127.0.0.1:9093")
         .replace("http://alerts2.example.org:9093", "http://127.0.0.1:9193");
     assert!(method.contains(":9193"), "{method}");
-    guest.configure(&format!("{method}resend = \"30s\"\n"));
-    guest.sysalert(&["config", "check"]).ok();
-    guest
+    method
 }
 
-/// What was notified about this unit, oldest first: "firing" or "resolved".
-fn notified(guest: &Guest, unit: &str) -> Vec<String> {
+/// The alerts that were notified about this unit, oldest first.
+pub fn notifications(guest: &Guest, unit: &str) -> Vec<Value> {
     let lines = guest.run(&["cat", "/run/notifications"]).stdout;
     let all = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let alerts = all.flat_map(|notification| notification["alerts"].as_array().cloned().unwrap());
-    alerts.filter(|alert| alert["labels"]["unit"] == unit).map(|alert| alert["status"].as_str().unwrap().to_owned()).collect()
+    alerts.filter(|alert| alert["labels"]["unit"] == unit).collect()
 }
 
-fn is_open(guest: &Guest, member: Member, unit: &str) -> bool {
+/// The same, only "firing" or "resolved".
+fn notified(guest: &Guest, unit: &str) -> Vec<String> {
+    notifications(guest, unit).iter().map(|alert| alert["status"].as_str().unwrap().to_owned()).collect()
+}
+
+pub fn is_open(guest: &Guest, member: Member, unit: &str) -> bool {
     !member.alerts(guest, &[&format!("unit={unit}")]).is_empty()
 }
 

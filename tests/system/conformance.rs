@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::alertmanager::cluster;
 use crate::guest::{Guest, Options};
 use crate::jobs::Job;
 use crate::plugins::compiled;
+use crate::services;
 
 const LOOKS: [&str; 12] = [
     "file",
@@ -21,6 +23,18 @@ const LOOKS: [&str; 12] = [
     "a message of 1 MB",
     "all of Unicode",
     "three calls of one process",
+];
+
+/// Each installed plugin, with settings by which it sends, and what it says then.
+const PLUGINS: [(&str, &[&str], &str); 8] = [
+    ("alertmanager", &["url=[\"http://127.0.0.1:9093\", \"http://127.0.0.1:9193\"]"], "sent: "),
+    ("command", &["command=[\"/bin/true\"]"], "sent: /bin/true took it"),
+    ("email", &["to=[\"ops@example.org\"]"], "sent: localhost:25 took it for ops@example.org (250 "),
+    ("file", &["path=/var/log/sysalert/check", "format=\"block\""], "sent: appended to /var/log/sysalert/check"),
+    ("journal", &[], "sent: written to the journal: journalctl -t sysalert"),
+    ("syslog", &["lines=true"], "sent: given to /dev/log"),
+    ("telegram", &["token=1:key-of-telegram", "chat=\"-1001234567890\""], "sent: "),
+    ("webhook", &["preset=slack", "url=https://hooks.slack.com/services/T00000000/B00000000/key-of-slack"], "sent: "),
 ];
 
 /// What `methods check` printed: the words in front ("ok"), what was looked at, and the rest of the line.
@@ -53,18 +67,21 @@ fn board() -> PathBuf {
 
 #[test]
 fn installed_plugins_and_the_examples_pass_and_the_examples_deliver() {
-    let guest = Guest::boot("conformance", Options::new());
-    let installed = guest.sh("ls /usr/lib/sysalert/plugins/*.so").ok();
-    assert!(installed.lines().count() >= 5, "{installed}");
-    for path in installed.lines() {
-        passes(&guest, &[path]);
+    let guest = Guest::boot("conformance", Options::new().mail_server());
+    services::serve(&guest);
+    cluster(&guest);
+    let installed = guest.sh("cd /usr/lib/sysalert/plugins; ls *.so").ok();
+    let names: Vec<&str> = installed.lines().map(|file| file.trim_end_matches(".so")).collect();
+    assert_eq!(names, PLUGINS.map(|(name, _, _)| name));
+    for (name, settings, answer) in PLUGINS {
+        let path = format!("/usr/lib/sysalert/plugins/{name}.so");
+        passes(&guest, &[&path]);
+        // also when the messages go through all of it
+        let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        for found in &passes(&guest, &[&[path.as_str()], &set[..]].concat())[5..] {
+            assert!(found.2.starts_with(answer), "{name}: {found:?}");
+        }
     }
-    // also when the messages go through all of it
-    let file = "/usr/lib/sysalert/plugins/file.so";
-    for found in &passes(&guest, &[file, "--set", "path=/var/log/sysalert/check", "--set", "format=\"block\""])[5..] {
-        assert_eq!(found.2, "sent: appended to /var/log/sysalert/check");
-    }
-    passes(&guest, &["/usr/lib/sysalert/plugins/command.so", "--set", "command=[\"/bin/true\"]"]);
 
     // C: by the installed header alone, as the example itself says
     guest

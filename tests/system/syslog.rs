@@ -64,6 +64,19 @@ transport = "udp"
 host = "log.example.test"
 "#;
 
+/// Starts the server; the README's method for it.
+#[track_caller]
+pub fn server(guest: &Guest) -> String {
+    guest.sh(CERTIFICATES).ok();
+    guest.write_file("/etc/rsyslog-test.conf", RSYSLOG);
+    guest.write_unit("log.service", "[Service]\nExecStart=/usr/sbin/rsyslogd -n -i NONE -f /etc/rsyslog-test.conf\n");
+    guest.run(&["systemctl", "start", "log.service"]).ok();
+    for port in ["514", "6514"] {
+        guest.wait_until("rsyslog listens", || guest.run(&["bash", "-c", &format!("</dev/tcp/127.0.0.1/{port}")]).success());
+    }
+    configuration("plugin = \"syslog\"").replace("log.example.org", "log.example.test")
+}
+
 /// The last try of each method: (method, status, detail).
 fn tries(guest: &Guest) -> Vec<(String, String, String)> {
     let rows = guest.rows("SELECT method, status, detail FROM deliveries WHERE id IN (SELECT max(id) FROM deliveries GROUP BY method) ORDER BY method");
@@ -74,14 +87,7 @@ fn tries(guest: &Guest) -> Vec<(String, String, String)> {
 #[test]
 fn a_real_rsyslog_has_it_by_every_transport() {
     let guest = Guest::boot("syslog", Options::new());
-    guest.sh(CERTIFICATES).ok();
-    guest.write_file("/etc/rsyslog-test.conf", RSYSLOG);
-    guest.write_unit("log.service", "[Service]\nExecStart=/usr/sbin/rsyslogd -n -i NONE -f /etc/rsyslog-test.conf\n");
-    guest.run(&["systemctl", "start", "log.service"]).ok();
-    for port in ["514", "6514"] {
-        guest.wait_until("rsyslog listens", || guest.run(&["bash", "-c", &format!("</dev/tcp/127.0.0.1/{port}")]).success());
-    }
-    let methods = format!("{METHODS}{}", configuration("plugin = \"syslog\"").replace("log.example.org", "log.example.test"));
+    let methods = format!("{METHODS}{}", server(&guest));
     guest.configure(&methods);
     guest.sysalert(&["config", "check"]).ok();
 

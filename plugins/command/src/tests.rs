@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sysalert_abi::one_line;
+use sysalert_abi::testing::{NASTY, nasty_requests};
 
 use super::*;
 
@@ -270,4 +272,29 @@ fn a_wrong_section_is_refused_with_the_key() {
         let answer = Command::failure(&request(config.clone()));
         assert_eq!(answer, Answer::Refused(format!("its configuration does not fit: {expected}")), "{config}");
     }
+}
+
+/// Five hundred nasty messages: the program gets each as it is, and in its environment stands nothing but the facts.
+#[test]
+fn every_nasty_message_reaches_the_program() {
+    let place = Place::new("#!/bin/sh\ncat >\"${0%/*}/input\"; env -0 >\"${0%/*}/all\"; echo x >>\"${0%/*}/runs\"\n");
+    let mut others = None;
+    for (number, request) in nasty_requests(&json!({"command": [place.program()]})).enumerate() {
+        let answer = Command::failure(&request);
+        assert!(matches!(answer, Answer::Sent(_)), "message {number}: {answer:?}");
+        let input: Request = serde_json::from_str(&place.read("input")).expect("JSON");
+        assert!(input == request, "message {number}");
+        let all = place.read("all");
+        let is_own = |entry: &&str| entry.starts_with("SYSALERT_");
+        let (own, rest): (Vec<&str>, Vec<&str>) = all.split_terminator('\0').partition(is_own);
+        // what goes on behind a line's end or a zero byte would be a variable more
+        let rest: Vec<String> = rest.into_iter().map(str::to_owned).collect();
+        assert_eq!(rest, *others.get_or_insert_with(|| rest.clone()), "message {number}");
+        let message = own.iter().find_map(|entry| entry.strip_prefix("SYSALERT_MESSAGE="));
+        let subject = one_line(&request.message.subject, 4000);
+        assert_eq!(message.unwrap_or_default(), subject, "message {number}");
+        let facts = if request.incident.is_some() { 13 } else { 9 } + usize::from(!subject.is_empty());
+        assert_eq!(own.len(), facts, "message {number}: {own:?}");
+    }
+    assert_eq!(place.read("runs").lines().count(), NASTY);
 }

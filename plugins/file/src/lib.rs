@@ -90,6 +90,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use serde_json::{Value, json};
+    use sysalert_abi::testing::{NASTY, nasty_requests};
 
     use super::*;
     use crate::format::tests::request;
@@ -115,6 +116,41 @@ mod tests {
         }
         // The umask may take bits away, and adds none.
         assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & !0o640, 0o100_000);
+    }
+
+    /// Five hundred nasty messages: each is one record, and nothing in it can be taken for another one.
+    #[test]
+    fn every_nasty_message_is_one_record() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let written = |format: &str| {
+            let path = folder.path().join(format);
+            for (number, request) in nasty_requests(&json!({"path": path, "format": format})).enumerate() {
+                let answer = File::failure(&request);
+                assert!(matches!(answer, Answer::Sent(_)), "message {number}: {answer:?}");
+            }
+            fs::read_to_string(&path).expect("the file")
+        };
+        let records = written("json");
+        let records: Vec<&str> = records.strip_suffix('\n').expect("an end").split('\n').collect();
+        assert_eq!(records.len(), NASTY);
+        for (record, request) in records.iter().zip(nasty_requests(&json!({}))) {
+            let record: Value = serde_json::from_str(record).expect("JSON");
+            let message = &request.message;
+            let expected = json!({"subject": message.subject, "text": message.text, "journal": message.journal});
+            assert!(record["message"] == expected && record["idempotency_key"] == request.idempotency_key.as_str());
+        }
+
+        let blocks = written("block");
+        let rule = format!("\n{}\n", "-".repeat(70));
+        let blocks: Vec<&str> = blocks.strip_suffix(&rule).expect("an end").split(&rule).collect();
+        assert_eq!(blocks.len(), NASTY);
+        for block in blocks {
+            let outside: Vec<&str> = block.split('\n').filter(|line| !line.is_empty() && !line.starts_with("  ")).collect();
+            let begins: Vec<&str> = outside.iter().filter_map(|line| line.split([' ', ':']).next()).collect();
+            assert!(outside.len() == 4 && begins[0].starts_with('['), "{block}");
+            assert_eq!(begins[1..], ["Host", "Failures", "Severity"], "{block}");
+            assert!(block.chars().all(|c| c == '\n' || !c.is_control()), "{block}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@
 //! | `SYSALERT_ALERT` | the same at each try: an entry that is there twice has it twice |
 
 mod entry;
+#[cfg(test)]
+mod nasty;
 
 use std::ffi::CStr;
 use std::os::unix::fs::FileTypeExt;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local};
 use serde_json::{Value, json};
-use sysalert_abi::Kind;
+use sysalert_abi::testing::{NASTY, nasty_requests};
+use sysalert_abi::{Kind, one_line};
 
 use super::*;
 
@@ -190,22 +191,25 @@ fn server<T: Send + 'static>(serve: impl FnOnce(TcpStream) -> T + Send + 'static
     (json!({"transport": "tcp", "host": "127.0.0.1", "port": port, "lines": true}), format!("127.0.0.1:{port}"), receiver)
 }
 
+/// The messages of a stream, by their counts.
+fn frames(stream: TcpStream) -> Vec<String> {
+    let mut reader = BufReader::new(stream);
+    let mut frames = Vec::new();
+    loop {
+        let mut length = Vec::new();
+        if reader.read_until(b' ', &mut length).expect("a length") == 0 {
+            return frames;
+        }
+        let length: usize = std::str::from_utf8(&length).expect("digits").trim_end().parse().expect("a number");
+        let mut frame = vec![0; length];
+        reader.read_exact(&mut frame).expect("a frame");
+        frames.push(String::from_utf8(frame).expect("UTF-8"));
+    }
+}
+
 #[test]
 fn a_stream_counts_its_octets() {
-    let (config, target, heard) = server(|stream| {
-        let mut reader = BufReader::new(stream);
-        let mut frames = Vec::new();
-        loop {
-            let mut length = Vec::new();
-            if reader.read_until(b' ', &mut length).expect("a length") == 0 {
-                return frames;
-            }
-            let length: usize = std::str::from_utf8(&length).expect("digits").trim_end().parse().expect("a number");
-            let mut frame = vec![0; length];
-            reader.read_exact(&mut frame).expect("a frame");
-            frames.push(String::from_utf8(frame).expect("UTF-8"));
-        }
-    });
+    let (config, target, heard) = server(frames);
     let mut request = request(config);
     request.message.text = "ünter\nzwei\n".into();
     assert_eq!(Syslog::failure(&request), Answer::Sent(format!("{target} read it to its end")));
@@ -300,5 +304,64 @@ fn the_port_follows_the_transport() {
     for (transport, host, expected) in [("udp", "log", "log:514"), ("tcp", "[::1]", "[::1]:514"), ("tls", "log", "log:6514")] {
         let request = request(json!({"transport": transport, "host": host}));
         assert_eq!(Settings::read(&request).expect("valid").target(), expected);
+    }
+}
+
+/// The names of the structured data and the text behind it; what breaks its syntax (RFC 5424, 6) panics.
+fn parsed(message: &str) -> (Vec<String>, &str) {
+    let (head, mut rest) = message.split_once(" [sysalert@32473").expect("the data");
+    assert_eq!(head.split(' ').count(), 6, "{head}");
+    let mut names = Vec::new();
+    while let Some((name, value)) = rest.strip_prefix(' ').and_then(|rest| rest.split_once("=\"")) {
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{message}");
+        names.push(name.to_owned());
+        let mut escaped = false;
+        let end = value.find(|c| {
+            let is_end = c == '"' && !escaped;
+            assert!(c != ']' || escaped, "{message}");
+            escaped = c == '\\' && !escaped;
+            is_end
+        });
+        rest = &value[end.expect("an end") + 1..];
+    }
+    (names, rest.strip_prefix("] ").expect("the end of the data"))
+}
+
+/// Five hundred nasty messages: none is longer than its transport takes, none is two, and each begins as its subject does.
+#[test]
+fn no_nasty_message_breaks_the_form() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (sender, streams) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            sender.send(frames(stream.expect("a connection"))).expect("a test");
+        }
+    });
+    let check = |messages: &[String], request: &Request, most: usize| {
+        for (number, message) in messages.iter().enumerate() {
+            assert!(message.len() <= most && !message.contains(char::is_control), "{message}");
+            let (names, text) = parsed(message);
+            assert_eq!(names.iter().any(|name| name == "line"), number > 0, "{message}");
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            if number == 0 && request.kind != Kind::Digest {
+                let subject = one_line(&request.message.subject, most);
+                let kept = text.strip_suffix("...").filter(|_| text != subject).unwrap_or(text);
+                assert!(subject.starts_with(kept) && (text == subject || message.len() > most - 10), "{message}");
+            }
+        }
+    };
+    let config = json!({"transport": "tcp", "host": "127.0.0.1", "port": port, "lines": true});
+    let mut received = 0;
+    for (number, mut request) in nasty_requests(&config).enumerate() {
+        request.service_name.clone_from(&request.message.subject);
+        let answer = Syslog::failure(&request);
+        assert!(matches!(answer, Answer::Sent(_)), "message {number}: {answer:?}");
+        check(&streams.recv().expect("a stream"), &request, 2048);
+        received += 1;
+    }
+    assert_eq!(received, NASTY);
+    for request in nasty_requests(&json!({"transport": "udp", "host": "127.0.0.1"})) {
+        check(&message::messages(&request, &Settings::read(&request).expect("valid"), noon()), &request, 1180);
     }
 }

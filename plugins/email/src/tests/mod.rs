@@ -1,6 +1,7 @@
 //! The whole method against a small SMTP server in a thread, and the request that all tests start from.
 
 mod delivery;
+mod nasty;
 mod sendmail;
 mod server;
 
