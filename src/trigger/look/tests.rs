@@ -506,6 +506,11 @@ fn calm_ends_flapping_whatever_became_of_the_unit() {
     ] {
         assert_eq!(look_at(unit, known, second), expected, "{what}");
     }
+    // after a clock that was set back nobody waits until its old time comes round
+    let ahead = Known { flapping: Some(at(9999)), ..flapping() };
+    let ahead = || Known { flapping: Some(at(9999)), ..flapping() };
+    assert_eq!(look_at(state("failed", "failed", "b"), ahead(), 50), ["stays failed"]);
+    assert_eq!(look_at(since(20), ahead(), 50), [""; 0], "it must be well for so long all the same");
     // what is new is decided first
     let look_at = |messages: Vec<Message>, unit| {
         changes(&look(&Fake { messages, unit, ..Fake::default() }, &subject(), &flapping(), dispatch(9999)))
