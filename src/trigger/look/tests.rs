@@ -243,6 +243,15 @@ fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
 }
 
 #[test]
+fn a_manager_that_is_too_busy_to_say_that_it_starts_it_again_is_asked_again() {
+    let one = known(&[(1, told("a", 1))]);
+    let look_at = |second| look(&Fake { messages: failing(1, "a"), ..Fake::default() }, &subject(), &one, dispatch(second));
+    assert_eq!((changes(&look_at(3)), look_at(3).waits), (vec![], true));
+    // but not for ever
+    assert_eq!((changes(&look_at(61)), look_at(61).waits), (vec!["correct 1 failed a exit-code 3".to_owned()], false));
+}
+
+#[test]
 fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
     let one = known(&[(1, told("a", 1))]);
     let unit = state("active", "running", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
