@@ -178,13 +178,13 @@ impl Looking<'_> {
         }
     }
 
-    /// Whether systemd starts the unit again after this failure; `None`: that cannot be said yet.
+    /// Whether systemd starts the unit again after this failure, or would have; `None`: that cannot be said yet.
     fn restarts(&self, run: &Run, at: DateTime<Utc>) -> Option<bool> {
         let is_last = self.account.runs.last().is_some_and(|last| last.invocation == run.invocation);
         let mut later = self.account.runs.iter().skip_while(|other| other.invocation != run.invocation).skip(1);
         let is_silent = run.begun.is_none() && later.all(|run| run.begun.is_none());
         match &self.unit {
-            _ if run.restarts => Some(true),
+            _ if run.restarts || run.called_off => Some(true),
             // with LogLevelMax= of the unit systemd keeps silent about starts, also about those of its own
             Some(unit) if is_silent && unit.restarted && unit.invocation.as_ref() != Some(&run.invocation) => Some(true),
             // systemd says that it starts it again before it does
