@@ -1,6 +1,6 @@
 //! An incident's life: from a subject's first failure to its recovery. Pure.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Subject;
@@ -170,12 +170,13 @@ impl Incident {
         self
     }
 
-    /// It failed, or was restarted, once more while it flaps.
+    /// It failed, or was restarted, once more while it flaps. What lies ahead by `window` is of a clock that was set back.
     #[must_use]
-    pub fn flaps_again(mut self, at: DateTime<Utc>) -> Incident {
+    pub fn flaps_again(mut self, at: DateTime<Utc>, window: TimeDelta) -> Incident {
         if let Some(flapping) = &mut self.flapping {
             flapping.times += 1;
-            flapping.last = flapping.last.max(at);
+            flapping.since = flapping.since.min(at);
+            flapping.last = if flapping.last - at >= window { at } else { flapping.last.max(at) };
         }
         self
     }

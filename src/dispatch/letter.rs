@@ -59,7 +59,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
             if members.is_empty() {
                 return Ok(Prepared::Nothing);
             }
-            incidents = storm::incidents(store, &members, &host, &method.name)?;
+            incidents = storm::incidents(store, settings, &members, &host, &method.name)?;
             (storm::letter(&members, &host), Vec::new(), Vec::new())
         }
         None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),

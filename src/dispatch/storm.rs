@@ -76,12 +76,24 @@ pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub(super) fn incidents(store: &Store, members: &[store::Member], host: &str, method: &str) -> Result<Vec<sysalert_abi::Member>> {
+pub(super) fn incidents(
+    store: &Store,
+    settings: &Settings,
+    members: &[store::Member],
+    host: &str,
+    method: &str,
+) -> Result<Vec<sysalert_abi::Member>> {
     let newest: BTreeMap<i64, &store::Member> = members.iter().map(|member| (member.incident.id, member)).collect();
-    newest.into_values().map(|member| incident(store, member, host, method)).collect()
+    newest.into_values().map(|member| incident(store, settings, member, host, method)).collect()
 }
 
-fn incident(store: &Store, member: &store::Member, host: &str, method: &str) -> Result<sysalert_abi::Member> {
+fn incident(
+    store: &Store,
+    settings: &Settings,
+    member: &store::Member,
+    host: &str,
+    method: &str,
+) -> Result<sysalert_abi::Member> {
     let store::Member { kind, recorded, incident, context } = member;
     let event = &recorded.event;
     let failures = store.with(|db| store::failures_of(db, incident.id, event, letter::MOST_FAILURES))?;
@@ -95,7 +107,7 @@ fn incident(store: &Store, member: &store::Member, host: &str, method: &str) -> 
         why: why.as_deref(),
         failures: &told,
         left_out: failures.left_out,
-        flapping: None,
+        flapping: letter::phase(recorded).map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
         context,
         late: None,
     };
@@ -108,4 +120,41 @@ fn incident(store: &Store, member: &store::Member, host: &str, method: &str) -> 
         subject,
         parts,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
+    use crate::incident::{Flapping, How, Incident, Severity};
+    use crate::store::{Older, Recorded};
+
+    #[test]
+    fn a_channel_that_tells_incidents_apart_hears_that_one_flaps() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
+        let settings = Settings::read(&[("x.toml".into(), String::new())]).unwrap();
+        let at = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
+        let subject = Subject::unit(&Manager::System, &UnitName::typed("web").unwrap());
+        let flapping = Flapping { how: How::Restarting, since: DateTime::UNIX_EPOCH, times: 7, last: at, over: false };
+        let incident = Incident::begin(1, subject.clone(), Severity::Critical, at).begins_to_flap(flapping);
+        // it ended well, and was started again
+        let event = Event {
+            subject,
+            outcome: Outcome::Succeeded,
+            run: "restart:a".to_owned(),
+            invocation_id: Some("a".to_owned()),
+            problem: Problem { service_result: Some("success".to_owned()), ..Problem::default() },
+            triggered_by: None,
+            start: None,
+            restarts: true,
+            at,
+        };
+        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1) };
+        let member = store::Member { kind: Kind::Failure, recorded, incident, context: message::Context::default() };
+        let told = incidents(&store, &settings, &[member], "web1", "fleet").unwrap();
+        assert_eq!(told[0].subject, "web.service keeps restarting on web1: 7 times in 1h");
+    }
 }

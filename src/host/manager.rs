@@ -113,7 +113,8 @@ impl ServiceManager {
                 by => unit.triggered_by = by.map(|(name, _)| name),
             }
         }
-        Some(unit)
+        // half an answer would look like a unit that is unloaded
+        (!self.is_dead).then_some(unit)
     }
 
     /// How the last run ended, for a systemd that hands nothing to handlers.

@@ -13,24 +13,25 @@ pub(super) struct OfLate {
     pub(super) restarts: Recent,
     /// The incidents that were told and are over.
     pub(super) incidents: Recent,
+    window: TimeDelta,
 }
 
 impl OfLate {
     pub(super) fn ask(db: &Database, rules: &Rules, event: &Event, incident: Option<&Incident>) -> store::Answer<OfLate> {
         let flaps = incident.is_some_and(|incident| incident.flaps().is_some());
         let none = Recent { times: 0, since: event.at };
-        if rules.flapping == 0 || flaps || (event.outcome == Outcome::Succeeded && !event.restarts) {
-            return Ok(OfLate { restarts: none, incidents: none });
-        }
         let window = TimeDelta::from_std(rules.flapping_window).unwrap_or(TimeDelta::MAX);
+        if rules.flapping == 0 || flaps || (event.outcome == Outcome::Succeeded && !event.restarts) {
+            return Ok(OfLate { restarts: none, incidents: none, window });
+        }
         let most = rules.flapping.max(rules.ignore.saturating_add(1));
         let restarts = if event.restarts { store::restarts_of_late(db, event, window, most)? } else { none };
-        Ok(OfLate { restarts, incidents: store::incidents_of_late(db, event, window)? })
+        Ok(OfLate { restarts, incidents: store::incidents_of_late(db, event, window)?, window })
     }
 
     /// The incident after this verdict.
     pub(super) fn follow(&self, db: &Database, incident: Incident, event: &Event, flaps: Flaps) -> store::Answer<Incident> {
-        let OfLate { restarts, incidents } = self;
+        let OfLate { restarts, incidents, window } = self;
         Ok(match flaps {
             Flaps::Begins(how) => {
                 let (since, times) = match how {
@@ -39,7 +40,7 @@ impl OfLate {
                 };
                 incident.begins_to_flap(Flapping { how, since, times, last: event.at, over: false })
             }
-            Flaps::GoesOn => incident.flaps_again(event.at),
+            Flaps::GoesOn => incident.flaps_again(event.at, *window),
             Flaps::Ends => incident.stays_failed(event.at),
             Flaps::AsBefore => incident,
         })

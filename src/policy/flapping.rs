@@ -73,7 +73,8 @@ fn alternates(situation: &Situation<'_>) -> bool {
 /// True when a unit that flapped has neither failed nor been restarted for `flapping_window`.
 pub(super) fn is_calm(situation: &Situation<'_>) -> bool {
     let window = TimeDelta::from_std(situation.rules.flapping_window).unwrap_or(TimeDelta::MAX);
-    ongoing(situation).is_some_and(|flapping| situation.event.at - flapping.last >= window)
+    // far before it: the clock was set back, and nobody waits until its old time comes round
+    ongoing(situation).is_some_and(|flapping| (situation.event.at - flapping.last).abs() >= window)
 }
 
 /// While it flaps one success proves nothing.

@@ -371,6 +371,7 @@ mod tests {
         };
         assert_eq!(runs(&store), ["1", "4"], "what spoke stays");
         assert_eq!(store.with(|db| active(db, &subject("a"))).unwrap().unwrap().failures, 3);
+        assert_eq!(super::super::check(&store, super::super::Stage::Records).unwrap(), [], "and that is no contradiction");
         assert_eq!((run(&mut store, 3 * DAY), run(&mut store, 4 * DAY + 1), rows(&store)[1]), (0, 1, 2));
     }
 

@@ -235,6 +235,7 @@ mod tests {
     use super::super::{Older, Store, count_undecided, insert};
     use super::*;
     use crate::error::Kind;
+    use crate::event::{Event, Outcome};
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -284,6 +285,25 @@ mod tests {
             db.execute("DELETE FROM meta", [])
         });
         assert_eq!(busy.unwrap_err().kind, Kind::Failure, "that is no damage");
+    }
+
+    /// A success that kept silent is part of the incident, too.
+    #[test]
+    fn an_incident_whose_failures_are_lost_takes_nothing_else_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        told(&mut store, &failure("a", "1", 0), &["mail"]);
+        told(&mut store, &failure("b", "2", 0), &["mail"]);
+        let lost = store.write(|db| {
+            insert(db, &Event { outcome: Outcome::Succeeded, ..failure("a", "3", 1) }, true)?;
+            db.execute("UPDATE events SET incident = 1, reason = '{\"reason\":\"stopped\"}' WHERE run = '3'", [])?;
+            db.execute("DELETE FROM outbox WHERE alert = 1", [])?;
+            db.execute("DELETE FROM alerts WHERE id = 1", [])?;
+            db.execute("DELETE FROM events WHERE run = '1'", [])
+        });
+        lost.unwrap();
+        let damage = replaced(folder.path(), 9).unwrap().unwrap();
+        assert_eq!((damage.incidents, damage.waiting), (1, 1), "{damage:?}");
     }
 
     /// A handler that had it open when it was set aside would write into the old one.

@@ -24,16 +24,23 @@ pub(super) struct Kept {
     pub(super) last_event: i64,
 }
 
+/// Events whose incident is lost.
+const ALONE: &str = "DELETE FROM events WHERE incident IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = incident AND i.subject = events.subject)";
+
 /// What must not be in the new database, in this order: rows whose fellows are lost, and values that are none.
 const CLEAN: &[&str] = &[
     // what such a row said is gone; the journal may still tell its failures
     "DELETE FROM incidents WHERE severity NOT IN ('info', 'warning', 'critical')",
     "DELETE FROM events WHERE reason IS NOT NULL AND CASE WHEN json_valid(reason) THEN reason ->> 'reason' IS NULL ELSE true END",
-    "DELETE FROM events WHERE incident IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = incident AND i.subject = events.subject)",
-    "DELETE FROM incidents WHERE state <> 'resolved'
+    ALONE,
+    // what flaps may never have failed, or its failures are forgotten and stay counted
+    "DELETE FROM incidents WHERE state <> 'resolved' AND NOT coalesce(json_valid(flapping), false)
         AND NOT EXISTS (SELECT 1 FROM events WHERE incident = incidents.id AND outcome = 'failed')",
-    "UPDATE incidents SET failures = (SELECT count(*) FROM events WHERE incident = incidents.id AND outcome = 'failed')
+    // what was left of those
+    ALONE,
+    "UPDATE incidents SET failures = max(iif(flapping IS NULL, 0, failures),
+            (SELECT count(*) FROM events WHERE incident = incidents.id AND outcome = 'failed'))
         WHERE state <> 'resolved' OR failures < 0",
     "UPDATE incidents SET ended = last_failure WHERE state = 'resolved' AND ended IS NULL",
     "DELETE FROM alerts WHERE kind NOT IN ('failure', 'reminder', 'recovery', 'digest', 'test')

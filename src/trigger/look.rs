@@ -78,7 +78,7 @@ const FIRST_SIGHT: TimeDelta = TimeDelta::seconds(60);
 const BEFORE: TimeDelta = TimeDelta::seconds(1);
 /// A run is over so long after ExecStopPost= told its end, at most, if the manager cannot be asked when.
 const AFTER: TimeDelta = TimeDelta::seconds(1);
-/// A manager that is too busy to say which dependency failed is asked again for so long.
+/// A manager that is too busy to say how a unit is, or which dependency failed, is asked again for so long.
 const BUSY: TimeDelta = TimeDelta::seconds(60);
 /// What happens while a look is taken lies ahead of it by less.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
@@ -178,13 +178,13 @@ impl Looking<'_> {
         }
     }
 
-    /// Whether systemd starts the unit again after this failure; `None`: that cannot be said yet.
+    /// Whether systemd starts the unit again after this failure, or would have; `None`: that cannot be said yet.
     fn restarts(&self, run: &Run, at: DateTime<Utc>) -> Option<bool> {
         let is_last = self.account.runs.last().is_some_and(|last| last.invocation == run.invocation);
         let mut later = self.account.runs.iter().skip_while(|other| other.invocation != run.invocation).skip(1);
         let is_silent = run.begun.is_none() && later.all(|run| run.begun.is_none());
         match &self.unit {
-            _ if run.restarts => Some(true),
+            _ if run.restarts || run.called_off => Some(true),
             // with LogLevelMax= of the unit systemd keeps silent about starts, also about those of its own
             Some(unit) if is_silent && unit.restarted && unit.invocation.as_ref() != Some(&run.invocation) => Some(true),
             // systemd says that it starts it again before it does
@@ -195,6 +195,8 @@ impl Looking<'_> {
             }
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
             Some(unit) if unit.invocation.is_none() => Some(false),
+            // the manager is busy, as it is when much fails at once
+            None if (self.when.now - at).abs() < BUSY => None,
             // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that
             unit => {
                 let begun = unit.as_ref().and_then(|unit| unit.changed);

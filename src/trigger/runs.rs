@@ -26,6 +26,9 @@ pub struct Run {
     pub restarted: Option<DateTime<Utc>>,
     /// True when somebody stopped it.
     pub stopped: bool,
+    /// True when somebody stopped the unit after it had failed and before systemd started it again: of one that stays failed
+    /// systemd says nothing more, and of one that runs it says first that it stops it.
+    pub called_off: bool,
     /// Who killed a process of it for want of memory.
     pub oom: Option<OomKiller>,
     /// Processor time, if it was worth a message.
@@ -148,6 +151,7 @@ impl Run {
                 self.memory = message.memory;
             }
             Kind::Stopping => self.stopped = true,
+            Kind::Stopped => self.called_off |= !self.failures.is_empty() && !self.stopped,
             Kind::Other => self.timeout = message.text.as_deref().and_then(timeout).or(self.timeout.take()),
             Kind::Exited | Kind::Skipped | Kind::JobFailed => {}
         }

@@ -31,6 +31,8 @@ pub enum Kind {
     Restarts,
     /// A stop was begun.
     Stopping,
+    /// A stop is done, and was no part of a restart.
+    Stopped,
     /// The kernel killed a process of it, for want of memory.
     OomKilled,
     /// systemd-oomd killed it, for want of memory.
@@ -42,7 +44,7 @@ pub enum Kind {
     Other,
 }
 
-pub(super) const KINDS: [(&str, Kind); 12] = [
+pub(super) const KINDS: [(&str, Kind); 13] = [
     ("7d4958e842da4a758f6c1cdc7b36dcc5", Kind::Starting),
     ("39f53479d3a045ac8e11786248231fbf", Kind::Started),
     ("98e322203f7a4ed290d09fe03c09fe15", Kind::Exited),
@@ -52,6 +54,7 @@ pub(super) const KINDS: [(&str, Kind); 12] = [
     ("0e4284a0caca4bfc81c0bb6786972673", Kind::Skipped),
     ("5eb03494b6584870a536b337290809b3", Kind::Restarts),
     ("de5b426a63be47a7b6ac3eaac82e2f6f", Kind::Stopping),
+    ("9d1aaa27d60140bd96365438aad20286", Kind::Stopped),
     ("fe6faa94e7774663a0da52717891d8ef", Kind::OomKilled),
     ("d989611b15e44c9dbf31e3c81256e4ed", Kind::OomdKilled),
     ("ae8f7b866b0347b9af31fe1c80b127c0", Kind::Consumed),
@@ -117,7 +120,10 @@ pub(super) fn kind(id: Option<&str>) -> Kind {
 }
 
 fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Result<Message> {
-    let kind = kind(text(journal, "MESSAGE_ID")?.as_deref());
+    let kind = match kind(text(journal, "MESSAGE_ID")?.as_deref()) {
+        Kind::Stopped if text(journal, "JOB_TYPE")?.as_deref() != Some("stop") => Kind::Other,
+        kind => kind,
+    };
     let mut message = Message {
         at: time(at),
         kind,

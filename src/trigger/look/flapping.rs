@@ -33,7 +33,8 @@ impl Looking<'_> {
                 is_news |= is_trouble;
             }
         }
-        let is_over = |since: DateTime<Utc>| since.max(last).checked_add_signed(window).is_some_and(|at| at <= self.when.now);
+        // what lies so far ahead is of a clock that was set back
+        let is_over = |since: DateTime<Utc>| (self.when.now - since).abs() >= window;
         let asks = self.known.is_settled && !self.look.waits && is_over(last);
         let Some(unit) = self.unit.as_ref().filter(|_| asks) else { return };
         let problem = match (unit.active.as_str(), unit.active_since) {

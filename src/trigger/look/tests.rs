@@ -243,6 +243,15 @@ fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
 }
 
 #[test]
+fn a_manager_that_is_too_busy_to_say_that_it_starts_it_again_is_asked_again() {
+    let one = known(&[(1, told("a", 1))]);
+    let look_at = |second| look(&Fake { messages: failing(1, "a"), ..Fake::default() }, &subject(), &one, dispatch(second));
+    assert_eq!((changes(&look_at(3)), look_at(3).waits), (vec![], true));
+    // but not for ever
+    assert_eq!((changes(&look_at(61)), look_at(61).waits), (vec!["correct 1 failed a exit-code 3".to_owned()], false));
+}
+
+#[test]
 fn a_new_run_is_waited_for_until_the_journal_can_tell_who_began_it() {
     let one = known(&[(1, told("a", 1))]);
     let unit = state("active", "running", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
@@ -506,6 +515,10 @@ fn calm_ends_flapping_whatever_became_of_the_unit() {
     ] {
         assert_eq!(look_at(unit, known, second), expected, "{what}");
     }
+    // after a clock that was set back nobody waits until its old time comes round
+    let ahead = || Known { flapping: Some(at(9999)), ..flapping() };
+    assert_eq!(look_at(state("failed", "failed", "b"), ahead(), 50), ["stays failed"]);
+    assert_eq!(look_at(since(20), ahead(), 50), [""; 0], "it must be well for so long all the same");
     // what is new is decided first
     let look_at = |messages: Vec<Message>, unit| {
         changes(&look(&Fake { messages, unit, ..Fake::default() }, &subject(), &flapping(), dispatch(9999)))
@@ -557,4 +570,18 @@ fn a_unit_that_is_inactive_between_two_runs_has_not_given_up() {
     assert_eq!(between(handler(3)), (vec![], true));
     assert_eq!(between(dispatch(2)), (vec![], true), "systemd's next word may not be there yet");
     assert_eq!(between(dispatch(3)), (vec!["file failed b exit-code 3".to_owned()], false));
+}
+
+#[test]
+fn who_stops_a_unit_before_systemd_starts_it_again_is_not_told_that_it_gave_up() {
+    let unit = state("inactive", "dead", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
+    let look_at = |messages: Vec<Message>, when| {
+        let look = look(&Fake { messages, unit: unit.clone(), ..Fake::default() }, &subject(), &known(&[]), when);
+        (changes(&look), look.waits)
+    };
+    let stopped = [failing(2, "b"), vec![message(3, Kind::Stopped, "b")]].concat();
+    assert_eq!(look_at(stopped, handler(3)), (vec!["file failed b exit-code 3 again".to_owned()], false));
+    // it failed as it was stopped
+    let failed = [vec![message(1, Kind::Stopping, "b")], failing(2, "b"), vec![message(3, Kind::Stopped, "b")]].concat();
+    assert_eq!(look_at(failed, dispatch(3)), (vec!["file failed b exit-code 3".to_owned()], false));
 }
