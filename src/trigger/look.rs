@@ -196,7 +196,7 @@ impl Looking<'_> {
             Some(unit) if unit.invocation.as_ref() == Some(&run.invocation) => Some(unit.restarts()),
             Some(unit) if unit.invocation.is_none() => Some(false),
             // the manager is busy, as it is when much fails at once
-            None if (self.when.now - at).abs() < BUSY => None,
+            None if (self.when.now - at).abs() < BUSY && self.world.culprit(self.subject).is_err() => None,
             // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that
             unit => {
                 let begun = unit.as_ref().and_then(|unit| unit.changed);

@@ -245,10 +245,14 @@ fn a_failure_is_final_only_when_systemd_does_not_start_it_again() {
 #[test]
 fn a_manager_that_is_too_busy_to_say_that_it_starts_it_again_is_asked_again() {
     let one = known(&[(1, told("a", 1))]);
-    let look_at = |second| look(&Fake { messages: failing(1, "a"), ..Fake::default() }, &subject(), &one, dispatch(second));
-    assert_eq!((changes(&look_at(3)), look_at(3).waits), (vec![], true));
-    // but not for ever
-    assert_eq!((changes(&look_at(61)), look_at(61).waits), (vec!["correct 1 failed a exit-code 3".to_owned()], false));
+    let look_at = |busy, second| {
+        let look = look(&Fake { messages: failing(1, "a"), busy, ..Fake::default() }, &subject(), &one, dispatch(second));
+        (changes(&look), look.waits)
+    };
+    let decided = (vec!["correct 1 failed a exit-code 3".to_owned()], false);
+    assert_eq!(look_at(true, 3), (vec![], true));
+    assert_eq!(look_at(true, 61), decided, "but not for ever");
+    assert_eq!(look_at(false, 3), decided, "where there is no bus nobody waits for it");
 }
 
 #[test]
