@@ -151,7 +151,7 @@ fn one_failure_arrives_by_every_plugin_and_its_recovery_resolves_it() {
     secret(&guest, "phone-token", "hunter2");
     let sections = [
         configuration("[method.email]").replace("smtp.example.org", "mail.example.test"),
-        "[method.journal]\n[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n".to_owned(),
+        configuration("[method.journal]").to_owned(),
         configuration("plugin = \"command\"").to_owned(),
         format!("{}lines = true\n", syslog::server(&guest)),
         configuration("[method.slack]").to_owned(),
