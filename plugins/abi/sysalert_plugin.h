@@ -43,8 +43,8 @@ extern "C" {
 /*
  * Sends one message.
  *
- *   request       the request: JSON, UTF-8, no byte order mark. It is NOT ended by a zero byte.
- *   length        the number of its bytes.
+ *   request       the request: JSON, UTF-8, no byte order mark, with a zero byte behind it and none inside.
+ *   length        the number of its bytes, without that zero byte.
  *   reply         where to store the address of the reply: JSON, UTF-8, at most 60,000 bytes. The buffer stays the plugin's:
  *                 sysalert hands it to `free` of the same struct.
  *   reply_length  where to store the number of the reply's bytes, without any zero byte at the end.

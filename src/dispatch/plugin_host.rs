@@ -2,7 +2,7 @@
 //! crate are the only places with unsafe code.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -80,7 +80,9 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
 }
 
 fn reply(plugin: &Plugin, path: &Path, is_recovery: bool, request: &impl Serialize) -> Result<Reply, String> {
-    let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    let json = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    // inside of JSON there is no zero byte
+    let request = CString::new(json).map_err(|error| error.to_string())?;
     let call = if is_recovery { plugin.success } else { plugin.failure };
     let reply = ask(plugin, call, &request)?;
     serde_json::from_slice(&reply).map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))
@@ -145,11 +147,11 @@ fn text(pointer: *const c_char) -> Option<String> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }
 
-fn ask(plugin: &Plugin, call: Call, request: &[u8]) -> Result<Vec<u8>, String> {
+fn ask(plugin: &Plugin, call: Call, request: &CStr) -> Result<Vec<u8>, String> {
     let mut reply = std::ptr::null_mut();
     let mut length = 0;
-    // SAFETY: `request` is readable for its length, `reply` and `length` can be written, as the header says.
-    let status = unsafe { call(request.as_ptr(), request.len(), &raw mut reply, &raw mut length) };
+    // SAFETY: `request` is readable for its length and the zero byte behind it, `reply` and `length` can be written, as the header says.
+    let status = unsafe { call(request.as_ptr().cast(), request.count_bytes(), &raw mut reply, &raw mut length) };
     if status != 0 || reply.is_null() {
         return Err(format!("the plugin gave no reply (its status is {status})"));
     }

@@ -12,8 +12,9 @@ pub const SYMBOL: &str = "sysalert_plugin_v1";
 /// The size of a [`PluginV1`] without the fields that were added at its end later.
 pub const MINIMUM_SIZE: u32 = std::mem::offset_of!(PluginV1, settings) as u32;
 
-/// Takes `length` bytes of JSON at `request` and stores a buffer of JSON in `reply` and its length in `reply_length`.
-/// The result is 0, or another number when there is no reply. The host hands the buffer back to [`Free`].
+/// Takes `length` bytes of JSON at `request`, with a zero byte behind them, and stores a buffer of JSON in `reply` and its
+/// length in `reply_length`. The result is 0, or another number when there is no reply. The host hands the buffer back to
+/// [`Free`].
 pub type Call = unsafe extern "C" fn(request: *const u8, length: usize, reply: *mut *mut u8, reply_length: *mut usize) -> i32;
 /// Frees a buffer that this plugin gave.
 pub type Free = unsafe extern "C" fn(buffer: *mut u8, length: usize);

@@ -70,3 +70,14 @@ fn c99_sees_the_same_struct() {
 fn cplusplus_sees_the_same_struct() {
     assert_eq!(layout("c++", "-std=c++11", "cpp"), expected());
 }
+
+/// Without its comments, which are for who reads it, and blank lines.
+#[test]
+fn a_whole_plugin_takes_forty_lines_of_c() {
+    let example = include_str!("../examples/bell.c");
+    let rest = example.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code));
+    let code = rest.collect::<String>();
+    let lines: Vec<&str> = code.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!((20..=40).contains(&lines.len()), "{} lines\n{}", lines.len(), lines.join("\n"));
+    assert!(example.lines().all(|line| line.len() <= 128), "and none so long that it is two");
+}
