@@ -62,10 +62,10 @@ const PLUGINS: &[(&str, Look)] = &[
         let entries =
             guest.journal(&["-o", "json", "SYSLOG_IDENTIFIER=sysalert", "SYSALERT_KIND=failure", "SYSALERT_KIND=recovery"]);
         let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        // the log is the journal's own; an entry says which lines of it
+        // the log is the journal's own; an entry says how to see it
         let see = |entry: &Value| {
-            let run = format!("_SYSTEMD_INVOCATION_ID={}", entry["SYSALERT_INVOCATION_ID"].as_str().unwrap());
-            if entry["MESSAGE"].as_str().unwrap().contains(&run) { guest.journal(&[&run]) } else { String::new() }
+            let command = entry["MESSAGE"].as_str().unwrap().lines().find_map(|line| line.strip_prefix("see: "));
+            command.map_or_else(String::new, |command| guest.sh(command).ok())
         };
         entries.map(|entry| Arrived::new("journal", format!("{}\n{}", texts(&entry), see(&entry)), &[LAST])).collect()
     }),
