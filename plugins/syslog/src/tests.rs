@@ -9,30 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local};
 use serde_json::{Value, json};
-use sysalert_abi::testing::{NASTY, nasty_requests};
+use sysalert_abi::testing::{NASTY, nasty_requests, request};
 use sysalert_abi::{Kind, one_line};
 
 use super::*;
-
-fn request(config: Value) -> Request {
-    let request = json!({
-        "schema": 1, "nonce": "n", "kind": "failure", "host": "web1", "service_name": "backup.service",
-        "failures": [{
-            "service_result": "exit-code", "exit_code": "exited", "exit_status": "3", "invocation_id": "abc123",
-            "timestamp": "2026-11-21T06:40:00Z", "alert_method": null, "triggered_by": "backup.timer"
-        }],
-        "incident": {
-            "id": 7, "subject": "unit:backup.service", "manager": "system", "state": "open", "severity": "critical",
-            "failures": 2, "first_failure": "2026-11-21T06:40:00Z", "last_failure": "2026-11-21T06:41:00Z"
-        },
-        "message": {
-            "subject": "backup.service failed on web1", "html": "", "markdown": "", "journal": "  boom\n",
-            "text": "backup.service failed on web1\n\nHost  web1\n  boom\n"
-        },
-        "idempotency_key": "42-log", "deadline_ms": 20_000, "config": config
-    });
-    serde_json::from_value(request).expect("a request")
-}
 
 fn noon() -> DateTime<Local> {
     "2026-11-01T12:00:00.123456Z".parse::<DateTime<chrono::Utc>>().expect("a time").with_timezone(&Local)
@@ -48,16 +28,18 @@ fn messages(config: Value, change: impl FnOnce(&mut Request)) -> Vec<String> {
 #[test]
 fn a_message_is_that_of_rfc_5424() {
     let expected = "<27>1 2026-11-01T12:00:00.123456Z web1 sysalert - failure [sysalert@32473 unit=\"backup.service\" \
-        idempotency_key=\"42-log\" severity=\"critical\" incident=\"7\" failures=\"2\" service_result=\"exit-code\" \
-        exit_code=\"exited\" exit_status=\"3\" invocation_id=\"abc123\" subject=\"unit:backup.service\" \
-        triggered_by=\"backup.timer\"] backup.service failed on web1";
+        idempotency_key=\"27958a5008624b39838d249d6fa93b04.chat\" severity=\"critical\" incident=\"7\" failures=\"1\" \
+        service_result=\"exit-code\" exit_code=\"exited\" exit_status=\"11\" \
+        invocation_id=\"27958a5008624b39838d249d6fa93b04\" subject=\"unit:backup.service\" \
+        triggered_by=\"backup.timer\"] backup.service failed on web1: exited with status 11";
     assert_eq!(messages(json!({"transport": "tcp", "host": "log"}), |_| ()), [expected]);
 }
 
 #[test]
 fn locally_it_is_that_of_glibc() {
     let local = noon().format("%H:%M:%S");
-    let expected = format!("<27>Nov  1 {local} sysalert[{}]: backup.service failed on web1", std::process::id());
+    let expected =
+        format!("<27>Nov  1 {local} sysalert[{}]: backup.service failed on web1: exited with status 11", std::process::id());
     assert_eq!(messages(json!({}), |_| ()), [expected]);
 }
 
@@ -137,13 +119,16 @@ fn a_digest_has_its_list() {
 
 #[test]
 fn the_texts_lines_follow_where_they_are_wanted() {
-    let messages = messages(json!({"transport": "tcp", "host": "log", "lines": true}), |_| ());
+    let messages = messages(json!({"transport": "tcp", "host": "log", "lines": true}), |request| {
+        request.idempotency_key = "k".into();
+        request.message.text = "backup.service failed\n\nHost  web1\n  boom\n".into();
+    });
     let line = |number: u32, text: &str| {
         format!(
-            "<27>1 2026-11-01T12:00:00.123456Z web1 sysalert - failure [sysalert@32473 idempotency_key=\"42-log\" line=\"{number}\"] {text}"
+            "<27>1 2026-11-01T12:00:00.123456Z web1 sysalert - failure [sysalert@32473 idempotency_key=\"k\" line=\"{number}\"] {text}"
         )
     };
-    assert_eq!(messages[1..], [line(1, "backup.service failed on web1"), line(2, "Host web1"), line(3, "boom")]);
+    assert_eq!(messages[1..], [line(1, "backup.service failed"), line(2, "Host web1"), line(3, "boom")]);
 }
 
 #[test]
@@ -176,7 +161,10 @@ fn datagrams_arrive_and_nobody_says_so() {
     assert_eq!(Syslog::failure(&request(config.clone())), Answer::Sent(sent));
     let mut buffer = [0; 2048];
     let length = server.recv(&mut buffer).expect("a message");
-    assert!(buffer[..length].starts_with(b"<27>1 2") && buffer[..length].ends_with(b"] backup.service failed on web1"));
+    assert!(
+        buffer[..length].starts_with(b"<27>1 2")
+            && buffer[..length].ends_with(b"] backup.service failed on web1: exited with status 11")
+    );
     drop(server);
     let nobody = format!("nobody listens at 127.0.0.1:{port} (UDP)");
     assert_eq!(Syslog::failure(&request(config)), Answer::Retry(nobody, None));
