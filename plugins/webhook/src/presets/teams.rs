@@ -20,6 +20,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: true,
     call: |_, url, request| {
         let colour = match tone(request) {
             Tone::Critical => "Attention",
