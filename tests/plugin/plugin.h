@@ -42,7 +42,7 @@ static inline void release(uint8_t *buffer, size_t length) {
 /* The end of each file: exports the plugin with this abi; `call` serves both kinds of message. */
 #define EXPORT(plugin_name, plugin_abi, call)                                                                              \
     static const struct sysalert_plugin_v1 plugin = {                                                                     \
-        plugin_abi, sizeof(struct sysalert_plugin_v1), plugin_name, "1", call, call, release, NULL};                       \
+        plugin_abi, sizeof(struct sysalert_plugin_v1), plugin_name, "1", call, call, release, NULL, NULL};                       \
     SYSALERT_PLUGIN_EXPORT const struct sysalert_plugin_v1 *sysalert_plugin_v1(void) { return &plugin; }
 
 #endif

@@ -45,6 +45,8 @@ pub struct PluginV1 {
     /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `template`, `choice` (with `values`); with
     /// `"required": true` there is no default.
     pub settings: *const c_char,
+    /// None, or says without sending anything whether the section of a request would do: "sent", or "refused" with the reason.
+    pub check: Option<Call>,
 }
 
 // SAFETY: the struct and everything it points to are constants.
@@ -121,6 +123,14 @@ macro_rules! export_plugin {
                 // SAFETY: the host calls this as `Call` says.
                 unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, <$plugin as $crate::Plugin>::success) }
             }
+            unsafe extern "C" fn check(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
+                let would_do = |request: &$crate::Request| match <$plugin as $crate::Plugin>::check(request) {
+                    Ok(()) => $crate::Answer::Sent(String::new()),
+                    Err(answer) => answer,
+                };
+                // SAFETY: the host calls this as `Call` says.
+                unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, would_do) }
+            }
             unsafe extern "C" fn free(buffer: *mut u8, n: usize) {
                 // SAFETY: the host gives back what `failure` or `success` gave, once.
                 unsafe { $crate::release(buffer, n) }
@@ -134,6 +144,7 @@ macro_rules! export_plugin {
                 success: Some(success),
                 free: Some(free),
                 settings: <$plugin as $crate::Plugin>::SETTINGS.as_ptr(),
+                check: Some(check),
             };
             // SAFETY: the name belongs to sysalert's plugins, and a library has one of them.
             #[unsafe(no_mangle)]

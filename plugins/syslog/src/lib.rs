@@ -42,6 +42,10 @@ impl Plugin for Syslog {
     fn failure(request: &Request) -> Answer {
         deliver(request).unwrap_or_else(|answer| answer)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        Settings::read(request).map(drop)
+    }
 }
 
 export_plugin!(Syslog);
