@@ -27,6 +27,7 @@ mod schema;
 mod spool;
 mod stats;
 mod totals;
+mod unended;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -65,6 +66,7 @@ use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use stats::{Stats, stats};
 pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
+pub use unended::unended;
 
 use std::fs::File;
 use std::io;
