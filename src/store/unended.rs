@@ -22,7 +22,8 @@ mod tests {
 
     use super::super::tests::{at, claim_at, failure, open, subject, told};
     use super::super::{
-        Store, active, announce, begin_digest, bind, cannot_send, done, outages, queue_test, record_delivery, save, sends, set_told,
+        Store, active, announce, begin_digest, bind, cannot_send, done, outages, queue_test, record_delivery, save, sends,
+        set_told,
     };
     use super::*;
 

@@ -76,6 +76,8 @@ const MARKUP: &[&str] = &[
     "@here",
     "@channel",
     "@all",
+    "@HERE",
+    "@Channel",
     "@room",
     "<!channel>",
     "<!here|here>",

@@ -1,40 +1,15 @@
 //! The message as all presets want it: never empty, without control characters, cut to their limits.
 
 use ring::digest;
-use sysalert_abi::{Count, Kind, Request, fit, lines, one_line, shorten};
+use sysalert_abi::{Count, Level, Request, fit, lines, one_line, shorten};
 
-/// How a message is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Somebody must act now.
-    Critical,
-    /// Somebody should look.
-    Warning,
-    /// Nobody must do anything.
-    Info,
-    /// It is over.
-    Well,
-}
-
-impl Tone {
-    /// Its colour as 0xRRGGBB, the same as in mails.
-    pub(crate) fn colour(self) -> u32 {
-        match self {
-            Tone::Critical => 0xb3_26_1e,
-            Tone::Warning => 0xb3_6b_00,
-            Tone::Info => 0x3a_6e_a5,
-            Tone::Well => 0x1e_7b_34,
-        }
-    }
-}
-
-/// How this message is meant: by its incident's severity. Many at once are as bad as it gets.
-pub(crate) fn tone(request: &Request) -> Tone {
-    match (request.kind, request.incident.as_ref().map(|incident| incident.severity.as_str())) {
-        (Kind::Recovery, _) => Tone::Well,
-        (Kind::Test, _) | (_, Some("info")) => Tone::Info,
-        (_, Some("warning")) => Tone::Warning,
-        _ => Tone::Critical,
+/// The colour of a message as 0xRRGGBB, the same as in mails.
+pub(crate) fn colour(level: Level) -> u32 {
+    match level {
+        Level::Critical => 0xb3_26_1e,
+        Level::Warning => 0xb3_6b_00,
+        Level::Info => 0x3a_6e_a5,
+        Level::Well => 0x1e_7b_34,
     }
 }
 
