@@ -16,7 +16,7 @@ pub mod testing;
 mod text;
 
 pub use deadline::Deadline;
-pub use fit::{Count, bytes, characters, fit, shorten, utf16_units};
+pub use fit::{Count, bytes, characters, fit, repeats, shorten, utf16_units};
 pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
 #[doc(hidden)]
 pub use raw::{call, release};

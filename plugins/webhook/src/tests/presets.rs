@@ -118,6 +118,44 @@ fn pushover() {
     assert!(server.heard()[0].text().ends_with("&device=phone%26user%3Dx"), "{}", server.heard()[0].text());
 }
 
+/// Fifteen lines and the cause, then what systemd says of each unit that fails, and three commands.
+#[test]
+fn a_short_channel_shows_the_programs_own_words() {
+    let contract = CONTRACTS.iter().find(|contract| contract.name == "pushover").expect("a contract");
+    let server = contract.serve();
+    let mut request = failure(section(contract, &server));
+    let mut log: Vec<String> =
+        (1..=15).map(|line| format!("03:12:26 backup: copied the files of volume {line} of 20, nothing to say")).collect();
+    log.push("03:12:26 backup: FATAL: repository /srv/backup is locked by web2 since 01:00:17".into());
+    log.extend(
+        [
+            "backup.service: Main process exited, code=exited, status=11/n/a",
+            "backup.service: Failed with result 'exit-code'.",
+            "Failed to start backup.service - Back up everything to the other site.",
+            "backup.service: Triggering OnFailure= dependencies.",
+            "backup.service: Consumed 1.202s CPU time, 112.0M memory peak.",
+        ]
+        .map(|line| format!("03:12:26 systemd: {line}")),
+    );
+    let block: String = log.iter().map(|line| format!("    {line}\n")).collect();
+    let run = "27958a5008624b39838d249d6fa93b04";
+    request.message.journal = log.join("\n");
+    request.message.text = format!(
+        "backup.service on web1 failed: exited with status 11.\n\nHost        web1\nUnit        backup.service\nFailed      2026-11-21 03:12:26 CET\n\
+         Failures    1\nSeverity    critical\nRan         3m 10s; usually 41m\nStarted by  backup.timer\n\nThe run's last lines:\n{block}\n\
+         To look further:\n    systemctl status backup.service\n    journalctl _SYSTEMD_INVOCATION_ID={run} + INVOCATION_ID={run}\n    \
+         sysalert explain backup.service\n"
+    );
+    assert!(matches!(send(&request), Answer::Sent(_)));
+    let body = server.last().body;
+    let message = form_urlencoded::parse(&body).find(|(key, _)| key == "message").expect("a message").1.into_owned();
+    assert!(message.starts_with("Failed      2026-11-21 03:12:26 CET\n"), "the title has host and unit: {message}");
+    for own in ["FATAL: repository", "volume 15 of 20", "volume 14 of 20", "Started by  backup.timer"] {
+        assert!(message.contains(own), "{own}: {message}");
+    }
+    assert!(!message.contains("systemd:"), "{message}");
+}
+
 #[test]
 fn pagerduty() {
     keeps("pagerduty");
