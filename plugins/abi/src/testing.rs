@@ -148,13 +148,16 @@ fn mixed(number: usize) -> Message {
     message(&(subject + MARKUP[dice.below(MARKUP.len())]), &lines)
 }
 
-/// A message with this log, laid out as messages are.
+/// A message with this log, laid out as messages are, but for HTML and Markdown, in which nothing is escaped: a plugin has to
+/// pass them on as they are. That sysalert escapes is shown by `tests/fuzz`, with these very messages.
 fn message(subject: &str, log: &[String]) -> Message {
     let log: Vec<String> = log.iter().flat_map(|line| line.split('\n')).map(|line| format!("03:12:26 a: {line}")).collect();
     let block: String = log.iter().map(|line| format!("    {line}\n")).collect();
     Message {
         subject: subject.to_owned(),
         text: format!("{subject}.\n\nHost  web1\n\nThe run's last lines:\n{block}\nTo look further:\n    systemctl status a\n"),
+        html: format!("<!DOCTYPE html>\n<h1>{subject}</h1>\n<pre>{block}</pre>\n"),
+        markdown: format!("**{subject}**\n\n```\n{block}```\n"),
         journal: log.join("\n"),
         parts: Parts {
             lead: format!("{subject}."),
@@ -169,7 +172,7 @@ fn message(subject: &str, log: &[String]) -> Message {
             commands: vec!["systemctl status a".into(), subject.to_owned()],
             excerpt: log,
         },
-        ..Message::default()
+        own: Vec::new(),
     }
 }
 
