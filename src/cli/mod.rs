@@ -3,7 +3,9 @@
 mod config;
 mod context;
 mod db;
+mod disable;
 mod dispatch;
+mod enable;
 mod explain;
 mod handlers;
 mod history;
@@ -13,6 +15,7 @@ mod output;
 mod plugin_host;
 mod preview;
 mod status;
+mod targets;
 mod test;
 
 use std::path::PathBuf;
@@ -62,6 +65,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Let units tell their failures: one, several, all that timers start, or every service
+    Enable(enable::Enable),
+    /// Take back what `enable` did
+    Disable(disable::Disable),
     /// Record the failure of a unit (for OnFailure=)
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
@@ -129,6 +136,8 @@ pub fn run() -> Result<u8> {
 
 fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
     match verb {
+        Verb::Enable(verb) => verb.run(context),
+        Verb::Disable(verb) => verb.run(context),
         Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),
         Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
         Verb::Ended(verb) => verb.run(context),
