@@ -4,7 +4,7 @@ mod fitness;
 #[cfg(test)]
 mod tests;
 
-pub use fitness::{Grant, by_name, by_unit, everywhere, is_handler};
+pub use fitness::{Grant, UNKNOWN, by_name, by_unit, everywhere, is_handler, is_ours};
 
 use crate::host::dropins::Found;
 
@@ -61,15 +61,7 @@ const PROGRAM: &str = "/usr/bin/sysalert";
 impl DropIn {
     /// The whole file.
     pub fn text(&self) -> String {
-        let way = match self.origin {
-            Origin::Named => "",
-            Origin::Timers => " --timers",
-            Origin::SystemWide => " --system-wide",
-        };
-        let folder = if self.with_folder { ", with this folder" } else { "" };
-        let header = format!(
-            "# Made by `sysalert enable{way}`{folder}; `sysalert disable{way}` takes it back if nothing is changed here.\n"
-        );
+        let header = header(self.origin, self.with_folder);
         match &self.content {
             Content::Handlers { on_success } => {
                 header + &directives(EXAMPLE, |line| *on_success || !line.starts_with("OnSuccess="))
@@ -91,6 +83,37 @@ impl DropIn {
             ways.map(move |(origin, with_folder)| DropIn { origin, with_folder, content: content.clone() })
         });
         drop_ins.into_iter().find(|drop_in| drop_in.text() == text)
+    }
+}
+
+/// What of a file is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// It is not there, or was asked for in another way.
+    Nothing,
+    /// It is removed.
+    Remove(DropIn),
+    /// It stays, for somebody changed it.
+    Changed,
+    /// It stays, for somebody else made it.
+    Others,
+}
+
+/// What is taken back of a file of this name, given what is there; of one kind alone, or of any.
+pub fn undo(name: &str, found: &Found, only: Option<Origin>) -> Undo {
+    let text = match found {
+        Found::Nothing => return Undo::Nothing,
+        Found::Text(text) => text,
+        Found::Other => return if only.is_none() { Undo::Others } else { Undo::Nothing },
+    };
+    let mut headers =
+        ORIGINS.into_iter().flat_map(|origin| [true, false].map(|with_folder| (origin, header(origin, with_folder))));
+    let origin = headers.find(|(_, header)| text.starts_with(header.as_str())).map(|(origin, _)| origin);
+    match DropIn::read(name, text) {
+        _ if only.is_some() && origin != only => Undo::Nothing,
+        Some(drop_in) => Undo::Remove(drop_in),
+        None if origin.is_some() => Undo::Changed,
+        None => Undo::Others,
     }
 }
 
@@ -116,6 +139,17 @@ pub fn step(name: &str, found: &Found, mut wanted: DropIn) -> Option<Step> {
         wanted.origin = Origin::Named;
     }
     Some(if there == wanted { Step::Keep } else { Step::Write(wanted) })
+}
+
+/// The first line: who made it, and how it is taken back.
+fn header(origin: Origin, with_folder: bool) -> String {
+    let way = match origin {
+        Origin::Named => "",
+        Origin::Timers => " --timers",
+        Origin::SystemWide => " --system-wide",
+    };
+    let folder = if with_folder { ", with this folder" } else { "" };
+    format!("# Made by `sysalert enable{way}`{folder}; `sysalert disable{way}` takes it back if nothing is changed here.\n")
 }
 
 /// The lines that mean something, but for those that are not wanted.

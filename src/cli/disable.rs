@@ -4,10 +4,10 @@ use clap::{ArgGroup, Args};
 
 use super::context::Context;
 use super::output;
-use super::targets::{ALL_SERVICES, Opened, Place, Typed, units};
+use super::targets::{ALL_SERVICES, Opened, Place, Typed};
 use crate::error::Result;
 use crate::host::dropins::Found;
-use crate::overrides::{DropIn, HANDLERS, Origin, STRICT};
+use crate::overrides::{self, HANDLERS, Origin, STRICT, Undo};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,20 +48,19 @@ impl Disable {
         let mut opened = self.place.open(context)?;
         let known = opened.drop_ins.units()?;
         let mut rows = Vec::new();
-        let (mut taken, mut left) = (0, 0);
+        let (mut disabled, mut changed) = (0, false);
         for unit in self.chosen(&known)? {
-            let (state, note) = match self.take_back(&opened, &unit)? {
-                Taken::Back if self.place.dry_run => ("would be disabled", String::new()),
-                Taken::Back => ("disabled", String::new()),
-                Taken::Not(path) => {
-                    ("left alone", format!("`sysalert enable` did not write it so: look at {path}, and remove it then"))
-                }
-                Taken::Nothing if !self.is_named(&unit) => continue,
-                Taken::Nothing => ("not enabled", self.why_still(&opened, &unit)?),
+            let Taken { back, left } = self.take_back(&opened, &unit)?;
+            disabled += usize::from(back);
+            changed |= left.as_ref().is_some_and(|left| left.changed);
+            let (done, note) = match (back, left) {
+                (_, Some(left)) => ("left alone", left.note),
+                (true, None) if self.place.dry_run => ("would be disabled", String::new()),
+                (true, None) => ("disabled", String::new()),
+                (false, None) if !self.is_named(&unit) => continue,
+                (false, None) => ("not enabled", self.why_still(&opened, &unit)?),
             };
-            taken += usize::from(state.ends_with("disabled"));
-            left += usize::from(state == "left alone");
-            rows.push(vec![if unit == ALL_SERVICES { "every service".to_owned() } else { unit }, state.to_owned(), note]);
+            rows.push(vec![if unit == ALL_SERVICES { "every service".to_owned() } else { unit }, done.to_owned(), note]);
         }
         if rows.is_empty() {
             output::print("There is nothing to disable.\n")?;
@@ -70,14 +69,14 @@ impl Disable {
         }
         if self.place.dry_run {
             output::print("Nothing was changed.\n")?;
-        } else if taken > 0 {
+        } else if disabled > 0 {
             if !still_used(&opened)? {
                 opened.deliver(false);
             }
             opened.reload();
-            output::print(&format!("{} disabled.\n", units(taken)))?;
+            output::print(&format!("{disabled} unit{} disabled.\n", if disabled == 1 { "" } else { "s" }))?;
         }
-        Ok(u8::from(left > 0))
+        Ok(u8::from(changed))
     }
 
     /// The units that are meant.
@@ -86,7 +85,7 @@ impl Disable {
             return Ok(vec![ALL_SERVICES.to_owned()]);
         }
         // the mask against recursion is no override, wherever it lies
-        let others = known.iter().filter(|unit| !unit.starts_with("sysalert-"));
+        let others = known.iter().filter(|unit| !overrides::is_ours(unit));
         if self.all || self.timers {
             return Ok(others.cloned().collect());
         }
@@ -109,26 +108,26 @@ impl Disable {
 
     /// Removes this unit's drop-ins, as far as they are as they were made; with them their folder, if it was made for them.
     fn take_back(&self, opened: &Opened, unit: &str) -> Result<Taken> {
-        let mut taken = Taken::Nothing;
+        let mut taken = Taken::default();
         let mut with_folder = false;
         for name in [STRICT, HANDLERS].into_iter().filter(|name| !self.strict || *name == STRICT) {
-            let ours = match opened.drop_ins.read(unit, name)? {
-                Found::Nothing => continue,
-                Found::Text(text) => DropIn::read(name, &text),
-                Found::Other => None,
-            };
-            match ours {
-                Some(drop_in) if self.timers && drop_in.origin != Origin::Timers => {}
-                Some(drop_in) => {
+            let path = opened.drop_ins.path(unit, name);
+            match overrides::undo(name, &opened.drop_ins.read(unit, name)?, self.timers.then_some(Origin::Timers)) {
+                Undo::Nothing => {}
+                Undo::Remove(drop_in) => {
                     if !self.place.dry_run {
                         opened.drop_ins.remove(unit, name)?;
                     }
                     with_folder |= drop_in.with_folder;
-                    taken = taken.or(Taken::Back);
+                    taken.back = true;
                 }
-                // whose it is nobody knows
-                None if self.timers => {}
-                None => taken = Taken::Not(opened.drop_ins.path(unit, name).display().to_string()),
+                Undo::Changed => {
+                    let note = format!("it was changed since: look at {}, and remove it then", path.display());
+                    taken.left = Some(Left { note, changed: true });
+                }
+                Undo::Others => {
+                    taken.left = Some(Left { note: format!("somebody else made {}", path.display()), changed: false })
+                }
             }
         }
         if with_folder && !self.place.dry_run {
@@ -148,24 +147,25 @@ impl Disable {
 }
 
 /// What became of a unit's drop-ins.
-enum Taken {
-    Nothing,
-    Back,
-    /// The path of one that is not as it was made.
-    Not(String),
+#[derive(Default)]
+struct Taken {
+    /// One was removed, or would be.
+    back: bool,
+    /// One stays.
+    left: Option<Left>,
 }
 
-impl Taken {
-    fn or(self, other: Taken) -> Taken {
-        if matches!(self, Taken::Nothing) { other } else { self }
-    }
+struct Left {
+    note: String,
+    /// It is one of ours that was changed.
+    changed: bool,
 }
 
 /// Whether any unit still has a drop-in of ours.
 fn still_used(opened: &Opened) -> Result<bool> {
     for unit in opened.drop_ins.units()? {
         for name in [HANDLERS, STRICT] {
-            if !unit.starts_with("sysalert-") && opened.drop_ins.read(&unit, name)? != Found::Nothing {
+            if !overrides::is_ours(&unit) && opened.drop_ins.read(&unit, name)? != Found::Nothing {
                 return Ok(true);
             }
         }

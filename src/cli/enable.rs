@@ -4,13 +4,12 @@ use clap::{ArgGroup, Args};
 
 use super::context::Context;
 use super::output;
-use super::targets::{ALL_SERVICES, Opened, Place, Typed, units};
+use super::targets::{ALL_SERVICES, Opened, Place, Typed};
 use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::event::UnitName;
 use crate::host::dropins::Scope;
 use crate::host::log;
-use crate::host::manager::Nature;
 use crate::overrides::{self, Content, DropIn, Grant, HANDLERS, Origin, STRICT, Step};
 
 const EXAMPLES: &str = "\
@@ -146,8 +145,12 @@ impl Enable {
             }
         }
         opened.deliver(true);
-        let what = if self.system_wide { "Every service".to_owned() } else { units(written.len()) };
-        output::print(&format!("{what} will tell when it fails; `sysalert test` shows whether that reaches you.\n",))
+        let what = match written.len() {
+            _ if self.system_wide => "Every service will tell when it fails".to_owned(),
+            1 => "1 unit will tell when it fails".to_owned(),
+            more => format!("{more} units will tell when they fail"),
+        };
+        output::print(&format!("{what}; `sysalert test` shows whether that reaches you.\n"))
     }
 }
 
@@ -201,6 +204,9 @@ fn timers(opened: &mut Opened, strict: Option<&str>, plan: &mut Plan) -> Result<
     let mut services: Vec<(String, Vec<String>)> = Vec::new();
     for (timer, unit) in opened.asked("which services timers start")?.timers().map_err(silent)? {
         let unit = opened.asked("")?.nature(&unit).map_err(silent)?.id;
+        if overrides::is_ours(&unit) {
+            continue;
+        }
         match services.iter_mut().find(|(known, _)| *known == unit) {
             Some((_, timers)) => timers.push(timer),
             None => services.push((unit, vec![timer])),
@@ -226,13 +232,18 @@ fn named(words: &[String], opened: &mut Opened, strict: Option<&str>, plan: &mut
             }
             Typed::Glob(glob) => {
                 let mut all = opened.asked("which units a glob matches")?.units().map_err(silent)?;
-                all.retain(|unit| glob.matches(unit) && !plan.jobs.iter().any(|job| job.unit == *unit));
+                // its own nobody means by a glob
+                all.retain(|unit| {
+                    glob.matches(unit) && !overrides::is_ours(unit) && !plan.jobs.iter().any(|job| job.unit == *unit)
+                });
                 if all.is_empty() {
                     plan.refused.push(format!("{} matches no unit that systemd knows", word.escape_debug()));
                 }
                 for unit in all {
                     consider(opened, &unit, (Origin::Named, strict, None), plan)?;
                 }
+                // others name it, and there is no such unit
+                plan.skipped.retain(|(_, why)| why != overrides::UNKNOWN);
             }
         }
     }
@@ -242,7 +253,7 @@ fn named(words: &[String], opened: &mut Opened, strict: Option<&str>, plan: &mut
 /// The name that was probably meant.
 fn meant(opened: &mut Opened, unit: &str, why: &str) -> String {
     let known = match &mut opened.manager {
-        Some(manager) if why.ends_with("not known to systemd") => manager.units().unwrap_or_default(),
+        Some(manager) if why == overrides::UNKNOWN => manager.units().unwrap_or_default(),
         _ => return String::new(),
     };
     let stem = |unit: &str| unit.rsplit_once('.').map_or(unit.to_owned(), |(stem, _)| stem.to_owned());
@@ -264,10 +275,10 @@ fn consider(
     }
     // a name that systemd itself gave
     let Ok(name) = unit.parse::<UnitName>() else { return Ok(()) };
-    let nature: Option<Nature> = opened.manager.as_mut().map(|manager| manager.nature(unit)).transpose().map_err(silent)?;
-    let granted = match &nature {
-        Some(nature) => overrides::by_unit(&name, nature, strict.is_some()),
-        None => overrides::by_name(&name).map(|()| Grant::default()),
+    // systemd has no answer for a template
+    let granted = match (overrides::by_name(&name), &mut opened.manager) {
+        (Ok(()), Some(manager)) => overrides::by_unit(&name, &manager.nature(unit).map_err(silent)?, strict.is_some()),
+        (granted, _) => granted.map(|()| Grant::default()),
     };
     let planned = match granted {
         Ok(grant) => steps(opened, unit, origin, &grant, strict)?.map(|steps| (steps, grant)),
@@ -310,6 +321,8 @@ fn steps(
 }
 
 fn silent(why: String) -> Error {
-    Error::failure(why)
-        .hint("where systemd does not run, as in an image that is being built: --offline, and names of units or --system-wide")
+    Error::failure(why).hint(
+        "`systemctl status` or `systemctl --user status` says more; a user's manager is asked by its bus (Debian: dbus-user-session); \
+         in an image that is being built --offline asks nobody",
+    )
 }

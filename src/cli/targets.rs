@@ -129,11 +129,6 @@ impl Typed {
     }
 }
 
-/// "1 unit", "2 units".
-pub(super) fn units(count: usize) -> String {
-    format!("{count} unit{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

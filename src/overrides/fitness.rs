@@ -29,6 +29,9 @@ const LAST: [&str; 14] = [
 const LOADERS: [&str; 7] =
     ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "LD_DEBUG_OUTPUT", "LD_PROFILE", "LD_PROFILE_OUTPUT", "GLIBC_TUNABLES"];
 
+/// Why a unit that is not there may have none.
+pub const UNKNOWN: &str = "is not known to systemd";
+
 /// What a unit may have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
@@ -45,13 +48,11 @@ pub struct Grant {
 pub fn by_name(unit: &UnitName) -> Result<(), String> {
     let name = unit.as_str();
     let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
-    if name.starts_with("sysalert-") {
+    if is_ours(name) {
         return Err("is sysalert's own: when it failed, a handler would start for a handler".to_owned());
     }
     if stem.ends_with('@') {
-        return Err(format!(
-            "is a template: name its instances, such as {stem}NAME.{kind}, or all that are loaded by '{stem}*.{kind}'"
-        ));
+        return Err(format!("is a template: name an instance, or all that are loaded by '{stem}*.{kind}'"));
     }
     if name.len() > LONGEST {
         return Err(format!("has a name of {} characters: with more than {LONGEST} systemd cannot name its handler", name.len()));
@@ -78,7 +79,7 @@ pub fn by_unit(unit: &UnitName, nature: &Nature, strict: bool) -> Result<Grant, 
     let name = unit.as_str();
     match nature.load_state.as_str() {
         "loaded" => {}
-        "not-found" => return Err("is not known to systemd".to_owned()),
+        "not-found" => return Err(UNKNOWN.to_owned()),
         "masked" => return Err("is masked: it cannot run, and so cannot fail".to_owned()),
         _ => return Err(format!("cannot be loaded: `systemctl status {name}` says why")),
     }
@@ -135,6 +136,11 @@ fn may_be_strict(name: &str, nature: &Nature) -> Result<(), String> {
         Some(key) => Err(format!("needs {key}, which strict mode takes away: enable it without --strict")),
         None => Ok(()),
     }
+}
+
+/// Whether this unit is one of sysalert's own, or has the mask that these have.
+pub fn is_ours(unit: &str) -> bool {
+    unit.starts_with("sysalert-")
 }
 
 /// Whether this is a handler of sysalert's.

@@ -75,6 +75,25 @@ fn what_is_there_decides_what_is_written() {
     }
 }
 
+#[test]
+fn only_what_was_written_so_is_taken_back() {
+    let timers = drop_in(Origin::Timers, true, Content::Handlers { on_success: true });
+    let text = |text: String| Found::Text(text);
+    for (what, found, only, expected) in [
+        ("nothing", Found::Nothing, None, Undo::Nothing),
+        ("as it was written", text(timers.text()), None, Undo::Remove(timers.clone())),
+        ("the same, by timers", text(timers.text()), Some(Origin::Timers), Undo::Remove(timers.clone())),
+        ("the same, by another way", text(timers.text()), Some(Origin::SystemWide), Undo::Nothing),
+        ("changed", text(timers.text() + "# mine\n"), None, Undo::Changed),
+        ("changed, by timers", text(timers.text() + "# mine\n"), Some(Origin::Timers), Undo::Changed),
+        ("an empty file", text(String::new()), None, Undo::Others),
+        ("an empty file, by timers", text(String::new()), Some(Origin::Timers), Undo::Nothing),
+        ("a link", Found::Other, None, Undo::Others),
+    ] {
+        assert_eq!(undo(HANDLERS, &found, only), expected, "{what}");
+    }
+}
+
 /// A service as systemd tells of it, but for the name.
 fn service(service_type: &str) -> Nature {
     Nature {
@@ -114,7 +133,12 @@ fn who_may_have_a_drop_in() {
         // its failure would start itself
         ("sysalert-dispatch.service", service("oneshot"), false, "sysalert's own"),
         ("sysalert-failure@backup.service.service", service("oneshot"), false, "sysalert's own"),
-        ("backup@.service", service("oneshot"), false, "a template: name its instances, such as backup@NAME.service"),
+        (
+            "backup@.service",
+            service("oneshot"),
+            false,
+            "is a template: name an instance, or all that are loaded by 'backup@*.service'",
+        ),
         ("emergency.service", service("idle"), false, "nothing else runs"),
         ("reboot.target", other.clone(), false, "nothing else runs"),
         // these never fail
