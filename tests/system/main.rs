@@ -49,4 +49,5 @@ mod sweep;
 mod syslog;
 mod system_wide;
 mod thousand;
+mod user_manager;
 mod without_monitor;
