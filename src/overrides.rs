@@ -36,7 +36,7 @@ pub enum Content {
     },
     /// The unit itself records how each run ended, with this program.
     Strict {
-        /// Its path.
+        /// Its path, with `--user` where it is a user's.
         program: String,
     },
 }

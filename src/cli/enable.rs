@@ -8,7 +8,6 @@ use super::targets::{ALL_SERVICES, Opened, Place, Typed};
 use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::event::UnitName;
-use crate::host::dropins::Scope;
 use crate::host::log;
 use crate::overrides::{self, Content, DropIn, Grant, HANDLERS, Origin, STRICT, Step};
 
@@ -70,7 +69,13 @@ impl Enable {
             return Err(Error::failure("sysalert's own units are not installed where systemd looks for them")
                 .hint("`make install` puts them there; a package that came with this program, likewise"));
         };
-        let strict = if self.strict { Some(self.program(&opened, &handler)?) } else { None };
+        // with its options, as the handlers have it
+        let program = handler.lines().find_map(|line| line.strip_prefix("ExecStart=")?.strip_suffix(" failure -- %i"));
+        let strict = match program {
+            Some(program) => self.strict.then(|| program.to_owned()),
+            None if self.strict => return Err(Error::failure("sysalert-failure@.service does not say where the program is")),
+            None => None,
+        };
         let mut plan = Plan::default();
         if self.system_wide {
             everything(&mut opened, &mut plan)?;
@@ -83,17 +88,6 @@ impl Enable {
             return Err(Error::failure(plan.refused.join("\n")).hint("nothing was changed"));
         }
         self.carry_out(opened, plan)
-    }
-
-    /// The program that a strict drop-in starts: the one that the handlers start.
-    fn program(&self, opened: &Opened, handler: &str) -> Result<String> {
-        if opened.scope != Scope::System {
-            return Err(Error::usage("--strict is for the services of the system only")
-                .hint("without it their failures are told as well"));
-        }
-        let command = handler.lines().find_map(|line| line.strip_prefix("ExecStart="));
-        let program = command.and_then(|command| command.split_whitespace().next()).filter(|program| program.starts_with('/'));
-        program.map(str::to_owned).ok_or_else(|| Error::failure("sysalert-failure@.service does not say where the program is"))
     }
 
     fn carry_out(&self, mut opened: Opened, plan: Plan) -> Result<u8> {

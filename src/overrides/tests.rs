@@ -30,6 +30,7 @@ fn what_was_written_is_known_again_and_nothing_else() {
                 (HANDLERS, Content::Handlers { on_success: true }),
                 (HANDLERS, Content::Handlers { on_success: false }),
                 (STRICT, Content::Strict { program: "/opt/bin/sysalert".to_owned() }),
+                (STRICT, Content::Strict { program: "/usr/bin/sysalert --user".to_owned() }),
             ] {
                 let written = drop_in(origin, with_folder, content);
                 assert_eq!(DropIn::read(name, &written.text()), Some(written.clone()));

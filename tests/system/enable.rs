@@ -103,7 +103,9 @@ fn what_timers_start_is_enabled_survives_a_reboot_and_leaves_no_trace(systemd: u
 
 #[test]
 fn single_units_have_what_fits_them() {
-    let guest = Guest::boot("single", Options::new());
+    // one of the mounts is of a generator's making
+    let fstab = "tmpfs /generated tmpfs noauto,nonsense 0 0\n";
+    let guest = Guest::boot("single", Options::new().file("/etc/fstab", fstab));
     guest.write_unit("job.service", JOB);
     guest.write_unit("daemon.service", &format!("[Unit]\nOnFailure=mine.service\n{DAEMON}"));
     guest.write_unit("mine.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /run/mine\n");
@@ -132,15 +134,17 @@ fn single_units_have_what_fits_them() {
     assert_eq!(guest.property("job.service", "ExecStopPostEx"), "");
     assert_eq!(handlers(&guest, "job.service"), handlers_of("job.service", true));
 
-    guest.sysalert(&["enable", "broken.mount"]).ok();
-    guest.run(&["systemctl", "start", "broken.mount"]);
-    guest.wait_until("the mount's failure is told", || {
-        guest.journal(&["SYSALERT_UNIT=broken.mount"]).contains("broken.mount failed")
-    });
+    for unit in ["broken.mount", "generated.mount"] {
+        guest.sysalert(&["enable", unit]).ok();
+        guest.run(&["systemctl", "start", unit]);
+        guest.wait_until("the mount's failure is told", || {
+            guest.journal(&[&format!("SYSALERT_UNIT={unit}")]).contains(&format!("{unit} failed"))
+        });
+    }
     assert!(!guest.read_file("/etc/systemd/system/broken.mount.d/10-sysalert.conf").contains("OnSuccess"));
 
     let said = guest.sysalert(&["disable", "--all"]).ok();
-    assert!(said.ends_with("3 units disabled."), "{said}");
+    assert!(said.ends_with("4 units disabled."), "{said}");
     assert_eq!(unit_files(&guest), before);
 }
 

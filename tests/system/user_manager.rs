@@ -124,6 +124,11 @@ fn each_user_hears_of_their_own_units_and_of_no_others(systemd: u32) {
         });
         run(&guest, user, "systemctl --user start daemon").ok();
         guest.wait_until("it is told", || alerts(&guest, user).0.len() == 6);
+
+        // the service itself records its end, before a handler could
+        run(&guest, user, "sysalert --user enable --strict bot; systemctl --user mask --runtime --quiet sysalert-failure@.service; systemctl --user stop sysalert-dispatch.path sysalert-dispatch.timer; systemctl --user start bot || true").ok();
+        let events = run(&guest, user, "sysalert --user history bot -o json").json();
+        assert_eq!(events.as_array().map(Vec::len), Some(4), "{events}");
         let said = run(&guest, user, "sysalert --user disable --all").ok();
         assert!(said.ends_with("2 units disabled."), "{said}");
         assert!(!run(&guest, user, "systemctl --user is-active sysalert-dispatch.timer").success());
