@@ -20,8 +20,10 @@ pub use repair::{examine, repair};
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::error::{Error, Result};
-use crate::event::{Event, Outcome, Subject};
+use crate::event::{Event, Outcome, Start, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
@@ -249,10 +251,27 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
+    let each = rules.alert_on == AlertOn::Each;
+    // somebody who was told needs no reason for the silence before
+    let passed_over = match &incident {
+        Some(incident) if told.is_empty() => store::passed_over(db, incident, *id, each)?,
+        _ => 0,
+    };
     let finals = match &incident {
-        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident, *id)?,
-        Some(incident) => incident.failures,
+        Some(incident) if !each => store::final_failures(db, incident, *id)?,
+        Some(incident) => incident.failures.saturating_sub(passed_over),
         None => 0,
+    };
+    let earlier = match (rules.ignore, TimeDelta::from_std(rules.ignore_within)) {
+        (0, _) => 0,
+        (_, Ok(window)) if !window.is_zero() && event.outcome == Outcome::Failed && told.is_empty() => {
+            store::failures_of_late(db, event, incident.as_ref().map(|incident| incident.id), window, each)?
+        }
+        _ => 0,
+    };
+    let start = match event.start {
+        Some(Start::Restart) if rules.asks_for_starts() => store::first_start(db, event)?,
+        start => start,
     };
     let (run_failed, failed_since) = match event.outcome {
         Outcome::Failed => (false, false),
@@ -267,7 +286,10 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         event,
         incident: incident.as_ref(),
         told: &told,
+        start,
         finals,
+        earlier,
+        passed_over,
         run_failed,
         failed_since,
         recovered_by_then,

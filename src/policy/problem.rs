@@ -11,6 +11,7 @@ pub(super) fn first(situation: &Situation<'_>) -> Option<Reason> {
     }
     let restarted = situation.incident.map_or(0, |incident| incident.failures).saturating_sub(situation.finals);
     Some(match (situation.finals, restarted) {
+        (0, _) if situation.passed_over > 0 => Reason::FirstAskedFor,
         (0, 0) => Reason::First,
         (0, restarts) => Reason::StaysFailed { restarts },
         (ignored, _) => Reason::IgnoredEnough { ignored },

@@ -46,7 +46,10 @@ fn situation<'a>(event: &'a Event, rules: &'a Rules) -> Situation<'a> {
         event,
         incident: None,
         told: &[],
+        start: event.start,
         finals: 0,
+        earlier: 0,
+        passed_over: 0,
         run_failed: false,
         failed_since: false,
         recovered_by_then: false,
@@ -126,6 +129,78 @@ fn successes() {
     for (what, verdict, reason, resolves) in rows {
         assert_eq!((verdict.reason.clone(), verdict.resolves), (reason.clone(), resolves), "{what}");
         assert_eq!(verdict.alert, (reason == Reason::Recovered).then_some(Kind::Recovery), "{what}");
+    }
+}
+
+#[test]
+fn who_started_a_run_decides_where_somebody_asks() {
+    let any = rules();
+    let timers = Rules { started_by: vec![Start::Timer], ..rules() };
+    let people = Rules { started_by: vec![Start::Other], ..rules() };
+    let off = Rules { enabled: false, ..timers.clone() };
+    let of = |start: Option<Start>, rules: &Rules| {
+        let event = Event { start, ..event(Outcome::Failed, 3, 0) };
+        decide(&situation(&event, rules)).reason
+    };
+    let otherwise = |by| Reason::StartedOtherwise { by };
+    for (what, reason, expected) in [
+        ("a timer's run", of(Some(Start::Timer), &timers), Reason::First),
+        ("a path's run", of(Some(Start::Path), &timers), otherwise(Start::Path)),
+        ("a person's run", of(Some(Start::Other), &timers), otherwise(Start::Other)),
+        ("nobody knows", of(None, &timers), Reason::First),
+        ("nobody knows what began it, but systemd started it again", of(Some(Start::Restart), &timers), Reason::First),
+        ("nobody asks about timers", of(Some(Start::Timer), &people), otherwise(Start::Timer)),
+        ("anybody may have started it", of(Some(Start::Other), &any), Reason::First),
+        ("a unit that is turned off", of(Some(Start::Other), &off), Reason::Disabled),
+    ] {
+        assert_eq!(reason, expected, "{what}");
+    }
+    // systemd started it again, and somebody else first
+    let again = |start, restarts| {
+        let event = Event { start: Some(Start::Restart), restarts, ..event(Outcome::Failed, 3, 3000) };
+        let restarts = Recent { times: 9, since: at(0) };
+        decide(&Situation { start, restarts, ..situation(&event, &timers) }).reason
+    };
+    assert_eq!(again(Some(Start::Other), false), otherwise(Start::Other), "it gives up");
+    assert_eq!(again(Some(Start::Other), true), otherwise(Start::Other), "it goes on and on");
+    assert_eq!(again(Some(Start::Timer), true), Reason::KeepsRestarting, "a timer's run goes on and on");
+    // and after runs that nobody asks about
+    let after = |passed_over, told: &[Told]| {
+        let event = Event { start: Some(Start::Timer), ..event(Outcome::Failed, 3, 90) };
+        let mut incident = Incident::begin(1, event.subject.clone(), Severity::Critical, at(0));
+        incident.failures = 4;
+        decide(&Situation { incident: Some(&incident), passed_over, told, ..situation(&event, &timers) }).reason
+    };
+    assert_eq!(after(2, &[]), Reason::FirstAskedFor);
+    let told = [Told { problem: status(3), at: at(0), restarts: false }];
+    assert_eq!(after(0, &told), Reason::SameProblem { told: at(0) });
+}
+
+#[test]
+fn failures_of_earlier_incidents_count_where_somebody_asks_for_that() {
+    let patient = Rules { ignore: 2, ignore_within: Duration::from_secs(86_400), ..rules() };
+    let of = |earlier, finals, told: &[Told], rules: &Rules| {
+        let event = event(Outcome::Failed, 3, 90);
+        let mut incident = Incident::begin(1, event.subject.clone(), Severity::Critical, at(0));
+        incident.failures = finals;
+        let incident = (finals > 0).then_some(&incident);
+        decide(&Situation { incident, earlier, finals, told, ..situation(&event, rules) }).reason
+    };
+    let ignored = |seen| Reason::IgnoredWithin { seen, of: 2, seconds: 86_400 };
+    let too_often = |failures| Reason::TooOften { failures, seconds: 86_400 };
+    let told = [Told { problem: status(3), at: at(0), restarts: false }];
+    for (what, reason, expected) in [
+        ("the first", of(0, 0, &[], &patient), ignored(1)),
+        ("the second, after a recovery", of(1, 0, &[], &patient), ignored(2)),
+        ("the second of one incident", of(0, 1, &[], &patient), ignored(2)),
+        ("the third, after two recoveries", of(2, 0, &[], &patient), too_often(3)),
+        ("the third, after one recovery", of(1, 1, &[], &patient), too_often(3)),
+        ("the third of one incident", of(0, 2, &[], &patient), Reason::IgnoredEnough { ignored: 2 }),
+        ("each one more", of(3, 0, &[], &patient), too_often(4)),
+        ("told already", of(9, 1, &told, &patient), Reason::SameProblem { told: at(0) }),
+        ("nothing is ignored", of(9, 0, &[], &rules()), Reason::First),
+    ] {
+        assert_eq!(reason, expected, "{what}");
     }
 }
 
@@ -295,11 +370,15 @@ fn every_reason_says_whether_it_spoke() {
     let told = at(0);
     for reason in [
         Reason::First,
+        Reason::FirstAskedFor,
         Reason::IgnoredEnough { ignored: 2 },
         Reason::NewProblem { was: String::new() },
         Reason::Returned { was: String::new() },
         Reason::Recovered,
         Reason::Ignored { seen: 1, of: 2 },
+        Reason::IgnoredWithin { seen: 1, of: 2, seconds: 86_400 },
+        Reason::TooOften { failures: 3, seconds: 86_400 },
+        Reason::StartedOtherwise { by: Start::Other },
         Reason::SameProblem { told },
         Reason::TooSoon { until: told },
         Reason::RecoveryUnwanted,

@@ -114,13 +114,40 @@ pub fn failed_since(db: &Connection, incident: i64, id: i64, event: &Event) -> r
     db.prepare(sql)?.exists(params![incident, id, event.at.timestamp_micros()])
 }
 
-/// How many final failures of an incident were decided before this event.
+/// How many final failures of an incident were decided before this event; without those of which nobody asks.
 pub fn final_failures(db: &Connection, incident: &Incident, id: i64) -> rusqlite::Result<u64> {
     // by the subject: of those events there is an index
-    let sql = "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
-        AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL";
+    let sql = format!(
+        "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
+        AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL AND NOT {PASSED_OVER}"
+    );
     let first = incident.first_failure.timestamp_micros();
-    db.query_row(sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
+    db.query_row(&sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
+}
+
+/// How many failures of an incident were decided before this event of which nobody asks; `each`: also those that systemd tried
+/// again.
+pub fn passed_over(db: &Connection, incident: &Incident, id: i64, each: bool) -> rusqlite::Result<u64> {
+    let among = if each { "" } else { "AND NOT restarts" };
+    let sql = format!(
+        "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
+        AND outcome = 'failed' {among} AND reason IS NOT NULL AND {PASSED_OVER}"
+    );
+    let first = incident.first_failure.timestamp_micros();
+    db.query_row(&sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
+}
+
+/// Decided by `started_by`.
+pub(super) const PASSED_OVER: &str = "json_extract(reason, '$.reason') = 'started-otherwise'";
+
+/// What started the first of the runs that systemd has started again and again up to this event's; `None`: not known.
+pub fn first_start(db: &Connection, event: &Event) -> rusqlite::Result<Option<Start>> {
+    let sql = "SELECT start, restarts FROM events WHERE subject = ?1 AND at < ?2 AND confirmed AND run <> ?3
+        AND coalesce(start, '') <> 'restart' ORDER BY at DESC, id DESC LIMIT 1";
+    let row = |row: &Row<'_>| Ok((row.get::<_, Option<String>>("start")?, row.get::<_, bool>("restarts")?));
+    let first = db.query_row(sql, params![event.subject.as_str(), event.at.timestamp_micros(), event.run], row).optional()?;
+    // one that systemd did not start again is the end of an older story
+    Ok(first.filter(|(_, restarts)| *restarts).and_then(|(start, _)| Start::parse(&start?)))
 }
 
 /// The problems of an incident that somebody was told, in the order in which that was decided: the clock may have been set.

@@ -15,7 +15,7 @@ use sysalert::dispatch::{
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Start, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit;
 use sysalert::host::site::ConfigPlace;
@@ -114,6 +114,8 @@ struct Run {
     restarts: bool,
     /// How much processor time it used: "72s".
     cpu: Option<String>,
+    /// What started it: "timer", "path" or "other".
+    start: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
     #[serde(default)]
     unwritten: bool,
@@ -338,7 +340,8 @@ impl Telling {
             (Outcome::Succeeded, _) => ("inactive", "dead"),
         };
         let invocation = Some(id);
-        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, ..Unit::default() });
+        let start = run.start.as_ref().map(|word| Start::parse(word).unwrap());
+        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, start, ..Unit::default() });
     }
 
     /// What the verbs `failure` and `success` do.
