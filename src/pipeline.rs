@@ -12,6 +12,7 @@
 
 mod flapping;
 mod gather;
+mod ready;
 mod repair;
 mod sweep;
 
@@ -32,6 +33,7 @@ use crate::policy::{self, AlertOn, Flaps, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
+use ready::ready;
 
 /// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
 /// time left for the spool.
@@ -195,18 +197,20 @@ pub fn settle(
     let gathered = gather(site, store, subject, gathering, settings.as_ref().ok())?;
     // what was imported may be about other subjects
     let waits = gathered.waits() || imported;
-    if !gathered.has_changes() && store.with(store::undecided)?.is_empty() {
-        return Ok(Settled { waits, ..Settled::default() });
+    let (undecided, late) = ready(settings.as_ref().ok(), store.with(store::undecided)?);
+    if !gathered.has_changes() && undecided.is_empty() {
+        return Ok(Settled { waits: waits || late, ..Settled::default() });
     }
-    let (queued, overtaken) = store.write(|db| {
+    let (queued, late) = store.write(|db| {
         let overtaken = gathered.write(db)?;
         let Ok(settings) = &settings else { return Ok((false, overtaken)) };
-        let mut undecided = store::undecided(db)?.into_iter();
+        let (undecided, late) = ready(Some(settings), store::undecided(db)?);
+        let mut undecided = undecided.into_iter();
         let queued =
             undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided).map(|told| told || queued))?;
-        Ok((queued, overtaken))
+        Ok((queued, overtaken || late))
     })?;
-    settings.map(|_| Settled { queued, waits: waits || overtaken, changed: true })
+    settings.map(|_| Settled { queued, waits: waits || late, changed: true })
 }
 
 /// What waits in the spool, and in the one that stands in for it.
@@ -239,7 +243,7 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
 
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
 fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
-    let Undecided { id, event, counted } = undecided;
+    let Undecided { id, event, counted, error } = undecided;
     let rules = settings.rules(event.subject.name());
     let mut incident = store::active(db, &event.subject)?;
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
@@ -284,6 +288,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     let of_late = flapping::OfLate::ask(db, &rules, event, incident.as_ref())?;
     let situation = Situation {
         event,
+        error: error.as_deref().filter(|error| !error.is_empty()),
         incident: incident.as_ref(),
         told: &told,
         start,

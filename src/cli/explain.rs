@@ -48,6 +48,7 @@ impl Explain {
                 "at": utc_time(last.event.at),
                 "what": last.event.problem.to_string(),
                 "invocation_id": last.event.invocation_id,
+                "error": last.error,
                 "decision": decision,
                 "reason": last.reason,
                 "incident": row.as_ref().map(super::db::json_of),
@@ -62,6 +63,9 @@ impl Explain {
         say("when", &local_time(last.event.at));
         if let Some(id) = &last.event.invocation_id {
             say("run", id);
+        }
+        if let Some(error) = &last.error {
+            say("error", error);
         }
         say(
             "decision",

@@ -24,6 +24,8 @@ use crate::incident::{How, Incident};
 pub struct Situation<'a> {
     /// The event to decide.
     pub event: &'a Event,
+    /// What its run complained of last, if that is known.
+    pub error: Option<&'a str>,
     /// The subject's incident that is not over, before this event.
     pub incident: Option<&'a Incident>,
     /// The problems of this incident that somebody was told, oldest first.
@@ -55,6 +57,8 @@ pub struct Situation<'a> {
 pub struct Told {
     /// What it was.
     pub problem: Problem,
+    /// What its run complained of last, if that is known.
+    pub error: Option<String>,
     /// When it happened.
     pub at: DateTime<Utc>,
     /// True when systemd was to start it again.

@@ -48,6 +48,13 @@ pub enum Reason {
         /// What was told last.
         was: String,
     },
+    /// Spoke: it fails in the same way and complains of something else.
+    NewError {
+        /// Of what.
+        error: String,
+        /// What was told of such a failure last.
+        was: String,
+    },
     /// Spoke: a problem that was told before is back after another one.
     Returned {
         /// What was told last.
@@ -134,6 +141,7 @@ impl Reason {
             | Reason::TooOften { .. }
             | Reason::StaysFailed { .. }
             | Reason::NewProblem { .. }
+            | Reason::NewError { .. }
             | Reason::Returned { .. }
             | Reason::KeepsRestarting
             | Reason::KeepsRecovering
@@ -181,6 +189,7 @@ impl Reason {
             Reason::StaysFailed { restarts: 1 } => "systemd tried it once more, and gives up".to_owned(),
             Reason::StaysFailed { restarts } => format!("systemd tried it {restarts} times more, and gives up"),
             Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
+            Reason::NewError { error, was } => format!("a different error than before: {error}; before: {was}"),
             Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),
             Reason::KeepsRestarting => "systemd keeps restarting it".to_owned(),
             Reason::KeepsRecovering => "it keeps failing and recovering".to_owned(),

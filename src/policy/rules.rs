@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::{Reason, Situation, started_by};
 use crate::config::{Key, Kind, Values};
-use crate::event::Start;
+use crate::event::{Event, Outcome, Start};
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
+const SAME_PROBLEM: &[Cow<'static, str>] = &[Cow::Borrowed("result"), Cow::Borrowed("error")];
 const STARTED_BY: &[Cow<'static, str>] =
     &[Cow::Borrowed("any"), Cow::Borrowed("timer"), Cow::Borrowed("path"), Cow::Borrowed("other")];
 const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
@@ -34,6 +35,12 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(Cow::Borrowed(ALERT_ON)),
         "\"final\"",
         "\"each\": also failures after which systemd starts the unit again by itself",
+    ),
+    Key::new(
+        "same_problem",
+        Kind::Choice(Cow::Borrowed(SAME_PROBLEM)),
+        "\"result\"",
+        "\"error\": another last error line is another problem, too, apart from its numbers, ids, times and temporary names",
     ),
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
@@ -75,6 +82,15 @@ pub enum AlertOn {
     Each,
 }
 
+/// `same_problem`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameProblem {
+    /// What has the same result.
+    Result,
+    /// What also complains of the same.
+    Error,
+}
+
 /// The settings for one subject; nothing is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -90,6 +106,8 @@ pub struct Rules {
     pub ignore_within: Duration,
     /// Which failures count.
     pub alert_on: AlertOn,
+    /// What makes two failures the same problem.
+    pub same_problem: SameProblem,
     /// Between repetitions.
     pub min_interval: Duration,
     /// Tell when it is well again.
@@ -120,6 +138,10 @@ impl Rules {
             ignore: values.count("ignore"),
             ignore_within: values.duration("ignore_within"),
             alert_on: if values.text("alert_on").as_deref() == Some("each") { AlertOn::Each } else { AlertOn::Final },
+            same_problem: match values.text("same_problem").as_deref() {
+                Some("error") => SameProblem::Error,
+                _ => SameProblem::Result,
+            },
             min_interval: values.duration("min_interval"),
             recovery: values.boolean("recovery"),
             recovery_hold: values.duration("recovery_hold"),
@@ -134,6 +156,11 @@ impl Rules {
 }
 
 impl Rules {
+    /// Whether it matters what this event's run complained of. What was never started has said nothing.
+    pub fn asks_for_error(&self, event: &Event) -> bool {
+        self.same_problem == SameProblem::Error && event.outcome == Outcome::Failed && event.invocation_id.is_some()
+    }
+
     /// Whether it matters what started a run.
     pub fn asks_for_starts(&self) -> bool {
         !started_by::is_any(&self.started_by)

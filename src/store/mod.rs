@@ -40,7 +40,7 @@ pub use digests::{
 };
 pub use events::{
     Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, first_start, get as event,
-    insert, last_of, nothing_open, passed_over, run_failed, subjects, told, undecided,
+    insert, last_of, nothing_open, passed_over, run_failed, set_error, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
 pub use flapping::{failures_of_late, fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};

@@ -114,6 +114,9 @@ struct Run {
     restarts: bool,
     /// How much processor time it used: "72s".
     cpu: Option<String>,
+    /// What it prints, each line "<3>..." if it has a priority.
+    #[serde(default)]
+    prints: Vec<String>,
     /// What started it: "timer", "path" or "other".
     start: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
@@ -307,6 +310,7 @@ impl Telling {
             return;
         }
         let id = format!("{:032x}", run.run.unwrap_or(number));
+        self.world.print(&id, at, &run.prints);
         if run.not_started {
             let job = Some(format!("this-boot:{number}"));
             let refused =
@@ -422,6 +426,9 @@ impl Telling {
         let mut store = Store::open(&self.site.state, Older::Migrate, PATIENCE)?;
         pipeline::examine(&self.site, &store, at)?;
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
+            pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        }
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;
         let send = |_: &Site, method: &Method, envelope: Envelope| {
