@@ -19,6 +19,7 @@ mod sweep;
 pub use gather::Gathering;
 pub use repair::{examine, repair};
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -141,9 +142,19 @@ fn settle_one(
     settings: ReadSettings<'_>,
 ) -> Result<bool> {
     let mut must_wake = false;
+    let complained = Cell::new(false);
+    let settings = || {
+        let settings = settings()?;
+        if !complained.replace(true) {
+            for complaint in settings.complaints_about(event.subject.name()) {
+                log::warn(Some(event.subject.as_str()), &format!("{complaint}; it is passed over"));
+            }
+        }
+        Ok(settings)
+    };
     for _ in 0..LOOKS {
         let gathering = Gathering { world, now: clock(), complete: None };
-        let settled = settle(site, store, Some(&event.subject), gathering, settings)?;
+        let settled = settle(site, store, Some(&event.subject), gathering, &settings)?;
         must_wake |= settled.queued || settled.waits;
         if !settled.changed {
             break;
