@@ -67,6 +67,7 @@ fn deliver(context: &Context) -> Result<u8> {
         let gathering = Gathering { world: &world, now, complete: Some(complete.until()) };
         let settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
         let settings = context.settings()?;
+        pipeline::due(store, &settings, now)?;
         waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
         dispatch::collect(store, &settings, now)
     };

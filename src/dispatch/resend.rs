@@ -65,7 +65,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Re
         beat: None,
         config,
     };
-    Ok(Prepared::Ready(method, Box::new(Envelope { request, recipients: Vec::new() })))
+    Ok(Prepared::Ready(Box::new(method), Box::new(Envelope { request, recipients: Vec::new() })))
 }
 
 /// Files what became of it; false when the method did not take it.

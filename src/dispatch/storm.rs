@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::letter;
 use crate::error::Result;
 use crate::host::names;
-use crate::message::{self, Letter, Member, Report};
+use crate::message::{self, Letter, Member, News, Report};
 use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
@@ -59,7 +59,11 @@ pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
             name: member.recorded.event.subject.name(),
             at: member.recorded.event.at,
             problem: &member.recorded.event.problem,
-            recovered: member.kind == Kind::Recovery,
+            news: match member.kind {
+                Kind::Recovery => News::Recovered,
+                Kind::Reminder => News::StillFails,
+                _ => News::Failed,
+            },
             note: match member.recorded.reason {
                 Some(Reason::KeepsRestarting) => Some("keeps restarting"),
                 Some(Reason::KeepsRecovering) => Some("keeps failing and recovering"),
@@ -94,11 +98,11 @@ fn incident(
     host: &str,
     method: &str,
 ) -> Result<sysalert_abi::Member> {
-    let store::Member { kind, recorded, incident, context } = member;
+    let store::Member { kind, at, reason, recorded, incident, context } = member;
     let event = &recorded.event;
     let failures = store.with(|db| store::failures_of(db, incident.id, event, letter::MOST_FAILURES))?;
     let told: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
-    let why = letter::why(recorded);
+    let why = reason.as_ref().map_or_else(|| letter::why(recorded), |reason| Some(reason.why()));
     let report = Report {
         kind: *kind,
         host,
@@ -107,7 +111,10 @@ fn incident(
         why: why.as_deref(),
         failures: &told,
         left_out: failures.left_out,
-        flapping: letter::phase(recorded).map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
+        again: letter::again(reason.as_ref(), *at),
+        flapping: letter::phase(recorded)
+            .filter(|_| *kind != Kind::Reminder)
+            .map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
         context,
         late: None,
     };
@@ -153,7 +160,8 @@ mod tests {
             at,
         };
         let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1) };
-        let member = store::Member { kind: Kind::Failure, recorded, incident, context: message::Context::default() };
+        let member =
+            store::Member { kind: Kind::Failure, at, reason: None, recorded, incident, context: message::Context::default() };
         let told = incidents(&store, &settings, &[member], "web1", "fleet").unwrap();
         assert_eq!(told[0].subject, "web.service keeps restarting on web1: 7 times in 1h");
     }

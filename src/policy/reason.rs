@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sysalert_abi::Kind;
 
+use super::Silence;
 use crate::event::local_time;
 
 /// The reason of a verdict.
@@ -55,6 +56,29 @@ pub enum Reason {
     NoLongerRuns {
         /// For how many seconds.
         seconds: u64,
+    },
+    /// Spoke: it is not over, and the last alert is so long ago.
+    Reminder {
+        /// So many seconds.
+        every: u64,
+        /// How many alerts there were before.
+        told: u64,
+    },
+    /// Spoke, to others as well: nobody acknowledged it in time.
+    Unacknowledged {
+        /// Within so many seconds.
+        after: u64,
+        /// How many alerts there were before.
+        told: u64,
+    },
+    /// Silent: somebody wants to hear nothing of it for a while.
+    Silenced {
+        /// Until then.
+        until: DateTime<Utc>,
+        /// Who.
+        by: String,
+        /// What they said about it.
+        why: Option<String>,
     },
     /// Silent: this failure is among the ones to ignore.
     Ignored {
@@ -113,8 +137,10 @@ impl Reason {
             | Reason::KeepsRestarting
             | Reason::KeepsRecovering
             | Reason::StayedFailed { .. } => Some(Kind::Failure),
+            Reason::Reminder { .. } | Reason::Unacknowledged { .. } => Some(Kind::Reminder),
             Reason::Recovered | Reason::Stable { .. } | Reason::NoLongerRuns { .. } => Some(Kind::Recovery),
-            Reason::Ignored { .. }
+            Reason::Silenced { .. }
+            | Reason::Ignored { .. }
             | Reason::Restarts
             | Reason::StartedAgain
             | Reason::Flapping
@@ -159,6 +185,15 @@ impl Reason {
             Reason::Recovered => "it recovered".to_owned(),
             Reason::Stable { seconds } => format!("no failure and no restart for {}", length(*seconds)),
             Reason::NoLongerRuns { seconds } => format!("it flapped, and has not run for {}", length(*seconds)),
+            Reason::Reminder { every, .. } => {
+                format!("it is not over, and the last alert was {} ago, as `remind` says", length(*every))
+            }
+            Reason::Unacknowledged { after, .. } => {
+                format!("nobody acknowledged it within {}, as `escalate_after` says", length(*after))
+            }
+            Reason::Silenced { until, by, why } => {
+                format!("{}; it is reported then, if it is not over", Silence::words(*until, by, why.as_deref()))
+            }
             Reason::Ignored { seen, of } => format!("failure {seen} of the {of} to ignore, as `ignore` says"),
             Reason::Restarts => "systemd starts it again by itself (Restart=), and `alert_on` is \"final\"".to_owned(),
             Reason::StartedAgain => "it ended well, and systemd starts it again by itself (Restart=)".to_owned(),

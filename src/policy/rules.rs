@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Reason, Situation};
-use crate::config::{Key, Kind, Values};
+use crate::config::{Hours, Key, Kind, Values};
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
@@ -27,6 +27,20 @@ pub const KEYS: &[Key] = &[
         "\"each\": also failures after which systemd starts the unit again by itself",
     ),
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
+    Key::new(
+        "remind",
+        Kind::Interval,
+        "\"never\"",
+        "tell again what is not over and nobody acknowledged, so long after the last alert",
+    ),
+    Key::new("escalate_to", Kind::List, "[]", "the methods that are told as well when nobody acknowledges an incident in time"),
+    Key::new("escalate_after", Kind::ANY_TIME, "\"15m\"", "in this time"),
+    Key::new(
+        "quiet",
+        Kind::Hours("never"),
+        "\"never\"",
+        "hours in which all but critical alerts wait, to be told as one message",
+    ),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
     Key::new("recovery_hold", Kind::ANY_TIME, "\"10s\"", "a daemon counts as recovered when it was active this long"),
     Key::new(
@@ -75,6 +89,14 @@ pub struct Rules {
     pub alert_on: AlertOn,
     /// Between repetitions.
     pub min_interval: Duration,
+    /// So long after the last alert it is told again; `None`: never.
+    pub remind: Option<Duration>,
+    /// Who is told as well when nobody acknowledges it in time; empty: nobody.
+    pub escalate_to: Vec<String>,
+    /// In this time.
+    pub escalate_after: Duration,
+    /// The hours in which all but critical alerts wait.
+    pub quiet: Option<Hours>,
     /// Tell when it is well again.
     pub recovery: bool,
     /// So long a daemon must be active to count as recovered.
@@ -101,6 +123,10 @@ impl Rules {
             ignore: values.count("ignore"),
             alert_on: if values.text("alert_on").as_deref() == Some("each") { AlertOn::Each } else { AlertOn::Final },
             min_interval: values.duration("min_interval"),
+            remind: values.interval("remind"),
+            escalate_to: values.list("escalate_to"),
+            escalate_after: values.duration("escalate_after"),
+            quiet: values.hours("quiet"),
             recovery: values.boolean("recovery"),
             recovery_hold: values.duration("recovery_hold"),
             flapping: values.count("flapping"),

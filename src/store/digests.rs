@@ -9,6 +9,7 @@ use super::incidents;
 use super::outbox::{self, Alert, Claimed, kind};
 use crate::incident::Incident;
 use crate::message::Context;
+use crate::policy::Reason;
 
 /// The methods that have alerts about incidents to deliver which a digest could take in.
 pub fn methods_at_work(db: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -77,6 +78,10 @@ pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>) -> r
 pub struct Member {
     /// Its kind.
     pub kind: Kind,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// Why, where its event does not say it.
+    pub reason: Option<Reason>,
     /// The event that it is about.
     pub recorded: Recorded,
     /// The incident as it stands now.
@@ -92,19 +97,19 @@ pub fn members(db: &Connection, digest: i64) -> rusqlite::Result<Vec<Member>> {
 
 /// The alerts about incidents whose numbers this selects, oldest first.
 pub(super) fn those(db: &Connection, numbers: &str, values: impl Params) -> rusqlite::Result<Vec<Member>> {
-    let sql = format!("SELECT kind, event, incident, context FROM alerts WHERE id IN ({numbers}) ORDER BY id");
+    let sql = format!("SELECT kind, at, reason, event, incident, context FROM alerts WHERE id IN ({numbers}) ORDER BY id");
     let mut statement = db.prepare(&sql)?;
     let rows = statement.query_map(values, |row| {
         let word: String = row.get("kind")?;
         let about: (Option<i64>, Option<i64>) = (row.get("event")?, row.get("incident")?);
-        Ok((kind(&word), about, outbox::context(row)?))
+        Ok((kind(&word), super::time(row.get("at")?), outbox::reason(row)?, about, outbox::context(row)?))
     })?;
     let mut members = Vec::new();
     for row in rows {
-        let (kind, about, context) = row?;
+        let (kind, at, reason, about, context) = row?;
         let (Some(event), Some(incident)) = about else { continue };
         if let Some(recorded) = events::get(db, event)? {
-            members.push(Member { kind, recorded, incident: incidents::get(db, incident)?, context });
+            members.push(Member { kind, at, reason, recorded, incident: incidents::get(db, incident)?, context });
         }
     }
     Ok(members)

@@ -12,6 +12,7 @@ use super::{digests, incidents, time};
 use crate::event::Event;
 use crate::incident::Incident;
 use crate::message::Context;
+use crate::policy::Reason;
 
 /// A new alert.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ pub struct Claimed {
     pub detail: Option<String>,
     /// When it was decided.
     pub at: DateTime<Utc>,
+    /// Why, where its event does not say it.
+    pub reason: Option<Reason>,
     /// The event and its incident; none for a test and for what is sysalert's own.
     pub about: Option<(Recorded, Incident)>,
     /// The outage of a method that it is about.
@@ -149,7 +152,7 @@ pub fn claim(
 ) -> rusqlite::Result<Option<Claimed>> {
     let Some(id) = due(db, now, busy)? else { return Ok(None) };
     let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, o.due, o.tried, o.failing, o.held, o.instead_of, o.because,
-            a.kind, a.key, a.at, a.incident, a.event, a.context, a.outage
+            a.kind, a.key, a.at, a.reason, a.incident, a.event, a.context, a.outage
          FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.id = ?1";
     let (mut claimed, about) = db.query_row(sql, [id], |row| {
         let method: String = row.get("method")?;
@@ -162,6 +165,7 @@ pub fn claim(
             attempt: row.get::<_, u32>("attempts")? + 1,
             detail: row.get("detail")?,
             at: time(row.get("at")?),
+            reason: reason(row)?,
             about: None,
             outage: outages::of_alert(row)?,
             damage: outages::of_alert(row)?,
@@ -198,6 +202,11 @@ pub fn claim(
 pub(super) fn context(row: &Row<'_>) -> rusqlite::Result<Context> {
     let json: Option<String> = row.get("context")?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+}
+
+pub(super) fn reason(row: &Row<'_>) -> rusqlite::Result<Option<Reason>> {
+    let json: Option<String> = row.get("reason")?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// It is delivered, or will never be: takes it out.
