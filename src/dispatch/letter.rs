@@ -61,7 +61,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
                 return Ok(Prepared::Nothing);
             }
             incidents = storm::incidents(store, settings, &members, &host, &method.name)?;
-            (storm::letter(&members, &host), Vec::new(), Vec::new())
+            (storm::letter(&members, &host, claimed.reason.is_some()), Vec::new(), Vec::new())
         }
         None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),
     };

@@ -7,6 +7,7 @@ pub mod conformance;
 mod context;
 mod damage;
 pub mod heartbeat;
+mod hold;
 mod letter;
 mod limit;
 mod outage;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::letter;
+use super::{hold, letter};
 use crate::error::Result;
 use crate::host::names;
 use crate::message::{self, Letter, Member, News, Report};
@@ -16,19 +16,20 @@ use sysalert_abi::Kind;
 /// A digest waits for more until nothing came for so long, but not longer than the window.
 const QUIET: TimeDelta = TimeDelta::seconds(3);
 
-/// Binds alerts to digests where there are too many of them.
+/// Binds alerts to digests where there are too many of them, and where they have waited for the end of quiet hours.
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
 pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
     let window = TimeDelta::from_std(settings.storm.window).unwrap_or(TimeDelta::zero());
-    if settings.storm.incidents == 0 {
-        return Ok(());
-    }
     if store.with(store::has_orphans)? {
         store.write(|db| store::release_orphans(db))?;
     }
-    for method in store.with(store::methods_at_work)? {
+    hold::hold(store, settings, now)?;
+    if settings.storm.incidents == 0 {
+        return Ok(());
+    }
+    for method in store.with(|db| store::methods_at_work(db, now))? {
         let (recent, waiting) = store.with(|db| store::load(db, &method, now - window, now))?;
         let is_storm = recent.max(waiting) > settings.storm.incidents;
         let open = store.with(|db| store::open_digest(db, &method, now))?;
@@ -45,14 +46,14 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
             let last = store::last_digest(db, &method)?.filter(|last| *last <= now).map(|last| last + window);
             let last = last.filter(|due| *due > now);
             let due = last.unwrap_or((now + QUIET).min(begun + window));
-            store::bind(db, digest, &method, due).map(drop)
+            store::bind(db, digest, &method, due, now).map(drop)
         })?;
     }
     Ok(())
 }
 
-/// The message about these incidents.
-pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
+/// The message about these incidents; `waited`: for the end of quiet hours.
+pub(super) fn letter(members: &[store::Member], host: &str, waited: bool) -> Letter {
     let members: Vec<Member<'_>> = members
         .iter()
         .map(|member| Member {
@@ -73,7 +74,7 @@ pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
             },
         })
         .collect();
-    message::digest(&message::Digest { host, members: &members })
+    message::digest(&message::Digest { host, members: &members, waited })
 }
 
 /// The same incident by incident, for channels that tell them apart: each once, by the newest alert about it.

@@ -41,6 +41,8 @@ pub struct Digest<'a> {
     pub host: &'a str,
     /// What it is about.
     pub members: &'a [Member<'a>],
+    /// True when they waited for the end of quiet hours; else they are too many.
+    pub waited: bool,
 }
 
 /// So many lines a list has at most. Whoever reads it wants the cause; `sysalert status` has them all.
@@ -79,6 +81,11 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     let when = |at: DateTime<Utc>| {
         if is_one_day { at.with_timezone(&Local).format("%H:%M:%S").to_string() } else { local_time(at) }
     };
+    let (meanwhile, why_one) = if digest.waited {
+        (" in quiet hours", "they waited for the end of quiet hours (`quiet`), or for those of their method (`hours`)")
+    } else {
+        ("", "more at once than [storm] allows single messages for")
+    };
     let mut lists = Vec::new();
     lists.extend((!failed.is_empty()).then(|| ("What failed", capped(by_cause(&failed, &causes, &when)))));
     let line = |member: &&Member<'_>| {
@@ -91,23 +98,23 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
     Letter {
         subject: match &because {
-            Some(because) => format!("{what} on {host}, {because}"),
-            None => format!("{what} on {host}"),
+            Some(because) => format!("{what} on {host}{meanwhile}, {because}"),
+            None => format!("{what} on {host}{meanwhile}"),
         },
         banner: Banner {
-            status: format!("Many at once on {host}"),
+            status: if digest.waited { format!("In quiet hours on {host}") } else { format!("Many at once on {host}") },
             title: what.clone(),
             what: capitalized(because.as_deref().unwrap_or_default()),
         },
         lead: match &because {
-            Some(because) => format!("{what} on {host}, {because}."),
-            None => format!("{what} on {host}."),
+            Some(because) => format!("{what} on {host}{meanwhile}, {because}."),
+            None => format!("{what} on {host}{meanwhile}."),
         },
         facts: vec![
             ("Host", host.to_owned()),
             ("First", local_time(first)),
             ("Last", format!("{}; {} later", local_time(last), span(last - first))),
-            ("Why one", "more at once than [storm] allows single messages for".to_owned()),
+            ("Why one", why_one.to_owned()),
         ],
         lists,
         commands,
@@ -202,7 +209,7 @@ mod tests {
             row("brief.service", 2, &timeout, false),
             row("brief.service", 9, &timeout, true),
         ];
-        let letter = digest(&Digest { host: "web1", members: &members });
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.subject, "5 units failed, 1 unit recovered on web1, 2 of them because db.service failed");
         let lines: Vec<_> = letter.lists[0].1.iter().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();
         let expected = [
@@ -223,14 +230,14 @@ mod tests {
         let bad = problem("oom-kill", None);
         let members: Vec<_> =
             names.iter().map(|name| Member { name, at: at(0), problem: &bad, news: News::Failed, note: None }).collect();
-        let letter = digest(&Digest { host: "web1", members: &members });
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.lists[0].1.len(), LINES + 1);
         assert!(letter.lists[0].1[LINES].contains("940 lines more"), "{:?}", letter.lists[0].1[LINES]);
         // nor a thousand names
         let waits = problem("dependency", Some("db.service"));
         let members: Vec<_> =
             names.iter().map(|name| Member { name, at: at(0), problem: &waits, news: News::Failed, note: None }).collect();
-        let letter = digest(&Digest { host: "web1", members: &members });
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.subject, "1000 units failed on web1, 1000 of them because db.service failed");
         let lines = &letter.lists[0].1;
         assert_eq!((lines.len(), lines[ROWS + 1].as_str()), (ROWS + 2, "    and 964 more, 1000 in all"));

@@ -71,6 +71,8 @@ pub enum Reason {
         /// How many alerts there were before.
         told: u64,
     },
+    /// Spoke, of several incidents: they were not to be told before.
+    Waited,
     /// Silent: somebody wants to hear nothing of it for a while.
     Silenced {
         /// Until then.
@@ -138,6 +140,7 @@ impl Reason {
             | Reason::KeepsRecovering
             | Reason::StayedFailed { .. } => Some(Kind::Failure),
             Reason::Reminder { .. } | Reason::Unacknowledged { .. } => Some(Kind::Reminder),
+            Reason::Waited => Some(Kind::Digest),
             Reason::Recovered | Reason::Stable { .. } | Reason::NoLongerRuns { .. } => Some(Kind::Recovery),
             Reason::Silenced { .. }
             | Reason::Ignored { .. }
@@ -191,6 +194,7 @@ impl Reason {
             Reason::Unacknowledged { after, .. } => {
                 format!("nobody acknowledged it within {}, as `escalate_after` says", length(*after))
             }
+            Reason::Waited => "it was not to be told before: quiet hours, or the hours of its method".to_owned(),
             Reason::Silenced { until, by, why } => {
                 format!("{}; it is reported then, if it is not over", Silence::words(*until, by, why.as_deref()))
             }

@@ -11,6 +11,7 @@ mod digests;
 mod events;
 mod fallback;
 mod flapping;
+mod held;
 mod history;
 mod incidents;
 mod limit;
@@ -46,6 +47,7 @@ pub use events::{
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
 pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
+pub use held::{Untold, bind_rows, hold_no_longer, hold_until, untold};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, acknowledged, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
