@@ -75,7 +75,7 @@ mod tests {
         }
         let digest = store.write(|db| {
             let digest = begin_digest(db, "key", "check", at(1))?;
-            bind(db, digest, "check", at(1)).map(|_| digest)
+            bind(db, digest, "check", at(1), at(1)).map(|_| digest)
         });
         assert_eq!((count(&store, "check", Some(digest.unwrap())), count(&store, "check", None)), (2, 0));
     }

@@ -124,7 +124,7 @@ fn order(lines: usize, log: &Log) -> (Vec<usize>, usize) {
     let mut own: Vec<usize> = at.clone().filter(|line| !log.common.contains(line)).collect();
     own.pop();
     let last = own.split_off(own.len().saturating_sub(WORTH_MORE - 1));
-    let free = log.common.len() + own.len();
+    let free = log.common.len() + own.len() + (lines - at.end) + last.len();
     // the log's title stays longest
     let before = (1..at.start.saturating_sub(1)).rev().chain((at.start > 1).then(|| at.start - 1));
     let order = log.common.iter().copied().chain(own).chain((at.end..lines).rev()).chain(last).chain(before);
@@ -273,7 +273,7 @@ mod tests {
         // where there are no others they stay
         let only = "03:12:26 systemd: a.service: Failed with result 'timeout'.\n03:12:26 systemd: Failed to start a.service.\n";
         let text = format!("a.service failed.\n{}", only.lines().map(|line| format!("    {line}\n")).collect::<String>());
-        assert!(fit(&text, only, 100, characters).ends_with("Failed to start a.service."));
+        assert!(fit(&text, only, 105, characters).ends_with("Failed to start a.service."));
     }
 
     #[test]
