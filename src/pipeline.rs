@@ -12,10 +12,12 @@
 
 mod flapping;
 mod gather;
+mod poll;
 mod repair;
 mod sweep;
 
 pub use gather::Gathering;
+pub use poll::poll;
 pub use repair::{examine, repair};
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert::event::{Problem, Subject};
+use sysalert::event::{Manager, Problem, Subject};
 use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 use sysalert::host::manager::{NoAnswer, Setup, Unit};
 use sysalert::host::mounts::FileSystem;
@@ -66,14 +66,21 @@ impl World for StoryWorld {
         Ok(Messages { list: list.map(|(_, message)| message.clone()).collect(), whole: true })
     }
 
-    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
         let failed =
             |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
-        for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
-            units.entry(unit.clone()).or_insert(message.at);
+        for (name, message) in self.messages.borrow().iter().filter(|(_, message)| failed(message)) {
+            let (whose, unit) = name.split_once('/').unwrap_or(("system", name));
+            if whose == manager.to_string() {
+                units.entry(unit.to_owned()).or_insert(message.at);
+            }
         }
         Ok(Troubled { units, ..Troubled::default() })
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
