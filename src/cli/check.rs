@@ -122,7 +122,9 @@ impl Check {
         let troubled = store.with(store::to_look_at)?;
         // who reads a report wants to know since when
         let asked = |subject: &Subject| self.report != Report::None || troubled.contains(subject);
-        let patience = |_: &Subject| Patience::Usual(listed.stuck_after);
+        let patience = |subject: &Subject| {
+            settings.rules(subject.name()).stuck_after.map_or(Patience::Usual(listed.stuck_after), Patience::Own)
+        };
         let nearest = |name: &str, known: &[&str]| config::nearest(name, known.iter().copied()).map(str::to_owned);
         let round = Round { wanted: &wanted, now, asked: &asked, patience: &patience, nearest: &nearest };
         let seen = services::look(world, round).map_err(|_| {

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::sweep::{Swept, sweep};
+use super::sweep::{Grace, Swept, grace, sweep};
 use crate::error::Result;
-use crate::event::Subject;
+use crate::event::{Manager, Outcome, Subject};
 use crate::host::Site;
 use crate::host::world::World;
 use crate::settings::Settings;
@@ -129,13 +129,34 @@ pub(super) fn gather(
         })?;
         let hold = rules.and_then(|rules| TimeDelta::from_std(rules.recovery_hold).ok()).unwrap_or(HOLD);
         let when = When { now: gathering.now, complete: gathering.complete, hold, window };
-        // of another manager's units this one knows nothing
-        let is_ours = subject.manager() == site.manager.to_string();
-        let look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
+        // of users' units the system's instance reads in the journal; a user's knows nothing of others'
+        let is_ours = site.manager == Manager::System || subject.manager() == site.manager.to_string();
+        let mut look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
+        if settings.is_some_and(|settings| settings.services.covers(subject.name())) && !known.open {
+            forget_the_boot(&mut look, grace(gathering.world, settings));
+        }
         is_first |= known.mark.is_none() && look.mark.is_some();
         looks.push(Looked { subject, from: known.mark, look });
     }
     Ok(Gathered { looks, is_first, swept: swept.until, now: gathering.now })
+}
+
+/// What a polled unit went through while the machine booted, and is well again now, is nobody's news.
+fn forget_the_boot(look: &mut Look, grace: Option<Grace>) {
+    let Some(grace) = grace else { return };
+    let filed = |change: &Change| match change {
+        Change::File(event) => Some((event.outcome, event.at)),
+        Change::Correct(..) | Change::Drop(_) | Change::StaysFailed => None,
+    };
+    let is_of_boot = |change: &Change| match filed(change) {
+        Some((Outcome::Failed, at)) => grace.holds(at),
+        Some((Outcome::Succeeded, _)) => true,
+        None => false,
+    };
+    let is_well = look.changes.last().and_then(filed).is_some_and(|(outcome, _)| outcome == Outcome::Succeeded);
+    if is_well && look.changes.iter().all(is_of_boot) {
+        look.changes.clear();
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +164,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::event::{Event, Manager, Outcome, Problem, UnitName};
+    use crate::event::{Event, Problem, UnitName};
     use crate::store::Older;
 
     fn at(second: i64) -> DateTime<Utc> {

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::gather::Gathering;
 use crate::error::Result;
 use crate::event::{Manager, Subject, UnitName};
-use crate::host::log;
+use crate::host::world::World;
+use crate::host::{log, names};
 use crate::settings::Settings;
 use crate::store::{self, Store};
 
@@ -33,33 +34,80 @@ pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, 
     // what lies ahead is of a clock that was set back
     let is_ahead = last > now;
     let since = if is_ahead { now - SET_BACK } else { last };
-    let found = match world.troubled(manager, since) {
-        Ok(found) => found,
-        Err(why) => {
-            log::warn(None, &format!("failures without a handler cannot be looked for: {why}"));
-            return Ok(Swept::default());
-        }
-    };
-    if let Some(oldest) = found.gone_before {
-        let span = format!("{} and {}", crate::event::local_time(since), crate::event::local_time(oldest));
-        log::warn(
-            None,
-            &format!("the journal has lost what was written between {span}: what failed then without its handler is not known"),
-        );
-    }
+    let mut until = now - SLACK;
+    let mut is_lossy = false;
     let mut subjects = Vec::new();
-    for (name, first) in found.units {
-        let Ok(unit) = name.parse::<UnitName>() else { continue };
-        let subject = Subject::unit(manager, &unit);
-        let is_wanted = settings.is_some_and(|settings| settings.rules(subject.name()).sweep);
-        match if is_wanted { Some(true) } else { world.is_handled(&subject) } {
-            Some(true) => subjects.push((subject, first)),
-            Some(false) => {}
-            // nobody answers: the next sweep begins here again
-            None => return Ok(Swept { subjects, until: None }),
+    for manager in managers(manager, settings) {
+        let found = match world.troubled(&manager, since) {
+            Ok(found) => found,
+            Err(why) => {
+                log::warn(None, &format!("failures without a handler cannot be looked for: {why}"));
+                return Ok(Swept { subjects, until: None });
+            }
+        };
+        if let Some(oldest) = found.gone_before.filter(|_| !is_lossy) {
+            let span = format!("{} and {}", crate::event::local_time(since), crate::event::local_time(oldest));
+            log::warn(
+                None,
+                &format!(
+                    "the journal has lost what was written between {span}: what failed then without its handler is not known"
+                ),
+            );
+            is_lossy = true;
         }
+        for (name, first) in found.units {
+            let Ok(unit) = name.parse::<UnitName>() else { continue };
+            let subject = Subject::unit(&manager, &unit);
+            let is_polled = settings.is_some_and(|settings| settings.services.covers(subject.name()));
+            let is_wanted = is_polled || settings.is_some_and(|settings| settings.rules(subject.name()).sweep);
+            match world.is_handled(&subject) {
+                // the machine still boots: what is wrong with it afterwards is told then
+                Some(false) if is_polled && grace(world, settings).is_some_and(|grace| grace.lasts(first, now)) => {
+                    until = until.min(first - TimeDelta::microseconds(1));
+                }
+                _ if is_wanted => subjects.push((subject, first)),
+                Some(true) => subjects.push((subject, first)),
+                Some(false) => {}
+                // nobody answers: the next sweep begins here again
+                None => return Ok(Swept { subjects, until: None }),
+            }
+        }
+        until = until.min(found.until.unwrap_or(until)).max(found.gone_before.unwrap_or(since));
     }
-    let until = found.until.unwrap_or(now - SLACK).max(since).max(found.gone_before.unwrap_or(since));
-    let worth_it = !subjects.is_empty() || found.gone_before.is_some() || until - since >= SELDOM || is_ahead;
+    let until = until.max(since);
+    let worth_it = !subjects.is_empty() || is_lossy || until - since >= SELDOM || is_ahead;
     Ok(Swept { subjects, until: worth_it.then_some(until) })
+}
+
+/// Whose units are swept: the manager's own, and those of users that are polled.
+fn managers(own: &Manager, settings: Option<&Settings>) -> Vec<Manager> {
+    let users = settings.filter(|_| *own == Manager::System).map(|settings| settings.services.users()).unwrap_or_default();
+    let users = users.into_iter().filter(|user| names::is_user(user));
+    [own.clone()].into_iter().chain(users.map(|user| Manager::User(user.to_owned()))).collect()
+}
+
+/// The time after a boot in which nothing is said about polled units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grace {
+    begin: DateTime<Utc>,
+    end: DateTime<Utc>,
+}
+
+impl Grace {
+    /// Whether this happened in it, and it is not over.
+    fn lasts(self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.holds(at) && now < self.end
+    }
+
+    /// Whether this happened in it.
+    pub(super) fn holds(self, at: DateTime<Utc>) -> bool {
+        at >= self.begin && at < self.end
+    }
+}
+
+/// The grace of this boot.
+pub(super) fn grace(world: &dyn World, settings: Option<&Settings>) -> Option<Grace> {
+    let begin = world.booted()?;
+    let length = TimeDelta::from_std(settings?.services.grace_after_boot).ok()?;
+    Some(Grace { begin, end: begin + length })
 }
