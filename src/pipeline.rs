@@ -17,7 +17,7 @@ mod repair;
 mod sweep;
 
 pub use gather::Gathering;
-pub use poll::poll;
+pub use poll::{Polled, poll};
 pub use repair::{examine, repair};
 
 use std::time::Duration;

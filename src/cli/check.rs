@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::context::{Context, PATIENCE};
 use super::output;
-use crate::config;
-use crate::error::{Error, Result};
-use crate::event::{Manager, Subject, short_time, utc_time};
-use crate::host::world::{Machine, World};
+use crate::error::Result;
+use crate::event::{Manager, short_time, utc_time};
+use crate::host::world::Machine;
 use crate::host::{clock, names, wake};
 use crate::incident::Severity;
-use crate::pipeline::{self, Gathering};
+use crate::pipeline;
 use crate::settings::Settings;
-use crate::store::{self, Older, Store};
-use crate::trigger::services::{self, Judgement, Patience, Round, Seen, Wanted};
+use crate::store::{Older, Store};
+use crate::trigger::services::{Judgement, Seen};
 
 /// So long each answer of the journal or the service manager may take.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -97,41 +96,15 @@ impl Check {
         }
         context.enter_or_make()?;
         let site = &context.site;
-        let now = clock::system();
         let world = Machine::new(&site.manager, BUDGET);
         let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
-        let (seen, rows) = self.services(&store, settings, &world, now)?;
-        let gathering = Gathering { world: &world, now, complete: None };
-        let settled = pipeline::poll(site, &mut store, &seen, gathering, &|| context.settings())?;
-        if settled.queued || settled.waits {
+        // who reads a report wants to know since when
+        let thorough = self.report != Report::None;
+        let polled = pipeline::poll(site, &mut store, &world, clock::system(), thorough, &|| context.settings())?;
+        if polled.settled.queued || polled.settled.waits {
             wake::raise(site)?;
         }
-        Ok(rows)
-    }
-
-    /// How the polled units are.
-    fn services(&self, store: &Store, settings: &Settings, world: &Machine, now: DateTime<Utc>) -> Result<(Vec<Seen>, Vec<Row>)> {
-        let listed = &settings.services;
-        let mut wanted = Wanted::default();
-        for unit in listed.units.iter().filter(|unit| unit.manager == Manager::System) {
-            let list = if unit.is_glob() { &mut wanted.globs } else { &mut wanted.names };
-            list.push(unit.pattern.clone());
-        }
-        let grace = TimeDelta::from_std(listed.grace_after_boot).unwrap_or(TimeDelta::MAX);
-        let in_grace = world.booted().is_some_and(|booted| booted <= now && now - booted < grace);
-        let troubled = store.with(store::to_look_at)?;
-        // who reads a report wants to know since when
-        let asked = |subject: &Subject| self.report != Report::None || troubled.contains(subject);
-        let patience = |subject: &Subject| {
-            settings.rules(subject.name()).stuck_after.map_or(Patience::Usual(listed.stuck_after), Patience::Own)
-        };
-        let nearest = |name: &str, known: &[&str]| config::nearest(name, known.iter().copied()).map(str::to_owned);
-        let round = Round { wanted: &wanted, now, asked: &asked, patience: &patience, nearest: &nearest };
-        let seen = services::look(world, round).map_err(|_| {
-            Error::failure("the service manager does not answer").hint("`systemctl status` tells whether it is there")
-        })?;
-        let rows = seen.iter().map(|unit| row(unit, settings, in_grace)).chain(users(settings)).collect();
-        Ok((if in_grace { Vec::new() } else { seen }, rows))
+        Ok(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings)).collect())
     }
 }
 
