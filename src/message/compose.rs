@@ -84,7 +84,11 @@ pub fn compose(report: &Report<'_>) -> Letter {
     let stop = if how.ends_with('?') { "" } else { "." };
     let (subject, lead, what) = if recovered {
         let was = report.failures.last().map(|(_, problem)| format!("Its last failure: {problem}")).unwrap_or_default();
-        let sentence = if was.is_empty() { String::new() } else { format!(" {was}.") };
+        let sentence = match was.as_str() {
+            "" => String::new(),
+            was if was.ends_with('?') => format!(" {was}"),
+            was => format!(" {was}."),
+        };
         (format!("{name} recovered on {host}"), format!("{name} on {host} is well again.{sentence}"), was)
     } else {
         (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}{stop}"), capitalized(&problem))

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::gather::Gathering;
 use crate::error::Result;
 use crate::event::{Manager, Subject, UnitName};
+use crate::host::log;
 use crate::host::world::World;
-use crate::host::{log, names};
 use crate::settings::Settings;
 use crate::store::{self, Store};
 
@@ -82,8 +82,7 @@ pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, 
 /// Whose units are swept: the manager's own, and those of users that are polled.
 fn managers(own: &Manager, settings: Option<&Settings>) -> Vec<Manager> {
     let users = settings.filter(|_| *own == Manager::System).map(|settings| settings.services.users()).unwrap_or_default();
-    let users = users.into_iter().filter(|user| names::is_user(user));
-    [own.clone()].into_iter().chain(users.map(|user| Manager::User(user.to_owned()))).collect()
+    [own.clone()].into_iter().chain(users.into_iter().map(|user| Manager::User(user.to_owned()))).collect()
 }
 
 /// The time after a boot in which nothing is said about polled units.

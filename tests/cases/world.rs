@@ -1,15 +1,15 @@
 //! The journal and the service manager of a story: they know what happened, also where no handler was started.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Manager, Problem, Subject};
 use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{NoAnswer, Setup, Unit};
+use sysalert::host::manager::{Detail, Listed, NoAnswer, Setup, Unit};
 use sysalert::host::mounts::FileSystem;
-use sysalert::host::world::{Evidence, World};
+use sysalert::host::world::{Evidence, Poll, World};
 
 /// What the machine of a story knows.
 #[derive(Default, Clone)]
@@ -18,6 +18,10 @@ pub struct StoryWorld {
     units: RefCell<BTreeMap<String, Unit>>,
     /// When files changed; every unit is made of all of them.
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
+    /// How the manager shows units that are polled.
+    shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
+    installed: RefCell<Vec<String>>,
+    booted: Cell<Option<DateTime<Utc>>>,
 }
 
 impl StoryWorld {
@@ -44,6 +48,21 @@ impl StoryWorld {
     /// A file changes.
     pub fn change(&self, path: &str, at: DateTime<Utc>) {
         self.files.borrow_mut().insert(path.to_owned(), at);
+    }
+
+    /// Whoever polls the unit sees this.
+    pub fn show(&self, unit: Listed, detail: Detail) {
+        self.shown.borrow_mut().insert(unit.name.clone(), (unit, detail));
+    }
+
+    /// These services are installed.
+    pub fn install(&self, names: &[String]) {
+        self.installed.borrow_mut().extend_from_slice(names);
+    }
+
+    /// The machine boots.
+    pub fn boot(&self, at: DateTime<Utc>) {
+        self.booted.set(Some(at));
     }
 
     /// True when this run failed.
@@ -80,16 +99,16 @@ impl World for StoryWorld {
     }
 
     fn booted(&self) -> Option<DateTime<Utc>> {
-        None
+        self.booted.get()
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("the stories are about something else".to_owned())
     }
 
-    /// In a story all units are, but for those with this name.
+    /// In a story all units of the system are, but for those with this name.
     fn is_handled(&self, subject: &Subject) -> Option<bool> {
-        Some(!subject.name().starts_with("other"))
+        Some(!subject.is_users() && !subject.name().starts_with("other"))
     }
 
     fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
@@ -110,6 +129,26 @@ impl World for StoryWorld {
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
         None
+    }
+}
+
+impl Poll for StoryWorld {
+    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
+        assert!(globs.is_empty(), "the stories name their units");
+        let shown = self.shown.borrow();
+        let not_found = |name: &String| {
+            let [load, active, sub] = ["not-found", "inactive", "dead"].map(str::to_owned);
+            Listed { name: name.clone(), load, active, sub, has_job: false }
+        };
+        Ok(names.iter().map(|name| shown.get(name).map_or_else(|| not_found(name), |(unit, _)| unit.clone())).collect())
+    }
+
+    fn detail(&self, unit: &Listed) -> Option<Detail> {
+        Some(self.shown.borrow().get(&unit.name).map(|(_, detail)| detail.clone()).unwrap_or_default())
+    }
+
+    fn unit_files(&self) -> Vec<String> {
+        self.installed.borrow().clone()
     }
 }
 
