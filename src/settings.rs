@@ -146,8 +146,6 @@ impl Settings {
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
         }
-        // what fails between two polls is in the journal
-        rules.sweep |= self.services.covers(unit);
         rules
     }
 

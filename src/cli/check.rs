@@ -116,8 +116,7 @@ fn users(settings: &Settings) -> impl Iterator<Item = Row> {
             true => (State::Ok, "its failures are read from the journal".to_owned()),
             false => (State::Unknown, format!("there is no user {user}")),
         };
-        let name = format!("{user}/{}", unit.pattern);
-        Some(Row { check: "services", name, shown: String::new(), since: None, state, why })
+        Some(Row { check: "services", name: unit.name(), shown: String::new(), since: None, state, why })
     })
 }
 
@@ -141,13 +140,7 @@ fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
 
 /// What is checked.
 fn list(settings: &Settings) -> Result<u8> {
-    let rows = settings.services.units.iter().map(|unit| {
-        let name = match &unit.manager {
-            Manager::System => unit.pattern.clone(),
-            Manager::User(user) => format!("{user}/{}", unit.pattern),
-        };
-        vec!["services".to_owned(), name]
-    });
+    let rows = settings.services.units.iter().map(|unit| vec!["services".to_owned(), unit.name()]);
     output::print(&output::table(&["CHECK", "WHAT"], rows))?;
     Ok(0)
 }
