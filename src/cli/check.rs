@@ -122,7 +122,9 @@ fn users(settings: &Settings) -> impl Iterator<Item = Row> {
 
 fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
     let name = unit.subject.name().to_owned();
-    let bad = || match settings.rules(&name).severity {
+    let rules = settings.rules(&name);
+    let bad = || match rules.severity {
+        _ if !rules.enabled => State::Ok,
         Severity::Info => State::Ok,
         Severity::Warning => State::Warning,
         Severity::Critical => State::Critical,
