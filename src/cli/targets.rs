@@ -20,6 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The folder `service.d` is for all services.
 pub(super) const ALL_SERVICES: &str = "service";
 
+/// What stands for a unit, or for all, in a table.
+pub(super) fn shown(unit: &str) -> String {
+    if unit == ALL_SERVICES { "every service".to_owned() } else { unit.to_owned() }
+}
+
 /// Where the drop-ins lie, and who is told.
 #[derive(Debug, Args)]
 pub(super) struct Place {
@@ -40,7 +45,7 @@ pub(super) struct Opened {
     pub(super) drop_ins: DropIns,
     /// Whom to ask about units; nobody, offline and for all users at once.
     pub(super) manager: Option<ServiceManager>,
-    offline: bool,
+    pub(super) offline: bool,
 }
 
 impl Place {
