@@ -45,6 +45,8 @@ pub enum Kind {
     Choice(Cow<'static, [Cow<'static, str>]>),
     /// A list of texts.
     List,
+    /// A list of some of these words, at least one.
+    Choices(Cow<'static, [Cow<'static, str>]>),
     /// A text, or a table that says where it is kept.
     Secret,
     /// A text of several lines, or a table that names the file that holds it.
@@ -85,6 +87,10 @@ impl Kind {
             Kind::Text => value.as_str().is_some_and(is_plain),
             Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
             Kind::List => value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(is_plain))),
+            Kind::Choices(words) => value.as_array().is_some_and(|all| {
+                let is_known = |one: &Value| one.as_str().is_some_and(|text| words.iter().any(|word| word == text));
+                !all.is_empty() && all.iter().all(is_known)
+            }),
             Kind::Secret => match value {
                 Value::String(text) => !text.is_empty(),
                 Value::Object(_) => secret::place(value).is_some(),
@@ -108,9 +114,8 @@ impl Kind {
                 format!("a time in quotes, from \"{}\" to \"{}\"", shown(*min), shown(*max))
             }
             Kind::Text => "a text in quotes, not empty and without control characters".into(),
-            Kind::Choice(words) => {
-                format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
-            }
+            Kind::Choice(words) => format!("one of {}", quoted(words)),
+            Kind::Choices(words) => format!("a list of one or more of {}", quoted(words)),
             Kind::List => "a list of texts such as [\"one\", \"two\"]".into(),
             Kind::Secret => {
                 "a text, or where it is kept: .credential = \"NAME\", .file = \"/PATH\" or .env = \"VARIABLE\"".into()
@@ -118,6 +123,10 @@ impl Kind {
             Kind::Template => "a template, not empty, or .file = \"/PATH\"".into(),
         }
     }
+}
+
+fn quoted(words: &[Cow<'_, str>]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
 /// Something to read, on one line.
@@ -141,6 +150,7 @@ mod tests {
     #[test]
     fn values_that_fit_and_values_that_do_not() {
         let choice = Kind::Choice(Cow::Borrowed(&[Cow::Borrowed("none"), Cow::Borrowed("starttls")]));
+        let choices = Kind::Choices(Cow::Borrowed(&[Cow::Borrowed("timer"), Cow::Borrowed("path")]));
         let rows = [
             (Kind::Boolean, json!(true), json!("true")),
             (Kind::Integer { min: 0, max: 9 }, json!(9), json!(10)),
@@ -155,6 +165,8 @@ mod tests {
             (choice, json!("none"), json!("tls")),
             (Kind::List, json!([]), json!("x")),
             (Kind::List, json!(["x"]), json!(["x", 1])),
+            (choices.clone(), json!(["timer", "path"]), json!(["timer", "cron"])),
+            (choices, json!(["path"]), json!([])),
             (Kind::Secret, json!("x"), json!("")),
             (Kind::Secret, json!({"file": "/x"}), json!({"fiel": "/x"})),
             (Kind::Secret, json!({"env": "X"}), json!({"env": "X", "file": "/x"})),

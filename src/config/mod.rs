@@ -5,8 +5,10 @@ mod document;
 mod key;
 mod nearest;
 mod section;
+mod unit_section;
 
 pub use document::{Document, Origin, Setting};
 pub use key::{Key, Kind};
 pub use nearest::nearest;
 pub use section::{Section, Values};
+pub use unit_section::{camel_case, unit_section};

@@ -152,7 +152,7 @@ mod tests {
             restarts: true,
             at,
         };
-        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1) };
+        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1), error: None };
         let member = store::Member { kind: Kind::Failure, recorded, incident, context: message::Context::default() };
         let told = incidents(&store, &settings, &[member], "web1", "fleet").unwrap();
         assert_eq!(told[0].subject, "web.service keeps restarting on web1: 7 times in 1h");

@@ -14,6 +14,7 @@ pub mod names;
 pub mod pace;
 pub mod secret;
 pub mod site;
+pub mod unit_files;
 pub mod wake;
 pub mod world;
 

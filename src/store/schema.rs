@@ -194,6 +194,10 @@ const MIGRATIONS: &[&str] = &[
         UNIQUE (incident, method)
     ) STRICT;
 ",
+    "
+    -- what the run complained of last, folded; '': nothing; null: nobody looked
+    ALTER TABLE events ADD COLUMN error TEXT;
+",
 ];
 
 /// Why a database cannot be used.
