@@ -5,7 +5,7 @@ mod started;
 mod units;
 
 pub use setup::Setup;
-pub use units::Nature;
+pub use units::{Nature, systemctl};
 
 use std::collections::BTreeMap;
 use std::ffi::CString;

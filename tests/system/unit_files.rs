@@ -50,10 +50,7 @@ fn the_unit_itself_wins(systemd: u32) {
     assert_eq!(guest.alerts().last().unwrap().fact("Severity"), "warning");
 
     // what does not fit is told where it stands, and harms nothing
-    let complaints = [
-        format!("{drop_in}:4: unknown key Colour="),
-        format!("{drop_in}:5: unknown method `mial`"),
-    ];
+    let complaints = [format!("{drop_in}:4: unknown key Colour="), format!("{drop_in}:5: unknown method `mial`")];
     let said = guest.journal(&["SYSLOG_IDENTIFIER=sysalert", "SYSALERT_SUBJECT=unit:loud.service", "PRIORITY=4"]);
     let check = guest.sysalert(&["config", "check"]);
     assert_eq!(check.status, 78, "{check}");
@@ -97,8 +94,16 @@ fn places(systemd: u32) {
     guest.write_file("/etc/systemd/system/a-b@z.service", FAILS);
     guest.write_file("/usr/lib/systemd/system/gone-b.service", FAILS);
     let names = [
-        "a-b.service", "a-.service", "a-@.service", "a-b@.service", "a-b@x-y.service", "a-b@x-.service", "service", "gone-.service",
-        "gone-b.service", "gone-b@.service",
+        "a-b.service",
+        "a-.service",
+        "a-@.service",
+        "a-b@.service",
+        "a-b@x-y.service",
+        "a-b@x-.service",
+        "service",
+        "gone-.service",
+        "gone-b.service",
+        "gone-b@.service",
     ];
     for folder in ["usr/lib/systemd/system", "run/systemd/system", "etc/systemd/system", "etc/systemd/system.control"] {
         for name in names {

@@ -124,6 +124,8 @@ fn each_user_hears_of_their_own_units_and_of_no_others(systemd: u32) {
         });
         run(&guest, user, "systemctl --user start daemon").ok();
         guest.wait_until("it is told", || alerts(&guest, user).0.len() == 6);
+        let said = run(&guest, user, "sysalert --user test").ok();
+        assert!(said.starts_with("file: sent"), "{said}");
 
         // the service itself records its end, before a handler could
         run(&guest, user, "sysalert --user enable --strict bot; systemctl --user mask --runtime --quiet sysalert-failure@.service; systemctl --user stop sysalert-dispatch.path sysalert-dispatch.timer; systemctl --user start bot || true").ok();
