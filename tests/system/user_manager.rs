@@ -204,3 +204,22 @@ fn all_users_at_once(systemd: u32) {
     guest.sysalert(&["disable", "--global", "--all"]).ok();
     assert_eq!(listing(), before);
 }
+
+/// Of a user's process that is gone before the journal looks, it knows neither the unit nor the run: one line in four, here.
+#[test]
+fn what_a_process_said_that_is_gone_at_once_is_in_the_message() {
+    const UNITS: usize = 30;
+    let guest = guest(252, "quick");
+    let method = "[storm]\nincidents = 0\n[method.file]\npath = \"/home/alice/alerts.json\"\n";
+    guest.write_file("/home/alice/.config/sysalert/sysalert.toml", method);
+    for number in 1..=UNITS {
+        let unit = format!("[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo words of {number}.; exit 3'\n");
+        guest.write_file(&format!("/home/alice/.config/systemd/user/quick{number}.service"), &unit);
+    }
+    run(&guest, "alice", "systemctl --user daemon-reload; sysalert --user enable 'quick*'").ok();
+    run(&guest, "alice", &format!("for n in $(seq {UNITS}); do systemctl --user start quick$n || true; done")).ok();
+    guest.wait_until("all are told", || alerts(&guest, "alice").0.len() == UNITS);
+    let (_, text) = alerts(&guest, "alice");
+    let missing: Vec<usize> = (1..=UNITS).filter(|number| !text.contains(&format!("words of {number}."))).collect();
+    assert!(missing.is_empty(), "the messages about {missing:?} lack what they said");
+}

@@ -61,11 +61,12 @@ pub struct Excerpt {
 
 /// The last lines of a run: what bears its invocation ID, what the manager wrote about it, and the unit's lines without an ID
 /// that lie between the manager's first word on this run and on the next one. (Of a process that ends at once, the journal
-/// often learns the unit, but not the invocation.)
+/// often learns the unit, but not the invocation; of a user's not even the unit, so that its process ID stands in.)
 pub(super) fn read(
     journal: &mut Handle,
     subject: &Subject,
     invocation: &str,
+    process: Option<u32>,
     most: usize,
     until: Instant,
 ) -> systemd::Result<Excerpt> {
@@ -80,6 +81,9 @@ pub(super) fn read(
         journal.match_or()?.match_add(fields.unit, unit)?;
         if subject.is_users() {
             journal.match_add("_UID", geteuid().to_string())?;
+        }
+        if let Some(process) = process {
+            journal.match_or()?.match_add("_PID", process.to_string())?.match_add("_UID", geteuid().to_string())?;
         }
     }
     match &bounds {
