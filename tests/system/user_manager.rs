@@ -182,13 +182,19 @@ fn all_users_at_once(systemd: u32) {
     assert_eq!(guest.sysalert(&["--user", "enable", "--global", "--system-wide"]).status, 64);
     assert_eq!(guest.sysalert(&["enable", "--global", "--timers"]).status, 64);
 
+    for (user, ..) in USERS {
+        // it is loaded, as it was
+        run(&guest, user, "touch well; systemctl --user start daemon").ok();
+        guest.wait_until("it runs", || guest.run(&["pgrep", "-u", user, "-x", "sleep"]).success());
+        run(&guest, user, "rm well").ok();
+    }
     let said = guest.sysalert(&["enable", "--global", "--system-wide"]);
     assert!(said.success() && said.stderr.is_empty() && said.stdout.contains("Every service will tell when it fails"), "{said}");
     for (user, ..) in USERS {
         guest.wait_until("the manager has read it", || {
-            run(&guest, user, "systemctl --user show --value -p OnFailure bot")
+            run(&guest, user, "systemctl --user show --value -p OnFailure daemon")
                 .stdout
-                .contains("sysalert-failure@bot.service.service")
+                .contains("sysalert-failure@daemon.service.service")
         });
         assert_eq!(run(&guest, user, "systemctl --user show --value -p OnFailure sysalert-dispatch").ok(), "");
         assert_eq!(run(&guest, user, "systemctl --user show --value -p OnFailure sysalert-failure@bot.service").ok(), "");
