@@ -7,9 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, User, chown, geteuid, initgroups, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, User, chown, geteuid, getuid, initgroups, setgid, setgroups, setuid};
 
-use super::Site;
+use super::{Site, env};
 use crate::error::{Error, Kind, Result};
 use crate::event::Manager;
 
@@ -98,6 +98,15 @@ pub fn become_owner(Owner { uid, gid }: Owner) -> Result<()> {
     }
     setgid(gid).map_err(failed)?;
     setuid(uid).map_err(failed)
+}
+
+/// Who runs this command, by name; through sudo, who does that.
+pub fn who() -> String {
+    let is_name = |name: &String| name.len() <= 64 && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+    env::var("SUDO_USER").filter(is_name).unwrap_or_else(|| {
+        let uid = getuid();
+        User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| user.name)
+    })
 }
 
 /// The error for somebody who may not read the state.
