@@ -10,19 +10,23 @@
 //! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, gathers what is missing and
 //! decides what is undecided.
 
+mod due;
 mod flapping;
 mod gather;
 mod ready;
 mod repair;
+mod route;
 mod sweep;
 
+pub use due::due;
 pub use gather::Gathering;
 pub use repair::{examine, repair};
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert_abi::Kind;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome, Start, Subject};
@@ -30,7 +34,7 @@ use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
-use crate::policy::{self, AlertOn, Flaps, Situation};
+use crate::policy::{self, AlertOn, Flaps, Reason, Silence, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
@@ -203,6 +207,7 @@ pub fn settle(
     gathering: Gathering<'_>,
     settings: ReadSettings<'_>,
 ) -> Result<Settled> {
+    let now = gathering.now;
     let imported = import_spool(site, store)?;
     let settings = settings();
     let gathered = gather(site, store, subject, gathering, settings.as_ref().ok())?;
@@ -218,7 +223,7 @@ pub fn settle(
         let (undecided, late) = ready(Some(settings), store::undecided(db)?);
         let mut undecided = undecided.into_iter();
         let queued =
-            undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided).map(|told| told || queued))?;
+            undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided, now).map(|told| told || queued))?;
         Ok((queued, overtaken || late))
     })?;
     settings.map(|_| Settled { queued, waits: waits || late, changed: true })
@@ -253,7 +258,7 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
 }
 
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
-fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
+fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTime<Utc>) -> store::Answer<bool> {
     let Undecided { id, event, counted, error } = undecided;
     let rules = settings.rules(event.subject.name());
     let mut incident = store::active(db, &event.subject)?;
@@ -297,6 +302,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     };
     let recovered_by_then = store::recovered_by_then(db, event)?;
     let of_late = flapping::OfLate::ask(db, &rules, event, incident.as_ref())?;
+    let silences = store::silences(db, now)?;
     let situation = Situation {
         event,
         error: error.as_deref().filter(|error| !error.is_empty()),
@@ -311,6 +317,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
         recovered_by_then,
         restarts: of_late.restarts,
         incidents: of_late.incidents,
+        silence: Silence::of(&silences, &event.subject, now),
         rules: &rules,
     };
     let verdict = policy::decide(&situation);
@@ -332,7 +339,14 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     store::decide(db, *id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
     if let (Some(kind), Some(incident)) = (verdict.alert, &after) {
         let alert = Alert { kind, key: &names::nonce(), about: Some((incident.id, *id)), at: event.at };
-        store::queue(db, &alert, &rules.methods)?;
+        let methods = match kind {
+            Kind::Recovery => route::back(db, settings, &rules, incident, now)?,
+            _ => route::to(settings, &rules.methods, incident.severity, now),
+        };
+        store::queue(db, &alert, &methods)?;
+    }
+    if let (Reason::Silenced { .. }, Some(incident)) = (&verdict.reason, &after) {
+        store::set_silenced(db, incident.id, Some(*id))?;
     }
     Ok(verdict.alert.is_some())
 }

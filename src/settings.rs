@@ -5,7 +5,7 @@ mod method;
 mod units;
 
 pub use heartbeat::Heartbeat;
-pub use method::{KEYS as METHOD_KEYS, Method};
+pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
 use std::collections::BTreeMap;
@@ -214,7 +214,7 @@ impl Settings {
     fn unknown_methods(&self) -> Vec<String> {
         let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
         let settings = sections.flat_map(|(section, own)| self.document.section(section, own));
-        let named = settings.filter(|setting| setting.key == "methods").flat_map(|setting| {
+        let named = settings.filter(|setting| matches!(setting.key.as_str(), "methods" | "escalate_to")).flat_map(|setting| {
             setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(move |name| (name, &setting.origin))
         });
         let unknown = named.filter(|(name, _)| self.method(name).is_none());

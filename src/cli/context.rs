@@ -71,7 +71,7 @@ impl Context {
 
     /// Before anything in the state folder is touched: root becomes its owner.
     pub(super) fn enter(&self) -> Result<()> {
-        identity::keep_from_others();
+        identity::keep_from_others(&self.site);
         if let Some(owner) = identity::owner(&self.site)? {
             // what root may read and the owner may not: a file that --config names
             let _ = self.files();
@@ -82,7 +82,7 @@ impl Context {
 
     /// The same, and the folder is there afterwards.
     pub(super) fn enter_or_make(&self) -> Result<()> {
-        identity::keep_from_others();
+        identity::keep_from_others(&self.site);
         identity::make_state_folder(&self.site)?;
         self.enter()
     }

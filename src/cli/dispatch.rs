@@ -70,6 +70,7 @@ fn deliver(context: &Context) -> Result<u8> {
         if dispatch::note_errors(store, &settings, &world, complete)? {
             settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
         }
+        pipeline::due(store, &settings, now)?;
         waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
         dispatch::collect(store, &settings, now)
     };

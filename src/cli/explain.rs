@@ -1,5 +1,7 @@
 //! `sysalert explain UNIT`: why its last event spoke or kept silent.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
 
@@ -10,7 +12,9 @@ use super::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{Outcome, local_time, utc_time};
 use crate::host::clock;
-use crate::store::{self, Which};
+use crate::incident::State;
+use crate::policy::Rules;
+use crate::store::{self, Row, Which};
 
 /// Why the last event spoke or kept silent.
 #[derive(Debug, Args)]
@@ -19,6 +23,26 @@ pub(super) struct Explain {
     unit: String,
     #[command(flatten)]
     output: Output,
+}
+
+/// What time alone will make due, as the settings stand.
+fn upcoming(row: &Row, rules: &Rules) -> Vec<(&'static str, String)> {
+    let mut next = Vec::new();
+    if row.incident.state != State::Open || !rules.enabled {
+        return next;
+    }
+    let length = |time: Duration| humantime::format_duration(time).to_string();
+    if let Some(every) = rules.remind {
+        next.push((
+            "reminder",
+            format!("{} after the last alert, until it recovers or is acknowledged (`remind`)", length(every)),
+        ));
+    }
+    if !rules.escalate_to.is_empty() {
+        let (methods, after) = (rules.escalate_to.join(", "), length(rules.escalate_after));
+        next.push(("escalation", format!("to {methods}, once, if nobody acknowledges it within {after} (`escalate_after`)")));
+    }
+    next
 }
 
 impl Explain {
@@ -92,9 +116,19 @@ impl Explain {
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
             let severity = incident.severity.as_str();
             say("incident", &format!("{state}, {severity}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+            if let Some(acknowledged) = &incident.acknowledged {
+                say("known", &format!("{acknowledged}, {}: no reminder until it recovers", local_time(acknowledged.at)));
+            }
             if let Some(flapping) = incident.flaps() {
                 let since = local_time(flapping.since);
                 say("flapping", &format!("{}, {} times since {since}", flapping.does(), flapping.times));
+            }
+        }
+        // with broken settings nothing is due
+        let rules = context.settings().ok().map(|settings| settings.rules(subject.name()));
+        if let (Some(row), Some(rules)) = (&row, &rules) {
+            for (label, what) in upcoming(row, rules) {
+                say(label, &what);
             }
         }
         for one in &deliveries {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Hours;
 use crate::host::secret;
 
 /// One key of a section. The default is TOML text; empty means that the key may be absent.
@@ -39,6 +40,10 @@ pub enum Kind {
         /// The greatest.
         max: u64,
     },
+    /// "never", or a time of a second at least.
+    Interval,
+    /// Hours of the week as [`Hours`](super::Hours) reads them, or the word for none or all of them: "never", "always".
+    Hours(&'static str),
     /// Any text but the empty one.
     Text,
     /// One of these words.
@@ -84,6 +89,14 @@ impl Kind {
                 let bounds = Duration::from_secs(*min)..=Duration::from_secs(*max);
                 value.as_str().and_then(duration).is_some_and(|time| bounds.contains(&time))
             }
+            Kind::Interval => {
+                let is_long = |text: &str| text == NEVER || Kind::Duration { min: 1, max: TEN_YEARS }.complaint(value).is_none();
+                value.as_str().is_some_and(is_long)
+            }
+            Kind::Hours(word) => value.as_str().is_some_and(|text| {
+                // quiet hours without an end would hold what waits for ever
+                text == *word || Hours::parse(text).is_some_and(|hours| *word != NEVER || !hours.never_end())
+            }),
             Kind::Text => value.as_str().is_some_and(is_plain),
             Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
             Kind::List => value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(is_plain))),
@@ -113,6 +126,11 @@ impl Kind {
                 let shown = |seconds| humantime::format_duration(Duration::from_secs(seconds)).to_string();
                 format!("a time in quotes, from \"{}\" to \"{}\"", shown(*min), shown(*max))
             }
+            Kind::Interval => "\"never\", or a time such as \"30m\" or \"4h\", in quotes".into(),
+            Kind::Hours(word) => {
+                let most = if *word == NEVER { ", and not the whole week" } else { "" };
+                format!("\"{word}\", or hours such as \"22:00-07:00\" or \"Mon-Fri 08:00-18:00; Sat,Sun 10:00-16:00\"{most}")
+            }
             Kind::Text => "a text in quotes, not empty and without control characters".into(),
             Kind::Choice(words) => format!("one of {}", quoted(words)),
             Kind::Choices(words) => format!("a list of one or more of {}", quoted(words)),
@@ -137,6 +155,9 @@ fn is_plain(text: &str) -> bool {
 /// No time of the configuration is longer, so that no sum of two overflows.
 const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
 
+/// The word for no time at all.
+pub(crate) const NEVER: &str = "never";
+
 /// A time such as "5m".
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
@@ -160,6 +181,11 @@ mod tests {
             (Kind::ANY_TIME, json!("0s"), json!("100years")),
             (Kind::Duration { min: 1, max: 120 }, json!("2m"), json!("0s")),
             (Kind::Duration { min: 1, max: 120 }, json!("1s"), json!("121s")),
+            (Kind::Interval, json!("never"), json!("0s")),
+            (Kind::Interval, json!("4h"), json!("always")),
+            (Kind::Hours(NEVER), json!("22:00-07:00"), json!("00:00-24:00")),
+            (Kind::Hours(NEVER), json!("never"), json!("always")),
+            (Kind::Hours("always"), json!("00:00-24:00"), json!("8-18")),
             (Kind::Text, json!("x"), json!(" ")),
             (Kind::Text, json!("ä b"), json!("a\nb")),
             (choice, json!("none"), json!("tls")),

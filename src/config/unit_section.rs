@@ -73,7 +73,9 @@ fn parsed(kind: &Kind, value: &str) -> Value {
         },
         Kind::Integer { .. } => value.parse::<i64>().map_or_else(|_| text(), Value::from),
         // a bare number is seconds, as everywhere in unit files
-        Kind::Duration { .. } if value.bytes().all(|byte| byte.is_ascii_digit()) => Value::from(format!("{value}s")),
+        Kind::Duration { .. } | Kind::Interval if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Value::from(format!("{value}s"))
+        }
         Kind::List | Kind::Choices(_) => value.split_whitespace().map(Value::from).collect(),
         _ => text(),
     }

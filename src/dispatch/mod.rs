@@ -8,6 +8,7 @@ mod context;
 mod damage;
 mod errors;
 pub mod heartbeat;
+mod hold;
 mod letter;
 mod limit;
 mod outage;
@@ -117,7 +118,7 @@ pub fn deliver(
             if now - started < RUN {
                 if let Some(claimed) = claim(store, now, &busy, lease)? {
                     match letter::prepare(store, settings, &claimed, now)? {
-                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((method, envelope))),
+                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((*method, envelope))),
                         Prepared::Impossible(why) => start(Work::Alert(claimed.into()), Err(why)),
                         Prepared::Nothing => store.write(|db| store::done(db, claimed.id))?,
                     }
@@ -126,7 +127,7 @@ pub fn deliver(
                 // what is new goes first
                 if let Some(resend) = resend::claim(store, now, &not_again, lease)? {
                     match resend::prepare(store, settings, &resend)? {
-                        Prepared::Ready(method, envelope) => start(Work::Resend(resend), Ok((method, envelope))),
+                        Prepared::Ready(method, envelope) => start(Work::Resend(resend), Ok((*method, envelope))),
                         Prepared::Impossible(why) => start(Work::Resend(resend), Err(why)),
                         Prepared::Nothing => store.write(|db| store::drop_resends(db, &resend.method))?,
                     }

@@ -1,6 +1,7 @@
 //! Every touch of the machine: time, environment, files, users, the journal, other processes.
 
 pub mod clock;
+pub mod dropins;
 pub mod env;
 pub mod files;
 pub mod identity;

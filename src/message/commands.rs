@@ -3,8 +3,8 @@
 use super::Findings;
 use crate::event::Event;
 
-/// The commands, the most useful first; at most four.
-pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool) -> Vec<String> {
+/// The commands, the most useful first; at most four, and for who is told `again` how to end that.
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, again: bool) -> Vec<String> {
     let unit = quoted(event.subject.unit_name());
     let (user, users) = if event.subject.is_users() { (" --user", "USER_") } else { ("", "") };
     let status = format!("systemctl{user} status {unit}");
@@ -12,6 +12,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool) -> V
     if recovered {
         return vec![status, explain];
     }
+    let acknowledge = again.then(|| format!("sysalert{user} ack {unit}"));
     let problem = &event.problem;
     let settings = || format!("systemctl{user} cat {unit}");
     let mut commands = vec![status];
@@ -20,6 +21,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool) -> V
     commands.extend(event.invocation_id.as_ref().map(run));
     if let Some(core) = &findings.core {
         commands.extend([core.command(), explain]);
+        commands.extend(acknowledge);
         return commands;
     }
     match (problem.service_result.as_deref(), problem.exit_status.as_deref()) {
@@ -38,6 +40,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool) -> V
         _ => {}
     }
     commands.push(explain);
+    commands.extend(acknowledge);
     commands
 }
 

@@ -19,10 +19,10 @@ mod redact;
 mod template;
 mod text;
 
-pub use compose::{Because, Late, Report, compose, test_letter};
+pub use compose::{Again, Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use damage::{DamageReport, compose_damage};
-pub use digest::{Digest, Member, digest};
+pub use digest::{Digest, Member, News, digest};
 pub use error_line::{Said, error_line};
 pub use excerpt::{Raw, safe, shown, visible};
 pub use findings::{Changed, Core, Disk, Exhausted, Findings, OutOfMemory};

@@ -1,17 +1,28 @@
-//! Does anybody hear of this event? A situation goes in, a verdict with its reason comes out. Pure: no clock, no store.
+//! Does anybody hear of this event? A situation goes in, a verdict with its reason comes out; and what is told when nothing
+//! happens but time. Pure: no clock, no store.
 
+mod due;
+mod escalate;
 mod flapping;
 mod ignore;
 mod problem;
+mod quiet;
 mod reason;
 mod recovery;
+mod remind;
 mod restart;
+mod route;
 mod rules;
+mod silence;
 mod started_by;
 
+pub use due::{Standing, due};
 pub use flapping::Recent;
+pub use quiet::{Hold, Untold, hold};
 pub use reason::Reason;
-pub use rules::{AlertOn, KEYS, Rules, UNIT_KEYS};
+pub use route::{Filter, route};
+pub use rules::{AlertOn, KEYS, Rules, SEVERITIES, UNIT_KEYS};
+pub use silence::Silence;
 
 use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
@@ -48,6 +59,8 @@ pub struct Situation<'a> {
     pub restarts: Recent,
     /// The incidents before this one within `flapping_window` that somebody was told and that are over.
     pub incidents: Recent,
+    /// The silence that holds for this subject.
+    pub silence: Option<&'a Silence>,
     /// The settings for this subject.
     pub rules: &'a Rules,
 }
@@ -156,8 +169,10 @@ pub fn decide(situation: &Situation<'_>) -> Verdict {
         _ if situation.event.outcome == Outcome::Failed => Flaps::Ends,
         _ => Flaps::AsBefore,
     };
-    Verdict { alert: reason.alert(), resolves, flaps, reason }
+    silence::silenced(situation, Verdict { alert: reason.alert(), resolves, flaps, reason })
 }
 
+#[cfg(test)]
+mod due_tests;
 #[cfg(test)]
 mod tests;

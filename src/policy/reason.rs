@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sysalert_abi::Kind;
 
+use super::Silence;
 use crate::event::{Start, local_time};
 
 /// The reason of a verdict.
@@ -71,6 +72,31 @@ pub enum Reason {
     NoLongerRuns {
         /// For how many seconds.
         seconds: u64,
+    },
+    /// Spoke: it is not over, and the last alert is so long ago.
+    Reminder {
+        /// So many seconds.
+        every: u64,
+        /// How many alerts there were before.
+        told: u64,
+    },
+    /// Spoke, to others as well: nobody acknowledged it in time.
+    Unacknowledged {
+        /// Within so many seconds.
+        after: u64,
+        /// How many alerts there were before.
+        told: u64,
+    },
+    /// Spoke, of several incidents: they were not to be told before.
+    Waited,
+    /// Silent: somebody wants to hear nothing of it for a while.
+    Silenced {
+        /// Until then.
+        until: DateTime<Utc>,
+        /// Who.
+        by: String,
+        /// What they said about it.
+        why: Option<String>,
     },
     /// Silent: this failure is among the ones to ignore.
     Ignored {
@@ -146,8 +172,11 @@ impl Reason {
             | Reason::KeepsRestarting
             | Reason::KeepsRecovering
             | Reason::StayedFailed { .. } => Some(Kind::Failure),
+            Reason::Reminder { .. } | Reason::Unacknowledged { .. } => Some(Kind::Reminder),
+            Reason::Waited => Some(Kind::Digest),
             Reason::Recovered | Reason::Stable { .. } | Reason::NoLongerRuns { .. } => Some(Kind::Recovery),
-            Reason::Ignored { .. }
+            Reason::Silenced { .. }
+            | Reason::Ignored { .. }
             | Reason::IgnoredWithin { .. }
             | Reason::StartedOtherwise { .. }
             | Reason::Restarts
@@ -199,6 +228,16 @@ impl Reason {
             Reason::Recovered => "it recovered".to_owned(),
             Reason::Stable { seconds } => format!("no failure and no restart for {}", length(*seconds)),
             Reason::NoLongerRuns { seconds } => format!("it flapped, and has not run for {}", length(*seconds)),
+            Reason::Reminder { every, .. } => {
+                format!("it is not over, and the last alert was {} ago, as `remind` says", length(*every))
+            }
+            Reason::Unacknowledged { after, .. } => {
+                format!("nobody acknowledged it within {}, as `escalate_after` says", length(*after))
+            }
+            Reason::Waited => "it was not to be told before: quiet hours, or the hours of its method".to_owned(),
+            Reason::Silenced { until, by, why } => {
+                format!("{}; it is reported then, if it is not over", Silence::words(*until, by, why.as_deref()))
+            }
             Reason::Ignored { seen, of } => format!("failure {seen} of the {of} to ignore, as `ignore` says"),
             Reason::IgnoredWithin { seen, of, seconds } => {
                 format!("failure {seen} of the {of} to ignore within {}, as `ignore` and `ignore_within` say", length(*seconds))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Reason, Situation, started_by};
-use crate::config::{Key, Kind, Values};
+use crate::config::{Hours, Key, Kind, Values};
 use crate::event::{Event, Outcome, Start};
 use crate::incident::Severity;
 
@@ -12,7 +12,8 @@ const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("
 const SAME_PROBLEM: &[Cow<'static, str>] = &[Cow::Borrowed("result"), Cow::Borrowed("error")];
 const STARTED_BY: &[Cow<'static, str>] =
     &[Cow::Borrowed("any"), Cow::Borrowed("timer"), Cow::Borrowed("path"), Cow::Borrowed("other")];
-const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
+/// The words for how bad a failure is.
+pub const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
 
 /// The keys of `[policy]`; `[unit."GLOB"]` has them too.
 pub const KEYS: &[Key] = &[
@@ -43,6 +44,20 @@ pub const KEYS: &[Key] = &[
         "\"error\": another last error line is another problem, too, apart from its numbers, ids, times and temporary names",
     ),
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
+    Key::new(
+        "remind",
+        Kind::Interval,
+        "\"never\"",
+        "tell again what is not over and nobody acknowledged, so long after the last alert",
+    ),
+    Key::new("escalate_to", Kind::List, "[]", "the methods that are told as well when nobody acknowledges an incident in time"),
+    Key::new("escalate_after", Kind::ANY_TIME, "\"15m\"", "in this time"),
+    Key::new(
+        "quiet",
+        Kind::Hours("never"),
+        "\"never\"",
+        "hours in which all but critical alerts wait, to be told as one message",
+    ),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
     Key::new("recovery_hold", Kind::ANY_TIME, "\"10s\"", "a daemon counts as recovered when it was active this long"),
     Key::new(
@@ -110,6 +125,14 @@ pub struct Rules {
     pub same_problem: SameProblem,
     /// Between repetitions.
     pub min_interval: Duration,
+    /// So long after the last alert it is told again; `None`: never.
+    pub remind: Option<Duration>,
+    /// Who is told as well when nobody acknowledges it in time; empty: nobody.
+    pub escalate_to: Vec<String>,
+    /// In this time.
+    pub escalate_after: Duration,
+    /// The hours in which all but critical alerts wait.
+    pub quiet: Option<Hours>,
     /// Tell when it is well again.
     pub recovery: bool,
     /// So long a daemon must be active to count as recovered.
@@ -143,6 +166,10 @@ impl Rules {
                 _ => SameProblem::Result,
             },
             min_interval: values.duration("min_interval"),
+            remind: values.interval("remind"),
+            escalate_to: values.list("escalate_to"),
+            escalate_after: values.duration("escalate_after"),
+            quiet: values.hours("quiet"),
             recovery: values.boolean("recovery"),
             recovery_hold: values.duration("recovery_hold"),
             flapping: values.count("flapping"),

@@ -61,6 +61,7 @@ fn situation<'a>(event: &'a Event, rules: &'a Rules) -> Situation<'a> {
         recovered_by_then: false,
         restarts: none,
         incidents: none,
+        silence: None,
         rules,
     }
 }
@@ -406,6 +407,45 @@ fn flapping_goes_on_and_ends() {
 }
 
 #[test]
+fn a_silence_holds_failures_and_no_recovery() {
+    let plain = rules();
+    let patient = Rules { ignore: 1, ..rules() };
+    let silence = Silence { glob: "*".into(), since: at(0), until: at(7200), by: "alice".into(), why: Some("a new disk".into()) };
+    let silenced = || Reason::Silenced { until: at(7200), by: "alice".into(), why: Some("a new disk".into()) };
+    let failed = |restarts| Event { restarts, ..event(Outcome::Failed, 3, 3000) };
+    let open = Incident { state: State::Open, ..Incident::begin(1, failed(false).subject, Severity::Critical, at(0)) };
+    let flapping = Flapping { how: How::Restarting, since: at(0), times: 9, last: at(2000), over: false };
+    let flaps = open.clone().begins_to_flap(flapping);
+    let (told_4, often) =
+        ([Told { problem: status(4), at: at(0), error: None, restarts: false }], Recent { times: 9, since: at(0) });
+    let under = |event: &Event, incident: Option<&Incident>, told: &[Told], rules: &Rules| {
+        let silence = Some(&silence);
+        let situation = Situation { incident, told, restarts: often, silence, ..situation(event, rules) };
+        let Verdict { alert, reason, flaps, .. } = decide(&situation);
+        assert_eq!(alert, reason.alert());
+        (reason, flaps)
+    };
+    for (what, found, expected) in [
+        ("a first failure", under(&failed(false), None, &[], &plain), (silenced(), Flaps::AsBefore)),
+        ("a new problem", under(&failed(false), Some(&open), &told_4, &plain), (silenced(), Flaps::AsBefore)),
+        (
+            "what is ignored is that",
+            under(&failed(false), None, &[], &patient),
+            (Reason::Ignored { seen: 1, of: 1 }, Flaps::Ends),
+        ),
+        ("it begins to flap", under(&failed(true), None, &[], &plain), (silenced(), Flaps::AsBefore)),
+        ("it flaps, and systemd gives up", under(&failed(false), Some(&flaps), &told_4, &plain), (silenced(), Flaps::GoesOn)),
+        (
+            "the recovery of what was told",
+            under(&event(Outcome::Succeeded, 0, 3000), Some(&open), &told_4, &plain),
+            (Reason::Recovered, Flaps::AsBefore),
+        ),
+    ] {
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
 fn every_reason_says_whether_it_spoke() {
     let told = at(0);
     for reason in [
@@ -437,6 +477,10 @@ fn every_reason_says_whether_it_spoke() {
         Reason::StartedAgain,
         Reason::Flapping,
         Reason::Unsteady,
+        Reason::Waited,
+        Reason::Reminder { every: 4 * 3600, told: 2 },
+        Reason::Unacknowledged { after: 900, told: 1 },
+        Reason::Silenced { until: told, by: "alice".into(), why: None },
     ] {
         let word = if reason.alert().is_some() { "spoke: " } else { "silent: " };
         assert!(reason.to_string().starts_with(word), "{reason:?}");

@@ -15,12 +15,14 @@ use sysalert::dispatch::{
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, Start, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit;
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
+use sysalert::incident::Acknowledgement;
 use sysalert::pipeline::{self, Gathering};
+use sysalert::policy::Silence;
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
@@ -67,6 +69,12 @@ enum What {
     Killed(String),
     /// An administrator's command; the state folder is added.
     Sysalert(String),
+    /// Somebody acknowledges the incident of this unit.
+    Ack(String),
+    /// Somebody silences these units.
+    Silence(Quieted),
+    /// Somebody lifts that.
+    Unsilence(String),
     /// The configuration is now this one.
     Config(String),
     /// A run fails, and no handler is started: systemd has merged the trigger into another's, or tries it again first.
@@ -81,6 +89,15 @@ enum What {
     Damaged(String),
     /// A file changes of which every unit of the story is made.
     Changed(String),
+}
+
+/// What is silenced, for how long and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Quieted {
+    glob: String,
+    lasts: String,
+    why: Option<String>,
 }
 
 /// How the manager shows a unit.
@@ -294,6 +311,23 @@ impl Telling {
                 self.world.change(path, at);
                 self.say(&step.at, &format!("{path} is changed"));
             }
+            What::Ack(unit) => {
+                let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
+                let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
+                let known = self.open().write(|db| store::acknowledge(db, &subject, acknowledgement)).unwrap();
+                let what = if known.is_some() { "alice acknowledges" } else { "there is nothing to acknowledge of" };
+                self.say(&step.at, &format!("{what} {unit}"));
+            }
+            What::Silence(Quieted { glob, lasts, why }) => {
+                let until = at + TimeDelta::from_std(humantime::parse_duration(lasts).unwrap()).unwrap();
+                let silence = Silence { glob: glob.clone(), since: at, until, by: "alice".to_owned(), why: why.clone() };
+                self.open().write(|db| store::silence(db, &silence)).unwrap();
+                self.say(&step.at, &format!("alice silences {glob} for {lasts}"));
+            }
+            What::Unsilence(glob) => {
+                self.open().write(|db| store::unsilence(db, glob)).unwrap();
+                self.say(&step.at, &format!("alice lifts the silence of {glob}"));
+            }
             What::Config(text) => {
                 self.config.clone_from(text);
                 self.say(&step.at, "the configuration is changed");
@@ -429,6 +463,7 @@ impl Telling {
         if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
             pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
         }
+        pipeline::due(&mut store, &settings, at)?;
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;
         let send = |_: &Site, method: &Method, envelope: Envelope| {

@@ -84,6 +84,7 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         failures: &failures,
         left_out: 0,
         flapping: None,
+        again: None,
         context: &context,
         late,
     };
