@@ -76,6 +76,9 @@ pub const CATALOGUE: &[Section] = &[
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
+/// The keys of a unit's settings that name methods.
+const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
+
 /// The valid settings.
 #[derive(Debug)]
 pub struct Settings {
@@ -237,7 +240,7 @@ impl Settings {
     fn unknown_methods(&self) -> Vec<String> {
         let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
         let settings = sections.flat_map(|(section, own)| self.document.section(section, own));
-        let named = settings.filter(|setting| matches!(setting.key.as_str(), "methods" | "escalate_to")).flat_map(|setting| {
+        let named = settings.filter(|setting| NAMES_METHODS.contains(&setting.key.as_str())).flat_map(|setting| {
             setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(move |name| (name, &setting.origin))
         });
         let unknown = named.filter(|(name, _)| self.method(name).is_none());
