@@ -238,6 +238,7 @@ fn letter(event: &Event, failures: &[(DateTime<Utc>, Problem)], context: &Contex
         again: None,
         context,
         late,
+        is_own: false,
     })
     .render()
     .html
