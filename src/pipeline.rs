@@ -13,10 +13,12 @@
 mod flapping;
 mod gather;
 mod repair;
+mod schedules;
 mod sweep;
 
 pub use gather::Gathering;
 pub use repair::{examine, repair};
+pub use schedules::schedules;
 
 use std::time::Duration;
 
@@ -238,7 +240,10 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
 fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
     let Undecided { id, event, counted } = undecided;
-    let rules = settings.rules(event.subject.name());
+    let mut rules = settings.rules(event.subject.name());
+    if event.subject.is_schedule() {
+        rules = rules.of_schedule(&event.problem);
+    }
     let mut incident = store::active(db, &event.subject)?;
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again

@@ -142,6 +142,14 @@ impl Settings {
         rules
     }
 
+    /// The names and globs of units that should succeed from time to time.
+    pub fn expecting(&self) -> Vec<String> {
+        let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");
+        let names = self.document.names("unit").map(|(name, _)| name).filter(expects);
+        // of a user's manager: by the name that it has there
+        names.map(|name| name.rsplit_once('/').map_or(name, |(_, unit)| unit).to_owned()).collect()
+    }
+
     /// The method of this name; `journal` is always there.
     pub fn method(&self, name: &str) -> Option<Method> {
         self.methods.get(name).cloned().or_else(|| (name == method::JOURNAL).then(|| Method::bare(name)))

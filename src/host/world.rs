@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 
 use super::clock;
 use super::journal::{Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
-use super::manager::{NoAnswer, ServiceManager, Setup, Unit};
+use super::manager::{Asked, NoAnswer, Schedules, ServiceManager, Setup, Unit};
 use super::mounts::{self, FileSystem};
+use super::pulse::Pulse;
 use crate::event::{Manager, Problem, Subject};
 
 /// Answers about units. A test has a world of its own.
@@ -51,6 +52,12 @@ pub trait World {
     /// # Errors
     /// When the manager does not answer.
     fn culprit(&self, subject: &Subject) -> Result<Option<String>, NoAnswer>;
+
+    /// The timers and the units that are asked for; `None` when the manager does not answer.
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules>;
+
+    /// The sign that the host runs. When it was booted is asked of the manager if this boot is not `known`.
+    fn pulse(&self, known: Option<&Pulse>, now: DateTime<Utc>) -> Pulse;
 
     /// The unit's `Documentation=`, and the sockets that could have started it.
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)>;
@@ -134,6 +141,19 @@ impl World for Machine {
 
     fn culprit(&self, subject: &Subject) -> Result<Option<String>, NoAnswer> {
         self.manager.borrow_mut().culprit(subject)
+    }
+
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        self.manager.borrow_mut().schedules(asked)
+    }
+
+    fn pulse(&self, known: Option<&Pulse>, now: DateTime<Utc>) -> Pulse {
+        let pulse = Pulse::now(now);
+        let booted = match known.filter(|known| known.boot == pulse.boot) {
+            Some(known) => known.booted,
+            None => self.manager.borrow_mut().booted(),
+        };
+        Pulse { booted, ..pulse }
     }
 
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)> {

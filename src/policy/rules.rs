@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Reason, Situation};
 use crate::config::{Key, Kind, Values};
+use crate::event::Problem;
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
@@ -48,6 +49,12 @@ pub const KEYS: &[Key] = &[
 pub const UNIT_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
     Key::new("sweep", Kind::Boolean, "false", "true: look for its failures in the journal, also without OnFailure="),
+    Key::new(
+        "expect_success",
+        Kind::Duration { min: 1, max: 366 * 86_400 },
+        "",
+        "it should succeed at least so often: \"26h\"; for services that run and end",
+    ),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
 
@@ -87,6 +94,8 @@ pub struct Rules {
     pub journal_lines: usize,
     /// Look for its failures in the journal, also without OnFailure=.
     pub sweep: bool,
+    /// It should succeed at least so often.
+    pub expect_success: Option<Duration>,
     /// Recipients of this unit; empty: the method's own.
     pub to: Vec<String>,
 }
@@ -107,8 +116,26 @@ impl Rules {
             flapping_window: values.duration("flapping_window"),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
+            expect_success: Some(values.duration("expect_success")).filter(|expected| !expected.is_zero()),
             to: values.list("to"),
         }
+    }
+}
+
+impl Rules {
+    /// The same for a schedule. What stands until somebody mends it fails once, so there is nothing to ignore, and it does not
+    /// flap. What somebody did by hand may be meant.
+    #[must_use]
+    pub fn of_schedule(mut self, problem: &Problem) -> Rules {
+        self.flapping = 0;
+        match problem.lapse() {
+            Some(lapse) if lapse.is_by_hand() => self.severity = self.severity.min(Severity::Warning),
+            _ => {}
+        }
+        if problem.lapse().is_none_or(|lapse| !lapse.comes_again()) {
+            self.ignore = 0;
+        }
+        self
     }
 }
 

@@ -23,6 +23,7 @@ mod prune;
 mod replace;
 mod resends;
 mod salvage;
+mod schedules;
 mod schema;
 mod spool;
 mod stats;
@@ -60,6 +61,9 @@ pub use prune::{Pruned, before, prune, prune_a_step};
 pub use replace::{Identity, current, replace};
 pub use resends::{
     Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
+};
+pub use schedules::{
+    Schedule, absences, forget_schedule, keep_schedule, lapsed, last_success, note_success, pulse, schedules, set_pulse,
 };
 use schema::Trouble;
 pub use spool::{keep as keep_in_spool, read as read_spool};

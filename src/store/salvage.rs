@@ -8,8 +8,8 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::check::{self, Stage};
 
 /// In this order.
-pub(super) const TABLES: [&str; 9] =
-    ["incidents", "events", "alerts", "outbox", "deliveries", "resends", "outages", "marks", "meta"];
+pub(super) const TABLES: [&str; 11] =
+    ["incidents", "events", "alerts", "outbox", "deliveries", "resends", "outages", "marks", "schedules", "absences", "meta"];
 
 /// What is kept.
 #[derive(Debug, Default)]

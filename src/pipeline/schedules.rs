@@ -1,0 +1,265 @@
+//! Whether timers start what they should, and units succeed as often as they should: asked of the manager and the journal, and
+//! where that changes it is an event.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::decide;
+use crate::error::{Error, Result};
+use crate::event::{Event, Lapse, Manager, Outcome, Problem, Subject, UnitName};
+use crate::host::Site;
+use crate::host::manager::{Asked, Schedules};
+use crate::host::world::World;
+use crate::settings::Settings;
+use crate::store::{self, Recorded, Schedule, Store};
+use crate::trigger::runs;
+use crate::trigger::schedule::{self, Judgement, Now, Seen};
+
+/// Whether a timer is watched whatever it starts.
+pub type IsListed<'a> = &'a dyn Fn(&str) -> bool;
+
+/// A success is noted when the one on record is older than this part of the time in which one is expected: a job of each minute
+/// must not cost a commit each minute.
+const PART: i32 = 4;
+
+/// Looks at all of them; true when somebody is to hear of something.
+///
+/// # Errors
+/// `Failure`, when the manager or the database does not answer.
+pub fn schedules(
+    site: &Site,
+    store: &mut Store,
+    settings: &Settings,
+    world: &dyn World,
+    listed: IsListed<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let (known, noted, mut absences) =
+        store.with(|db| Ok((store::schedules(db)?, store::pulse(db)?, store::absences(db)?)))?;
+    let pulse = world.pulse(noted.as_ref(), now);
+    let (beats, absence) = schedule::pulse(noted.as_ref(), &pulse);
+    absences.extend(absence);
+    let of_manager = |unit: &str| match &site.manager {
+        Manager::System => unit.to_owned(),
+        Manager::User(user) => format!("{user}/{unit}"),
+    };
+    let expected = |unit: &str| settings.rules(&of_manager(unit)).expect_success;
+    let asked = Asked {
+        known: &known.iter().map(|row| row.subject.unit_name().to_owned()).collect::<Vec<_>>(),
+        jobs: &settings.expecting(),
+        is_listed: listed,
+        is_job: &|unit| expected(unit).is_some(),
+    };
+    let found = world.schedules(&asked).ok_or_else(|| {
+        Error::failure("schedules cannot be looked at: the service manager does not answer")
+            .hint("systemctl status dbus.service; the next check tries it again")
+    })?;
+    let at = Now { now, booted: pulse.booted, absences: &absences };
+    let mut looking = Looking { site, store, world, known: known.into_iter().map(|row| (row.subject.clone(), row)).collect(), at, findings: Vec::new() };
+    looking.timers(&found, listed)?;
+    looking.broken(&found)?;
+    looking.jobs(&found, &expected)?;
+    let findings = looking.rest()?;
+    if !beats && findings.iter().all(Finding::is_nothing) {
+        return Ok(false);
+    }
+    store.write(|db| {
+        if beats {
+            store::set_pulse(db, &pulse, absence)?;
+        }
+        for finding in &findings {
+            match &finding.row {
+                Row::Keep(row) => store::keep_schedule(db, row)?,
+                Row::Forget => {
+                    store::forget_schedule(db, &finding.subject)?;
+                    store::clear(db, &finding.subject, now).map(drop)?;
+                }
+                Row::AsBefore => {}
+            }
+            if let Some((unit, at)) = &finding.success {
+                store::note_success(db, unit, *at)?;
+            }
+            if let Some(event) = &finding.event {
+                store::file(db, event)?;
+            }
+        }
+        let mut undecided = store::undecided(db)?.into_iter().filter(|undecided| undecided.event.subject.is_schedule());
+        undecided.try_fold(false, |told, undecided| decide(db, settings, &undecided).map(|speaks| speaks || told))
+    })
+}
+
+/// What is to be written about one of them.
+struct Finding {
+    subject: Subject,
+    row: Row,
+    success: Option<(Subject, DateTime<Utc>)>,
+    event: Option<Event>,
+}
+
+/// What becomes of what is on record about it.
+enum Row {
+    AsBefore,
+    Keep(Schedule),
+    Forget,
+}
+
+impl Finding {
+    fn is_nothing(&self) -> bool {
+        matches!(self.row, Row::AsBefore) && self.success.is_none() && self.event.is_none()
+    }
+}
+
+struct Looking<'a> {
+    site: &'a Site,
+    store: &'a Store,
+    world: &'a dyn World,
+    /// What is on record and was not looked at yet.
+    known: BTreeMap<Subject, Schedule>,
+    at: Now<'a>,
+    findings: Vec<Finding>,
+}
+
+impl Looking<'_> {
+    fn timers(&mut self, found: &Schedules, listed: IsListed<'_>) -> Result<()> {
+        for timer in &found.timers {
+            let Some(subject) = self.subject(&timer.name) else { continue };
+            let before = self.known.remove(&subject);
+            let is_listed = listed(&timer.name);
+            let is_unwatched = !timer.handled && timer.unit_load == "loaded" && timer.load != "masked";
+            let is_gone = timer.load == "not-found" && timer.unit_load == "not-found";
+            if !is_listed && (is_unwatched || is_gone) {
+                if before.is_some() {
+                    self.findings.push(Finding { subject, row: Row::Forget, success: None, event: None });
+                }
+                continue;
+            }
+            let last = self.last(&subject)?;
+            let missed = last.as_ref().filter(|last| matches!(last.event.problem.lapse(), Some(Lapse::NotRun { .. })));
+            let missed = missed.map(|last| last.event.at);
+            let seen = before.as_ref().map(|row| Seen { since: row.since, active: row.active, enabled: row.enabled, due: row.due });
+            let (judgement, after) = schedule::timer(timer, seen.as_ref(), missed, is_listed, self.at);
+            let row = Schedule {
+                subject: subject.clone(),
+                since: after.since,
+                active: after.active,
+                enabled: after.enabled,
+                due: after.due,
+            };
+            let event = self.event(&subject, &judgement, last.as_ref(), after.since);
+            // a timer that nobody ever enabled has nothing to be remembered for
+            let is_news = before.as_ref() != Some(&row) && (before.is_some() || row.active || row.enabled || is_listed);
+            self.findings.push(Finding { subject, row: if is_news { Row::Keep(row) } else { Row::AsBefore }, success: None, event });
+        }
+        Ok(())
+    }
+
+    /// What does not load and is started by no timer: of others their timers tell.
+    fn broken(&mut self, found: &Schedules) -> Result<()> {
+        for broken in &found.broken {
+            let is_told = found.timers.iter().any(|timer| timer.unit == broken.name && timer.file.starts_with("enabled"));
+            let Some(subject) = self.subject(&broken.name).filter(|_| !is_told) else { continue };
+            let last = self.last(&subject)?;
+            let judgement = Judgement::Lapsed(Lapse::NotLoaded(broken.load.clone()));
+            let event = self.event(&subject, &judgement, last.as_ref(), self.at.now);
+            self.known.remove(&subject);
+            self.findings.push(Finding { subject, row: Row::AsBefore, success: None, event });
+        }
+        Ok(())
+    }
+
+    fn jobs(&mut self, found: &Schedules, expected: &dyn Fn(&str) -> Option<std::time::Duration>) -> Result<()> {
+        for job in &found.jobs {
+            let unit = job.name.parse::<UnitName>().ok().zip(self.subject(&job.name));
+            let Some(((unit, subject), expected)) = unit.zip(expected(&job.name)) else { continue };
+            if self.findings.iter().any(|finding| finding.subject == subject) {
+                continue;
+            }
+            let unit = Subject::unit(&self.site.manager, &unit);
+            let before = self.known.remove(&subject);
+            let since = before.as_ref().map_or(self.at.now, |row| row.since);
+            let recorded = self.store.with(|db| store::last_success(db, &unit))?;
+            let mut last = recorded.max(job.succeeded);
+            let mut judgement = schedule::job(expected, last, since, self.at);
+            if matches!(judgement, Judgement::Lapsed(_)) {
+                // the manager forgets a job when it is over, and all of them at a boot
+                last = last.max(self.ended_well(&unit, last.unwrap_or(since)));
+                judgement = schedule::job(expected, last, since, self.at);
+            }
+            let is_old = |recorded: DateTime<Utc>| last.is_some_and(|last| (last - recorded) * PART >= chrono::TimeDelta::from_std(expected).unwrap_or(chrono::TimeDelta::MAX));
+            let success = last.filter(|_| recorded.is_none_or(is_old)).map(|at| (unit, at));
+            let event = { let last = self.last(&subject)?; self.event(&subject, &judgement, last.as_ref(), since) };
+            let row = Schedule { subject: subject.clone(), since, active: false, enabled: false, due: None };
+            let row = if before.is_some() { Row::AsBefore } else { Row::Keep(row) };
+            self.findings.push(Finding { subject, row, success, event });
+        }
+        Ok(())
+    }
+
+    /// When the journal says that this unit last ended well since then.
+    fn ended_well(&self, unit: &Subject, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let messages = self.world.messages(unit, since).ok()?;
+        let account = runs::account(unit.unit_name(), &messages.list);
+        account.runs.iter().filter_map(runs::Run::succeeded).max()
+    }
+
+    /// What is on record and was not found: nobody watches it any more, or it loads again.
+    fn rest(mut self) -> Result<Vec<Finding>> {
+        for subject in self.known.keys() {
+            self.findings.push(Finding { subject: subject.clone(), row: Row::Forget, success: None, event: None });
+        }
+        for subject in self.store.with(store::lapsed)? {
+            let is_ours = subject.manager() == self.site.manager.to_string();
+            if !is_ours || self.findings.iter().any(|finding| finding.subject == subject) {
+                continue;
+            }
+            let last = self.last(&subject)?;
+            let event = self.event(&subject, &Judgement::Well, last.as_ref(), self.at.now);
+            self.findings.push(Finding { subject, row: Row::AsBefore, success: None, event });
+        }
+        Ok(self.findings)
+    }
+
+    fn subject(&self, name: &str) -> Option<Subject> {
+        Some(Subject::schedule(&self.site.manager, &name.parse::<UnitName>().ok()?))
+    }
+
+    fn last(&self, subject: &Subject) -> Result<Option<Recorded>> {
+        self.store.with(|db| store::last_of(db, subject))
+    }
+
+    /// What is news after the last event: that something is wrong, or wrong otherwise, or once more, or well again.
+    fn event(&self, subject: &Subject, judgement: &Judgement, last: Option<&Recorded>, since: DateTime<Utc>) -> Option<Event> {
+        let now = self.at.now;
+        let failed = last.filter(|last| last.event.outcome == Outcome::Failed).map(|last| &last.event);
+        let (outcome, run, problem) = match judgement {
+            Judgement::Unsure => return None,
+            Judgement::Well => {
+                failed?;
+                let problem = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
+                (Outcome::Succeeded, format!("well:{}", now.timestamp_micros()), problem)
+            }
+            Judgement::Lapsed(lapse) => {
+                let (problem, occurrence) = (lapse.problem(), schedule::occurrence(lapse, since, self.at));
+                let is_told = failed.is_some_and(|failed| {
+                    failed.problem.is_same(&problem) && occurrence.as_ref().is_none_or(|occurrence| *occurrence == failed.run)
+                });
+                if is_told {
+                    return None;
+                }
+                (Outcome::Failed, occurrence.unwrap_or_else(|| format!("since:{}", now.timestamp_micros())), problem)
+            }
+        };
+        Some(Event {
+            subject: subject.clone(),
+            outcome,
+            run,
+            invocation_id: None,
+            problem,
+            triggered_by: None,
+            start: None,
+            restarts: false,
+            at: now,
+        })
+    }
+}
