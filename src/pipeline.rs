@@ -12,13 +12,15 @@
 
 mod flapping;
 mod gather;
+mod poll;
 mod repair;
 mod schedules;
 mod sweep;
 
 pub use gather::Gathering;
+pub use poll::poll;
 pub use repair::{examine, repair};
-pub use schedules::schedules;
+pub use schedules::{Looked, schedules};
 
 use std::time::Duration;
 
@@ -101,7 +103,7 @@ fn wake(site: &Site, event: &Event) {
 }
 
 fn what(event: &Event) -> String {
-    format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem)
+    format!("{} {}: {}", event.subject.full_name(), event.outcome.as_str(), event.problem)
 }
 
 fn waits_in_spool(event: &Event, error: &Error) -> String {

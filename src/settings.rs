@@ -2,9 +2,11 @@
 
 mod heartbeat;
 mod method;
+mod services;
 
 pub use heartbeat::Heartbeat;
 pub use method::{KEYS as METHOD_KEYS, Method};
+pub use services::{Listed, Services};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -65,6 +67,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
     Section { name: "metrics", named: false, keys: &[METRICS_KEYS], open: false },
     Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
+    Section { name: "services", named: false, keys: &[services::KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
@@ -87,6 +90,8 @@ pub struct Settings {
     pub textfile: Option<PathBuf>,
     /// The sign of life, if one is wanted.
     pub heartbeat: Option<Heartbeat>,
+    /// What is polled.
+    pub services: Services,
     document: Document,
     globs: Vec<(WildMatch, String)>,
 }
@@ -120,7 +125,9 @@ impl Settings {
         let methods = method::methods(&document);
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
-        let settings = Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document };
+        let services = Services::read(&document);
+        let settings =
+            Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, services, globs, document };
         settings.check()?;
         Ok(settings)
     }
@@ -199,6 +206,7 @@ impl Settings {
             method::wrong_fallbacks(&self.document, &self.methods),
             method::wrong_templates(&self.document, &self.methods),
             heartbeat::wrong(&self.document, &self.methods),
+            services::wrong(&self.document),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }

@@ -55,20 +55,32 @@ impl Complete {
 /// `Failure`, when the database does not answer.
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
-    // a recovery shows no lines
-    let (ready, late): (Vec<_>, Vec<_>) =
-        bare.into_iter().partition(|(_, kind, event)| *kind == Kind::Recovery || complete.reaches(event.at));
+    // a recovery and a schedule show no lines
+    let (ready, late): (Vec<_>, Vec<_>) = bare
+        .into_iter()
+        .partition(|(_, kind, event)| *kind == Kind::Recovery || event.subject.is_schedule() || complete.reaches(event.at));
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
             let most = settings.rules(event.subject.name()).journal_lines;
-            (*alert, if *kind == Kind::Recovery { Context::default() } else { context(world, event, most, complete) })
+            let context = match kind {
+                _ if event.subject.is_schedule() => timetable(world, event),
+                Kind::Recovery => Context::default(),
+                _ => context(world, event, most, complete),
+            };
+            (*alert, context)
         })
         .collect();
     if !gathered.is_empty() {
         store.write(|db| gathered.iter().try_for_each(|(alert, context)| store::set_context(db, *alert, context)))?;
     }
     Ok(late.is_empty())
+}
+
+/// What there is to say of a schedule: when it last ran, and will run.
+fn timetable(world: &dyn Evidence, event: &Event) -> Context {
+    let times = world.timetable(&event.subject).unwrap_or_default();
+    Context { last_run: times.ended, last_success: times.succeeded, next_run: times.next, ..Context::default() }
 }
 
 fn context(world: &dyn Evidence, event: &Event, most: usize, complete: Complete) -> Context {

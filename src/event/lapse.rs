@@ -207,7 +207,13 @@ mod tests {
         let of = |result: &str, cause: &str| {
             Lapse::of(&Problem { service_result: Some(result.into()), cause: Some(cause.into()), ..Problem::default() })
         };
-        for (result, cause) in [("overdue", "soon"), ("not-run", "yesterday"), ("no-next-run", "<b>"), ("nothing-to-start", "<b> masked"), ("exit-code", "")] {
+        for (result, cause) in [
+            ("overdue", "soon"),
+            ("not-run", "yesterday"),
+            ("no-next-run", "<b>"),
+            ("nothing-to-start", "<b> masked"),
+            ("exit-code", ""),
+        ] {
             assert_eq!(of(result, cause), None, "{result} {cause}");
         }
     }

@@ -1,11 +1,13 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod listed;
 mod setup;
 mod started;
 mod timers;
 
+pub use listed::{Detail, Listed};
 pub use setup::Setup;
-pub use timers::{Asked, Broken, Job, Schedules, Timer};
+pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -267,11 +269,12 @@ impl ServiceManager {
         kind: &'static str,
         read: impl FnOnce(&mut MessageIter<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
-        let (patience, words) = (self.patience, [path, interface, property].map(str::to_owned));
+        let patience = self.patience;
+        let words = [path, interface, property].map(str::to_owned);
         self.ask(move |bus| property_of(bus, &words, kind, patience, read))
     }
 
-    /// Asks the thread that talks with the bus; `None` when there is no such thing, or nobody answers.
+    /// One question; `None` when its answer is none, or nobody answers.
     fn ask<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,

@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, visible};
+use super::{Banner, Context, Letter, Tone, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -62,6 +62,9 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_schedule() {
+        return schedule::compose(report);
+    }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
@@ -222,7 +225,7 @@ fn listed(report: &Report<'_>) -> Vec<String> {
     rows
 }
 
-fn late_by(late: &Late<'_>) -> String {
+pub(super) fn late_by(late: &Late<'_>) -> String {
     let by = span(late.by);
     match late.because {
         Some(Because::Failed(met)) => format!("it happened {by} ago; earlier tries to send this failed: {met}"),

@@ -33,7 +33,9 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     family("sysalert_incidents", "gauge", "Incidents that are not over.", incidents.collect());
 
     let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
-        let samples = totals.units.iter().filter_map(|unit| {
+        // a schedule has no runs
+        let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule());
+        let samples = units.filter_map(|unit| {
             let labels = vec![("manager", unit.subject.manager()), ("unit", unit.subject.unit_name())];
             Some((labels, value(unit)?))
         });

@@ -10,20 +10,29 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Lapse, Manager, Outcome, Problem, Subject, UnitName};
 use crate::host::Site;
 use crate::host::manager::{Asked, Schedules};
-use crate::host::world::World;
+use crate::host::world::Poll;
 use crate::settings::Settings;
 use crate::store::{self, Recorded, Schedule, Store};
 use crate::trigger::runs;
 use crate::trigger::schedule::{self, Judgement, Now, Seen};
 
 /// Whether a timer is watched whatever it starts.
-pub type IsListed<'a> = &'a dyn Fn(&str) -> bool;
+type IsListed<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A success is noted when the one on record is older than this part of the time in which one is expected: a job of each minute
 /// must not cost a commit each minute.
 const PART: i32 = 4;
 
-/// Looks at all of them; true when somebody is to hear of something.
+/// What a look brought.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Somebody is to hear of something.
+    pub queued: bool,
+    /// What was looked at, with what is wrong with it.
+    pub schedules: Vec<(Subject, Option<Lapse>)>,
+}
+
+/// Looks at all of them.
 ///
 /// # Errors
 /// `Failure`, when the manager or the database does not answer.
@@ -31,12 +40,11 @@ pub fn schedules(
     site: &Site,
     store: &mut Store,
     settings: &Settings,
-    world: &dyn World,
+    world: &dyn Poll,
     listed: IsListed<'_>,
     now: DateTime<Utc>,
-) -> Result<bool> {
-    let (known, noted, mut absences) =
-        store.with(|db| Ok((store::schedules(db)?, store::pulse(db)?, store::absences(db)?)))?;
+) -> Result<Looked> {
+    let (known, noted, mut absences) = store.with(|db| Ok((store::schedules(db)?, store::pulse(db)?, store::absences(db)?)))?;
     let pulse = world.pulse(noted.as_ref(), now);
     let (beats, absence) = schedule::pulse(noted.as_ref(), &pulse);
     absences.extend(absence);
@@ -56,15 +64,25 @@ pub fn schedules(
             .hint("systemctl status dbus.service; the next check tries it again")
     })?;
     let at = Now { now, booted: pulse.booted, absences: &absences };
-    let mut looking = Looking { site, store, world, known: known.into_iter().map(|row| (row.subject.clone(), row)).collect(), at, findings: Vec::new() };
+    let mut looking = Looking {
+        site,
+        store,
+        world,
+        known: known.into_iter().map(|row| (row.subject.clone(), row)).collect(),
+        at,
+        findings: Vec::new(),
+    };
     looking.timers(&found, listed)?;
     looking.broken(&found)?;
     looking.jobs(&found, &expected)?;
     let findings = looking.rest()?;
+    let shown =
+        |finding: &Finding| (!matches!(finding.row, Row::Forget)).then(|| (finding.subject.clone(), finding.lapse.clone()));
+    let schedules = findings.iter().filter_map(shown).collect();
     if !beats && findings.iter().all(Finding::is_nothing) {
-        return Ok(false);
+        return Ok(Looked { queued: false, schedules });
     }
-    store.write(|db| {
+    let queued = store.write(|db| {
         if beats {
             store::set_pulse(db, &pulse, absence)?;
         }
@@ -86,12 +104,15 @@ pub fn schedules(
         }
         let mut undecided = store::undecided(db)?.into_iter().filter(|undecided| undecided.event.subject.is_schedule());
         undecided.try_fold(false, |told, undecided| decide(db, settings, &undecided).map(|speaks| speaks || told))
-    })
+    })?;
+    Ok(Looked { queued, schedules })
 }
 
 /// What is to be written about one of them.
 struct Finding {
     subject: Subject,
+    /// What is wrong with it.
+    lapse: Option<Lapse>,
     row: Row,
     success: Option<(Subject, DateTime<Utc>)>,
     event: Option<Event>,
@@ -105,6 +126,11 @@ enum Row {
 }
 
 impl Finding {
+    fn new(subject: Subject, row: Row, event: Option<Event>, judgement: Judgement) -> Finding {
+        let lapse = if let Judgement::Lapsed(lapse) = judgement { Some(lapse) } else { None };
+        Finding { subject, lapse, row, success: None, event }
+    }
+
     fn is_nothing(&self) -> bool {
         matches!(self.row, Row::AsBefore) && self.success.is_none() && self.event.is_none()
     }
@@ -113,7 +139,7 @@ impl Finding {
 struct Looking<'a> {
     site: &'a Site,
     store: &'a Store,
-    world: &'a dyn World,
+    world: &'a dyn Poll,
     /// What is on record and was not looked at yet.
     known: BTreeMap<Subject, Schedule>,
     at: Now<'a>,
@@ -130,14 +156,15 @@ impl Looking<'_> {
             let is_gone = timer.load == "not-found" && timer.unit_load == "not-found";
             if !is_listed && (is_unwatched || is_gone) {
                 if before.is_some() {
-                    self.findings.push(Finding { subject, row: Row::Forget, success: None, event: None });
+                    self.findings.push(Finding::new(subject, Row::Forget, None, Judgement::Well));
                 }
                 continue;
             }
             let last = self.last(&subject)?;
             let missed = last.as_ref().filter(|last| matches!(last.event.problem.lapse(), Some(Lapse::NotRun { .. })));
             let missed = missed.map(|last| last.event.at);
-            let seen = before.as_ref().map(|row| Seen { since: row.since, active: row.active, enabled: row.enabled, due: row.due });
+            let seen =
+                before.as_ref().map(|row| Seen { since: row.since, active: row.active, enabled: row.enabled, due: row.due });
             let (judgement, after) = schedule::timer(timer, seen.as_ref(), missed, is_listed, self.at);
             let row = Schedule {
                 subject: subject.clone(),
@@ -149,7 +176,8 @@ impl Looking<'_> {
             let event = self.event(&subject, &judgement, last.as_ref(), after.since);
             // a timer that nobody ever enabled has nothing to be remembered for
             let is_news = before.as_ref() != Some(&row) && (before.is_some() || row.active || row.enabled || is_listed);
-            self.findings.push(Finding { subject, row: if is_news { Row::Keep(row) } else { Row::AsBefore }, success: None, event });
+            let row = if is_news { Row::Keep(row) } else { Row::AsBefore };
+            self.findings.push(Finding::new(subject, row, event, judgement));
         }
         Ok(())
     }
@@ -163,7 +191,7 @@ impl Looking<'_> {
             let judgement = Judgement::Lapsed(Lapse::NotLoaded(broken.load.clone()));
             let event = self.event(&subject, &judgement, last.as_ref(), self.at.now);
             self.known.remove(&subject);
-            self.findings.push(Finding { subject, row: Row::AsBefore, success: None, event });
+            self.findings.push(Finding::new(subject, Row::AsBefore, event, judgement));
         }
         Ok(())
     }
@@ -186,12 +214,19 @@ impl Looking<'_> {
                 last = last.max(self.ended_well(&unit, last.unwrap_or(since)));
                 judgement = schedule::job(expected, last, since, self.at);
             }
-            let is_old = |recorded: DateTime<Utc>| last.is_some_and(|last| (last - recorded) * PART >= chrono::TimeDelta::from_std(expected).unwrap_or(chrono::TimeDelta::MAX));
+            let is_old = |recorded: DateTime<Utc>| {
+                last.is_some_and(|last| {
+                    (last - recorded) * PART >= chrono::TimeDelta::from_std(expected).unwrap_or(chrono::TimeDelta::MAX)
+                })
+            };
             let success = last.filter(|_| recorded.is_none_or(is_old)).map(|at| (unit, at));
-            let event = { let last = self.last(&subject)?; self.event(&subject, &judgement, last.as_ref(), since) };
+            let event = {
+                let last = self.last(&subject)?;
+                self.event(&subject, &judgement, last.as_ref(), since)
+            };
             let row = Schedule { subject: subject.clone(), since, active: false, enabled: false, due: None };
             let row = if before.is_some() { Row::AsBefore } else { Row::Keep(row) };
-            self.findings.push(Finding { subject, row, success, event });
+            self.findings.push(Finding { success, ..Finding::new(subject, row, event, judgement) });
         }
         Ok(())
     }
@@ -206,7 +241,7 @@ impl Looking<'_> {
     /// What is on record and was not found: nobody watches it any more, or it loads again.
     fn rest(mut self) -> Result<Vec<Finding>> {
         for subject in self.known.keys() {
-            self.findings.push(Finding { subject: subject.clone(), row: Row::Forget, success: None, event: None });
+            self.findings.push(Finding::new(subject.clone(), Row::Forget, None, Judgement::Well));
         }
         for subject in self.store.with(store::lapsed)? {
             let is_ours = subject.manager() == self.site.manager.to_string();
@@ -215,7 +250,7 @@ impl Looking<'_> {
             }
             let last = self.last(&subject)?;
             let event = self.event(&subject, &Judgement::Well, last.as_ref(), self.at.now);
-            self.findings.push(Finding { subject, row: Row::AsBefore, success: None, event });
+            self.findings.push(Finding::new(subject, Row::AsBefore, event, Judgement::Well));
         }
         Ok(self.findings)
     }

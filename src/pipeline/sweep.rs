@@ -33,7 +33,7 @@ pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, 
     // what lies ahead is of a clock that was set back
     let is_ahead = last > now;
     let since = if is_ahead { now - SET_BACK } else { last };
-    let found = match world.troubled(since) {
+    let found = match world.troubled(manager, since) {
         Ok(found) => found,
         Err(why) => {
             log::warn(None, &format!("failures without a handler cannot be looked for: {why}"));

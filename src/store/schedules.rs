@@ -72,8 +72,7 @@ pub fn note_success(db: &Connection, unit: &Subject, at: DateTime<Utc>) -> rusql
 
 /// The last sign that the host ran.
 pub fn pulse(db: &Connection) -> rusqlite::Result<Option<Pulse>> {
-    let json: Option<String> =
-        db.query_row("SELECT value FROM meta WHERE key = 'pulse'", [], |row| row.get(0)).optional()?;
+    let json: Option<String> = db.query_row("SELECT value FROM meta WHERE key = 'pulse'", [], |row| row.get(0)).optional()?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 

@@ -5,3 +5,4 @@ pub mod handler;
 pub mod look;
 pub mod runs;
 pub mod schedule;
+pub mod services;

@@ -59,7 +59,8 @@ pub fn timer(timer: &Timer, seen: Option<&Seen>, missed: Option<DateTime<Utc>>, 
     let is_active = timer.active == "active";
     let before = Seen { since: at.now, active: false, enabled: false, due: None };
     let before = seen.unwrap_or(&before);
-    let (judgement, due) = if is_active { when_active(timer, before, missed, at) } else { (when_not(timer, before, listed, at), None) };
+    let (judgement, due) =
+        if is_active { when_active(timer, before, missed, at) } else { (when_not(timer, before, listed, at), None) };
     let after = Seen { since: before.since, active: before.active || is_active, enabled: before.enabled || is_enabled, due };
     let is_wanted = is_enabled || is_active || before.active || before.enabled || listed;
     let judgement = match (timer.load.as_str(), timer.unit_load.as_str()) {
@@ -76,12 +77,7 @@ pub fn timer(timer: &Timer, seen: Option<&Seen>, missed: Option<DateTime<Utc>>, 
 }
 
 /// One that is active, and what is to be noted as its next time.
-fn when_active(
-    timer: &Timer,
-    before: &Seen,
-    missed: Option<DateTime<Utc>>,
-    at: Now<'_>,
-) -> (Judgement, Option<DateTime<Utc>>) {
+fn when_active(timer: &Timer, before: &Seen, missed: Option<DateTime<Utc>>, at: Now<'_>) -> (Judgement, Option<DateTime<Utc>>) {
     let late = TimeDelta::from_std(timer.accuracy).unwrap_or(TimeDelta::MAX).checked_add(&LATE).unwrap_or(TimeDelta::MAX);
     let is_over = |due: DateTime<Utc>| due.checked_add_signed(late).is_some_and(|latest| latest < at.now);
     let next = timer.due.filter(|due| *due - at.now >= FAR);

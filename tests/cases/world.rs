@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert::event::{Problem, Subject};
+use sysalert::event::{Manager, Problem, Subject};
 use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{NoAnswer, Setup, Unit};
+use sysalert::host::manager::{Asked, Detail, Job, Listed, NoAnswer, Schedules, Setup, Timer, Timetable, Unit};
 use sysalert::host::mounts::FileSystem;
-use sysalert::host::world::{Evidence, World};
+use sysalert::host::pulse::Pulse;
+use sysalert::host::world::{Evidence, Poll, World};
 
 /// What the machine of a story knows.
 #[derive(Default, Clone)]
@@ -18,6 +19,9 @@ pub struct StoryWorld {
     units: RefCell<BTreeMap<String, Unit>>,
     /// When files changed; every unit is made of all of them.
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
+    timers: RefCell<BTreeMap<String, Timer>>,
+    jobs: RefCell<BTreeMap<String, Job>>,
+    boot: RefCell<Option<(String, DateTime<Utc>)>>,
 }
 
 impl StoryWorld {
@@ -29,6 +33,25 @@ impl StoryWorld {
     /// A unit is like this from now on.
     pub fn set(&self, unit: &str, state: Unit) {
         self.units.borrow_mut().insert(unit.to_owned(), state);
+    }
+
+    /// A timer is like this from now on.
+    pub fn set_timer(&self, timer: Timer) {
+        self.timers.borrow_mut().insert(timer.name.clone(), timer);
+    }
+
+    /// The manager knows this unit, and remembers its last run or none.
+    pub fn set_job(&self, job: Job) {
+        self.jobs.borrow_mut().insert(job.name.clone(), job);
+    }
+
+    /// The machine is booted.
+    pub fn boot(&self, at: DateTime<Utc>) {
+        let name = format!("boot of {at}");
+        *self.boot.borrow_mut() = Some((name, at));
+        // the manager knows nothing of what was before
+        let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
+        self.jobs.borrow_mut().values_mut().for_each(forgets);
     }
 
     /// If the unit waits for its restart, that comes now.
@@ -66,14 +89,21 @@ impl World for StoryWorld {
         Ok(Messages { list: list.map(|(_, message)| message.clone()).collect(), whole: true })
     }
 
-    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
         let failed =
             |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
-        for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
-            units.entry(unit.clone()).or_insert(message.at);
+        for (name, message) in self.messages.borrow().iter().filter(|(_, message)| failed(message)) {
+            let (whose, unit) = name.split_once('/').unwrap_or(("system", name));
+            if whose == manager.to_string() {
+                units.entry(unit.to_owned()).or_insert(message.at);
+            }
         }
         Ok(Troubled { units, ..Troubled::default() })
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
@@ -106,7 +136,42 @@ impl World for StoryWorld {
     }
 }
 
+impl Poll for StoryWorld {
+    fn listed(&self, _: &[String], _: &[String]) -> Result<Vec<Listed>, NoAnswer> {
+        Ok(Vec::new())
+    }
+
+    fn detail(&self, _: &Listed) -> Option<Detail> {
+        None
+    }
+
+    fn unit_files(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        let is_watched = |timer: &&Timer| timer.handled || asked.known.contains(&timer.name) || (asked.is_listed)(&timer.name);
+        let timers = self.timers.borrow().values().filter(is_watched).cloned().collect();
+        let jobs = self.jobs.borrow().values().filter(|job| (asked.is_job)(&job.name)).cloned().collect();
+        Some(Schedules { timers, jobs, broken: Vec::new() })
+    }
+
+    fn pulse(&self, _: Option<&Pulse>, now: DateTime<Utc>) -> Pulse {
+        let boot = self.boot.borrow().clone();
+        let (boot, booted) = boot.unwrap_or_else(|| ("the first boot".to_owned(), now - TimeDelta::days(9)));
+        Pulse { boot, booted: Some(booted), slept: Duration::ZERO, at: now }
+    }
+}
+
 impl Evidence for StoryWorld {
+    fn timetable(&self, subject: &Subject) -> Option<Timetable> {
+        let timers = self.timers.borrow();
+        let timer = timers.values().find(|timer| timer.name == subject.unit_name() || timer.unit == subject.unit_name());
+        let unit = timer.map_or(subject.unit_name(), |timer| timer.unit.as_str());
+        let job = self.jobs.borrow().get(unit).cloned().unwrap_or_default();
+        Some(Timetable { ended: job.ended, succeeded: job.succeeded, next: timer.and_then(|timer| timer.next) })
+    }
+
     fn setup(&self, _: &Subject, _: Duration) -> Option<Setup> {
         Some(Setup { files: self.files.borrow().keys().cloned().collect(), ..Setup::default() })
     }

@@ -96,8 +96,13 @@ pub struct Messages {
     pub whole: bool,
 }
 
-pub(super) fn read(journal: &mut Handle, subject: &Subject, since: u64, until: Instant) -> systemd::Result<Messages> {
-    let fields = Fields::of(subject);
+pub(super) fn read(
+    journal: &mut Handle,
+    fields: &Fields,
+    subject: &Subject,
+    since: u64,
+    until: Instant,
+) -> systemd::Result<Messages> {
     fields.by_manager(journal)?.match_add(fields.manager_unit, subject.unit_name())?;
     journal.seek_realtime_usec(since)?;
     let mut list = Vec::new();
@@ -105,7 +110,7 @@ pub(super) fn read(journal: &mut Handle, subject: &Subject, since: u64, until: I
         let at = journal.timestamp_usec()?;
         // a file's first entry may be older than what was looked for
         if at >= since {
-            list.push(message(journal, &fields, at)?);
+            list.push(message(journal, fields, at)?);
         }
         if clock::started() >= until {
             return Ok(Messages { list, whole: false });

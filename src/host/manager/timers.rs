@@ -6,15 +6,11 @@ use std::ffi::CString;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use systemd::bus::types::ToSdBusMessage;
-use systemd::bus::{Bus, ContainerType, MessageIter, ObjectPathBuf};
+use systemd::bus::{Bus, ContainerType, MessageIter};
 use utf8_cstr::Utf8CStr;
 
-use super::{HANDLER, NAME, NoAnswer, SERVICE, ServiceManager, TIMER, UNIT, path_of, string};
+use super::{HANDLER, Listed, NAME, NoAnswer, SERVICE, ServiceManager, TIMER, UNIT, path_of, string};
 use crate::host::clock;
-
-const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
-const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 
 /// What is asked.
 pub struct Asked<'a> {
@@ -94,24 +90,40 @@ pub struct Job {
     pub ended: Option<DateTime<Utc>>,
 }
 
-/// A unit as the manager lists it.
-#[derive(Debug, Clone, Default)]
-struct Listed {
-    name: String,
-    load: String,
-    active: String,
-    sub: String,
+/// When a unit ran, and will run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timetable {
+    /// When its last run ended, however.
+    pub ended: Option<DateTime<Utc>>,
+    /// When its last run ended well, if it was that one.
+    pub succeeded: Option<DateTime<Utc>>,
+    /// When a timer is to start it next.
+    pub next: Option<DateTime<Utc>>,
 }
 
-/// Its row: name, description, the three states, what it follows, its object, and its job's number, kind and object.
-type Row = (String, String, String, String, String, String, ObjectPathBuf, u32, String, ObjectPathBuf);
-
 impl ServiceManager {
+    /// When this timer's unit, or this unit, last ran and will run.
+    pub fn timetable(&mut self, unit: &str) -> Option<Timetable> {
+        let is_timer = unit.ends_with(".timer");
+        let timers = if is_timer { vec![unit.to_owned()] } else { self.list(&path_of(unit), UNIT, "TriggeredBy")? };
+        let (mut next, mut service) = (None, unit.to_owned());
+        for timer in timers.iter().filter(|name| name.ends_with(".timer")) {
+            let values = self.all(&path_of(timer), TIMER)?;
+            next = [next, values.next()].into_iter().flatten().min();
+            if is_timer {
+                service = values.texts.get("Unit").cloned().unwrap_or_default();
+            }
+        }
+        let job = if service.ends_with(".service") { self.job(&service) } else { Job::default() };
+        Some(Timetable { ended: job.ended, succeeded: job.succeeded, next })
+    }
+
     /// The timers and units that are asked for; `None` when nobody answers.
     pub fn schedules(&mut self, asked: &Asked<'_>) -> Option<Schedules> {
-        let patterns = ["*.timer", "sysalert-failure@*.service"].map(str::to_owned).into_iter();
-        let patterns = patterns.chain(asked.jobs.iter().map(|glob| glob.replace('\\', "\\\\").replace('[', "\\["))).collect();
-        let mut listed = self.list_units("ListUnitsByPatterns", vec![Vec::new(), patterns])?;
+        let globs = ["*.timer", "sysalert-failure@*.service"].map(str::to_owned).into_iter();
+        // a backslash is a part of names, and here one would take the next character's meaning
+        let globs: Vec<String> = globs.chain(asked.jobs.iter().map(|glob| glob.replace('\\', "\\\\"))).collect();
+        let mut listed = self.listed(&[], &globs).ok()?;
         // what is not loaded now: disabled timers, and jobs that ended
         let names: BTreeSet<&String> = asked.known.iter().chain(asked.jobs.iter().filter(|name| !is_glob(name))).collect();
         let unloaded: Vec<String> =
@@ -129,17 +141,12 @@ impl ServiceManager {
             timer.unit_load = state.load;
         }
         let states = vec!["bad-setting".to_owned(), "error".to_owned()];
-        let broken = self.list_units("ListUnitsByPatterns", vec![states, Vec::new()])?.into_iter();
+        let broken = self.in_states(states).ok()?.into_iter();
         let broken = broken.filter(|unit| handled.contains(unit.name.as_str()) && !unit.name.ends_with(".timer"));
         let broken = broken.map(|Listed { name, load, .. }| Broken { name, load }).collect();
         let jobs = listed.iter().filter(|unit| unit.name.ends_with(".service") && (asked.is_job)(&unit.name));
         let jobs = jobs.map(|unit| self.job(&unit.name)).collect();
         (!self.is_dead).then_some(Schedules { timers, broken, jobs })
-    }
-
-    /// Since when the manager has started units in this boot.
-    pub fn booted(&mut self) -> Option<DateTime<Utc>> {
-        self.time(MANAGER_PATH, MANAGER, "UserspaceTimestamp")
     }
 
     /// A timer, if it is watched.
@@ -155,9 +162,6 @@ impl ServiceManager {
         if !starts_handled && !asked.known.contains(&unit.name) && !(asked.is_listed)(&unit.name) {
             return Some(None);
         }
-        let number = |name: &str| values.numbers.get(name).copied().filter(|micros| *micros > 0 && *micros < u64::MAX);
-        let due = number("NextElapseUSecRealtime").and_then(wall);
-        let next = number("NextElapseUSecMonotonic").and_then(|micros| clock::of_monotonic(Duration::from_micros(micros)));
         let mut timer = Timer {
             name: unit.name.clone(),
             load: unit.load.clone(),
@@ -167,16 +171,16 @@ impl ServiceManager {
             unit: starts,
             handled: starts_handled,
             is_handled_itself: handled.contains(unit.name.as_str()),
-            due,
-            next: [due, next].into_iter().flatten().min(),
-            last: number("LastTriggerUSec").and_then(wall),
-            accuracy: Duration::from_micros(number("AccuracyUSec").unwrap_or(0)),
+            due: values.time("NextElapseUSecRealtime"),
+            next: values.next(),
+            last: values.time("LastTriggerUSec"),
+            accuracy: Duration::from_micros(values.number("AccuracyUSec").unwrap_or(0)),
             ..Timer::default()
         };
         if timer.active != "active" {
             timer.inactive_since = self.time(&path, UNIT, "InactiveEnterTimestamp");
             let tried = self.time(&path, UNIT, "ConditionTimestamp").is_some();
-            timer.is_barred = tried && self.flag(&path, UNIT, "ConditionResult") == Some(false);
+            timer.is_barred = tried && !self.truth(&path, UNIT, "ConditionResult");
         }
         (!self.is_dead).then_some(Some(timer))
     }
@@ -207,35 +211,18 @@ impl ServiceManager {
         if names.is_empty() {
             return Some(Vec::new());
         }
-        let listed = self.list_units("ListUnitsByNames", vec![names.to_vec()])?;
+        let listed = self.listed(names, &[]).ok()?;
         let by_name: BTreeMap<&str, &Listed> = listed.iter().map(|unit| (unit.name.as_str(), unit)).collect();
-        // an alias is listed by the unit's own name, at its place
-        let of = |(place, name): (usize, &String)| {
-            let unit = if listed.len() == names.len() { listed.get(place) } else { by_name.get(name.as_str()).copied() };
-            Listed { name: name.clone(), ..unit.cloned().unwrap_or_default() }
-        };
-        Some(names.iter().enumerate().map(of).collect())
-    }
-
-    fn list_units(&mut self, method: &'static str, lists: Vec<Vec<String>>) -> Option<Vec<Listed>> {
-        let patience = self.patience;
-        self.ask(move |bus| {
-            let rows: Option<Vec<Row>> = call(bus, MANAGER_PATH, MANAGER, method, lists, patience, |iter| iter.next().ok()?)?;
-            let listed = |(name, _, load, active, sub, ..): Row| Listed { name, load, active, sub };
-            Ok(rows.map(|rows| rows.into_iter().map(listed).collect()))
-        })
-    }
-
-    fn flag(&mut self, path: &str, interface: &str, property: &str) -> Option<bool> {
-        self.get(path, interface, property, "b", |iter| iter.next::<bool>().ok().flatten())
+        // an alias is listed by the unit's own name
+        let of =
+            |name: &String| Listed { name: name.clone(), ..by_name.get(name.as_str()).copied().cloned().unwrap_or_default() };
+        Some(names.iter().map(of).collect())
     }
 
     /// All texts and numbers of an interface with one call.
     fn all(&mut self, path: &str, interface: &str) -> Option<Values> {
         let (patience, path, interface) = (self.patience, path.to_owned(), interface.to_owned());
-        self.ask(move |bus| {
-            call(bus, &path, "org.freedesktop.DBus.Properties", "GetAll", interface, patience, |iter| Some(values(iter)))
-        })
+        self.ask(move |bus| get_all(bus, &path, &interface, patience))
     }
 }
 
@@ -243,6 +230,23 @@ impl ServiceManager {
 struct Values {
     texts: BTreeMap<String, String>,
     numbers: BTreeMap<String, u64>,
+}
+
+impl Values {
+    /// A number; the largest that there is stands for none, and so does 0.
+    fn number(&self, name: &str) -> Option<u64> {
+        self.numbers.get(name).copied().filter(|number| *number > 0 && *number < u64::MAX)
+    }
+
+    fn time(&self, name: &str) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(i64::try_from(self.number(name)?).ok()?)
+    }
+
+    /// When a timer elapses next, by the calendar or by the time since something else.
+    fn next(&self) -> Option<DateTime<Utc>> {
+        let monotonic = self.number("NextElapseUSecMonotonic").map(Duration::from_micros);
+        [self.time("NextElapseUSecRealtime"), monotonic.and_then(clock::of_monotonic)].into_iter().flatten().min()
+    }
 }
 
 /// What is neither a text nor a number is passed over; what a later systemd may have, ends it.
@@ -274,49 +278,16 @@ fn values(iter: &mut MessageIter<'_>) -> Values {
     values
 }
 
-/// Calls a method; `None` when the manager has no such thing.
-fn call<T>(
-    bus: &mut Bus,
-    path: &str,
-    interface: &str,
-    method: &str,
-    arguments: impl Arguments,
-    patience: Duration,
-    read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
-) -> Result<Option<T>, NoAnswer> {
+fn get_all(bus: &mut Bus, path: &str, interface: &str, patience: Duration) -> Result<Option<Values>, NoAnswer> {
     let made = (|| {
-        let mut call = bus.new_method_call(NAME, path, interface, method).ok()?;
-        arguments.append(&mut call)?;
+        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", "GetAll").ok()?;
+        let word = CString::new(interface).ok()?;
+        call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
         Some(call)
     })();
     let Some(mut call) = made else { return Ok(None) };
-    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
-        Ok(reply) => reply,
-        Err(error) => {
-            let name: &str = error.name().as_ref();
-            return if name.starts_with("org.freedesktop.DBus.Error.Unknown") { Ok(None) } else { Err(NoAnswer) };
-        }
-    };
-    let Ok(mut iter) = reply.iter() else { return Ok(None) };
-    Ok(read(&mut iter))
-}
-
-/// What a call is given.
-trait Arguments {
-    fn append(&self, call: &mut systemd::bus::MessageRef) -> Option<()>;
-}
-
-impl Arguments for Vec<Vec<String>> {
-    fn append(&self, call: &mut systemd::bus::MessageRef) -> Option<()> {
-        self.iter().try_for_each(|list| list.to_message(call).ok())
-    }
-}
-
-impl Arguments for String {
-    fn append(&self, call: &mut systemd::bus::MessageRef) -> Option<()> {
-        let word = CString::new(self.as_str()).ok()?;
-        call.append(Utf8CStr::from_cstr(&word).ok()?).ok()
-    }
+    let mut reply = call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)).map_err(|_| NoAnswer)?;
+    Ok(reply.iter().ok().map(|mut iter| values(&mut iter)))
 }
 
 /// The unit whose handler this is.
@@ -327,8 +298,3 @@ fn handled_by(name: &str) -> Option<&str> {
 fn is_glob(name: &str) -> bool {
     name.contains(['*', '?'])
 }
-
-fn wall(micros: u64) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
-}
-

@@ -1,0 +1,118 @@
+//! The message about a schedule: no run failed, so there are no lines, but there is when it last ran and will run next.
+
+use super::commands::quoted;
+use super::compose::{Report, late_by, span};
+use super::{Banner, Letter, Tone};
+use crate::event::{Event, Lapse, local_time};
+use sysalert_abi::Kind;
+
+/// The message about one.
+pub(super) fn compose(report: &Report<'_>) -> Letter {
+    let (event, incident, host) = (report.event, report.incident, report.host);
+    let name = event.subject.name();
+    let recovered = report.kind == Kind::Recovery;
+    let was = report.failures.last().and_then(|(_, problem)| problem.lapse());
+    let lapse = event.problem.lapse().filter(|_| !recovered);
+    let what = lapse.as_ref().map_or_else(|| event.problem.to_string(), ToString::to_string);
+    let still = if report.kind == Kind::Reminder { "still: " } else { "" };
+    let (status, subject, lead, tone) = if recovered {
+        let before = was.as_ref().map(|was| format!(" Before, it {was}.")).unwrap_or_default();
+        let well = was.as_ref().map_or("is well again", well);
+        ("Well again", format!("{name} {well} on {host}"), format!("{name} on {host} {well}.{before}"), Tone::Well)
+    } else {
+        let why = lapse.as_ref().map(|lapse| explained(lapse, &event.subject)).unwrap_or_default();
+        ("Schedule", format!("{still}{name} on {host} {what}"), format!("{name} on {host} {what}.{why}"), Tone::Trouble)
+    };
+    Letter {
+        subject,
+        banner: Banner {
+            status: format!("{status} on {host}"),
+            title: name.to_owned(),
+            what: if recovered { String::new() } else { super::compose::capitalized(&what) },
+        },
+        lead,
+        facts: facts(report, recovered),
+        see: Vec::new(),
+        commands: commands(event, lapse.as_ref()),
+        tone: if !recovered && incident.severity < crate::incident::Severity::Warning { Tone::Neutral } else { tone },
+        ..Letter::default()
+    }
+}
+
+/// What is true again.
+fn well(was: &Lapse) -> &'static str {
+    match was {
+        Lapse::Overdue { .. } => "has succeeded again",
+        Lapse::NotRun { .. } => "has run again",
+        Lapse::Inactive(_) | Lapse::Elapsed => "has a next run again",
+        Lapse::Disabled => "is enabled again",
+        Lapse::NotLoaded(_) => "loads again",
+        Lapse::Nothing { .. } => "can start its unit again",
+    }
+}
+
+/// What a reader at night asks next.
+fn explained(lapse: &Lapse, subject: &crate::event::Subject) -> String {
+    match lapse {
+        Lapse::Overdue { .. } => " Time in which the host was off or asleep is not counted.".to_owned(),
+        Lapse::NotRun { .. } => " The host was up, and the timer was active.".to_owned(),
+        Lapse::Elapsed => " It is active, but will never start anything.".to_owned(),
+        lapse if lapse.is_by_hand() => format!(
+            " If that was meant, nothing is to be done: it is said once, and `sysalert db clear {}` forgets it.",
+            quoted(subject.full_name())
+        ),
+        _ => String::new(),
+    }
+}
+
+fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
+    let Report { event, incident, context, .. } = report;
+    let first = incident.first_failure;
+    let mut facts = Vec::new();
+    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late))));
+    facts.push(("Host", report.host.to_owned()));
+    facts.push(("Unit", event.subject.name().to_owned()));
+    if recovered {
+        facts.push(("Seen", local_time(event.at)));
+        facts.push(("Noticed", local_time(first)));
+        facts.push(("Lasted", span(event.at - first)));
+    } else {
+        facts.push(("Noticed", local_time(event.at)));
+        if incident.failures > 1 {
+            facts.push(("Failures", format!("{} since {}", incident.failures, local_time(first))));
+        }
+        facts.push(("Severity", incident.severity.as_str().to_owned()));
+    }
+    facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
+    facts.extend(context.last_run.map(|at| ("Last run", local_time(at))));
+    facts.extend(context.last_success.map(|at| ("Last success", local_time(at))));
+    facts.extend(context.next_run.map(|at| ("Next run", local_time(at))));
+    facts
+}
+
+/// Where to look further.
+fn commands(event: &Event, lapse: Option<&Lapse>) -> Vec<String> {
+    let name = event.subject.unit_name();
+    let unit = quoted(name);
+    let user = if event.subject.is_users() { " --user" } else { "" };
+    let mut commands = vec![format!("systemctl{user} status {unit}")];
+    match lapse {
+        Some(Lapse::Overdue { .. }) => {
+            commands.push(format!("systemctl{user} list-timers --all"));
+            commands.push(format!("journalctl{user} -n 50 --unit={}", super::commands::plain(name)));
+        }
+        Some(Lapse::Nothing { unit, .. }) => commands.push(format!("systemctl{user} status {}", quoted(unit))),
+        Some(Lapse::NotLoaded(load)) if load != "masked" && load != "not-found" => {
+            commands.push(format!("systemctl{user} cat {unit}"));
+            commands.push(format!("systemd-analyze{user} verify {unit}"));
+        }
+        Some(Lapse::Elapsed) => {
+            commands.push(format!("systemctl{user} cat {unit}"));
+            commands.push("systemd-analyze calendar TIME".to_owned());
+        }
+        Some(_) => commands.push(format!("systemctl{user} list-timers --all {unit}")),
+        None => {}
+    }
+    commands.push(format!("sysalert{user} explain {}", quoted(event.subject.full_name())));
+    commands
+}

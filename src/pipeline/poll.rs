@@ -1,0 +1,118 @@
+//! Polling: how units are found to be now becomes what their triggers would have told, and what no trigger tells.
+//!
+//! A unit that failed is an event like its trigger's, with the same key: the look at the journal settles both. What no trigger
+//! tells is filed once, when it begins, and once more when it is over.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Gathering, ReadSettings, Settled, settle};
+use crate::error::Result;
+use crate::event::{Event, Outcome, Problem, Subject};
+use crate::host::Site;
+use crate::settings::Settings;
+use crate::store::{self, Store};
+use crate::trigger::services::{Judgement, Seen};
+
+/// So long a daemon must be active while nothing else is said.
+const HOLD: TimeDelta = TimeDelta::seconds(10);
+
+/// Takes in how these units are.
+///
+/// # Errors
+/// `Config`, when the settings are broken; `Failure`, when the database does not answer.
+pub fn poll(
+    site: &Site,
+    store: &mut Store,
+    seen: &[Seen],
+    gathering: Gathering<'_>,
+    settings: ReadSettings<'_>,
+) -> Result<Settled> {
+    let now = gathering.now;
+    let failed: Vec<Event> = seen.iter().filter_map(|unit| failure(unit, now)).collect();
+    let is_new = |event: &&Event| store.with(|db| store::run_failed(db, &event.subject, &event.run)).map(|known| !known);
+    let mut news = Vec::new();
+    for event in &failed {
+        if is_new(&event)? {
+            news.push(event);
+        }
+    }
+    if !news.is_empty() {
+        // as its trigger would: the journal tells more of it
+        store.write(|db| news.iter().try_for_each(|event| store::insert(db, event, false).map(drop)))?;
+    }
+    let settled = settle(site, store, None, gathering, settings)?;
+    let settings_now = settings()?;
+    let mut found = Vec::new();
+    for unit in seen {
+        found.extend(untold(store, &settings_now, unit, now)?);
+    }
+    if found.is_empty() {
+        return Ok(settled);
+    }
+    store.write(|db| found.iter().try_for_each(|event| store::insert(db, event, true).map(drop)))?;
+    let more = settle(site, store, None, gathering, settings)?;
+    Ok(Settled { queued: settled.queued || more.queued, waits: settled.waits || more.waits, changed: true })
+}
+
+/// What the trigger of this unit's failure would have told.
+fn failure(unit: &Seen, now: DateTime<Utc>) -> Option<Event> {
+    let Judgement::Failed(problem) = &unit.judgement else { return None };
+    let run = unit.run.clone()?;
+    Some(Event { invocation_id: Some(run.clone()), ..event(&unit.subject, Outcome::Failed, run, problem.clone(), now) })
+}
+
+/// What no trigger tells of this unit, if it is news.
+fn untold(store: &Store, settings: &Settings, unit: &Seen, now: DateTime<Utc>) -> Result<Option<Event>> {
+    let (last, incident) = store.with(|db| {
+        let last = store::last_of(db, &unit.subject)?;
+        let incident = store::active(db, &unit.subject)?;
+        Ok((last, incident))
+    })?;
+    let of_poll = last.filter(|last| last.event.outcome == Outcome::Failed && last.event.problem.is_polled());
+    let was = of_poll.as_ref().and_then(|last| last.event.problem.service_result.as_deref());
+    Ok(match &unit.judgement {
+        Judgement::Trouble(problem) => {
+            let is_known = was == problem.service_result.as_deref();
+            // what is not running because something failed is told as that
+            let is_told = problem.is_not_running() && incident.is_some();
+            // a run that hangs may end well yet: its success is another's
+            let run = match &unit.run {
+                Some(run) if problem.is_not_running() => run.clone(),
+                _ => format!("{}:{}", problem.service_result.as_deref().unwrap_or_default(), now.timestamp_micros()),
+            };
+            let event = event(&unit.subject, Outcome::Failed, run, problem.clone(), now);
+            (!is_known && !is_told).then(|| Event { invocation_id: unit.run.clone(), ..event })
+        }
+        Judgement::Works | Judgement::Rests(_) if incident.is_some() => {
+            let hold = settings.rules(unit.subject.name()).recovery_hold;
+            let hold = TimeDelta::from_std(hold).unwrap_or(HOLD);
+            let works = unit.judgement == Judgement::Works && unit.since.is_some_and(|since| now - since >= hold);
+            let is_over = match was {
+                Some("inactive" | "activating" | "reloading" | "refreshing") => works,
+                // it exists, or has stopped: more was not wrong with it
+                Some(_) => works || unit.judgement != Judgement::Works,
+                // what failed is well again when its runs say so
+                None => false,
+            };
+            let success = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
+            let run = format!("well:{}", now.timestamp_micros());
+            is_over
+                .then(|| Event { invocation_id: unit.run.clone(), ..event(&unit.subject, Outcome::Succeeded, run, success, now) })
+        }
+        _ => None,
+    })
+}
+
+fn event(subject: &Subject, outcome: Outcome, run: String, problem: Problem, at: DateTime<Utc>) -> Event {
+    Event {
+        subject: subject.clone(),
+        outcome,
+        run,
+        invocation_id: None,
+        problem,
+        triggered_by: None,
+        start: None,
+        restarts: false,
+        at,
+    }
+}
