@@ -5,16 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{clock, names};
+use super::clock;
 
 /// A sign that the host runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulse {
-    /// The boot.
-    pub boot: String,
-    /// Since when its manager runs.
+    /// Since when the manager runs. It tells one boot from the next, also in a container, of which the kernel knows no boot.
     pub booted: Option<DateTime<Utc>>,
-    /// How long it has slept in this boot.
+    /// How long the host has slept since it was booted.
     pub slept: Duration,
     /// When that was so.
     pub at: DateTime<Utc>,
@@ -30,8 +28,8 @@ pub struct Absence {
 }
 
 impl Pulse {
-    /// The pulse now; when it was booted, the manager tells.
-    pub fn now(at: DateTime<Utc>) -> Pulse {
-        Pulse { boot: names::boot(), booted: None, slept: clock::slept(), at }
+    /// The pulse now.
+    pub fn now(booted: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Pulse {
+        Pulse { booted, slept: clock::slept(), at }
     }
 }

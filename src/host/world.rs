@@ -77,8 +77,8 @@ pub trait Poll: World {
     /// The timers and the units that are asked for; `None` when the manager does not answer.
     fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules>;
 
-    /// The sign that the host runs. When it was booted is asked of the manager if this boot is not `known`.
-    fn pulse(&self, known: Option<&Pulse>, now: DateTime<Utc>) -> Pulse;
+    /// The sign that the host runs.
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse;
 }
 
 /// What helps to see why a run failed: each question takes about as long as it may, and what takes longer is missing.
@@ -196,13 +196,8 @@ impl Poll for Machine {
         self.manager.borrow_mut().schedules(asked)
     }
 
-    fn pulse(&self, known: Option<&Pulse>, now: DateTime<Utc>) -> Pulse {
-        let pulse = Pulse::now(now);
-        let booted = match known.filter(|known| known.boot == pulse.boot) {
-            Some(known) => known.booted,
-            None => self.manager.borrow_mut().booted(),
-        };
-        Pulse { booted, ..pulse }
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse {
+        Pulse::now(self.booted(), now)
     }
 }
 

@@ -1,10 +1,13 @@
 //! The message about a schedule: no run failed, so there are no lines, but there is when it last ran and will run next.
 
-use super::commands::quoted;
-use super::compose::{Report, late_by, span};
-use super::{Banner, Letter, Tone};
-use crate::event::{Event, Lapse, local_time};
+use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
+
+use super::commands::{plain, quoted};
+use super::compose::{Report, capitalized, late_by, span};
+use super::{Banner, Letter, Tone};
+use crate::event::{Event, Lapse, Subject, local_time};
+use crate::incident::Severity;
 
 /// The message about one.
 pub(super) fn compose(report: &Report<'_>) -> Letter {
@@ -16,9 +19,9 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
     let what = lapse.as_ref().map_or_else(|| event.problem.to_string(), ToString::to_string);
     let still = if report.kind == Kind::Reminder { "still: " } else { "" };
     let (status, subject, lead, tone) = if recovered {
-        let before = was.as_ref().map(|was| format!(" Before, it {was}.")).unwrap_or_default();
+        let reported = was.as_ref().map(|was| format!(" What was reported: it {was}.")).unwrap_or_default();
         let well = was.as_ref().map_or("is well again", well);
-        ("Well again", format!("{name} {well} on {host}"), format!("{name} on {host} {well}.{before}"), Tone::Well)
+        ("Well again", format!("{name} on {host} {well}"), format!("{name} on {host} {well}.{reported}"), Tone::Well)
     } else {
         let why = lapse.as_ref().map(|lapse| explained(lapse, &event.subject)).unwrap_or_default();
         ("Schedule", format!("{still}{name} on {host} {what}"), format!("{name} on {host} {what}.{why}"), Tone::Trouble)
@@ -28,13 +31,13 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
         banner: Banner {
             status: format!("{status} on {host}"),
             title: name.to_owned(),
-            what: if recovered { String::new() } else { super::compose::capitalized(&what) },
+            what: if recovered { String::new() } else { capitalized(&what) },
         },
         lead,
         facts: facts(report, recovered),
         see: Vec::new(),
         commands: commands(event, lapse.as_ref()),
-        tone: if !recovered && incident.severity < crate::incident::Severity::Warning { Tone::Neutral } else { tone },
+        tone: if !recovered && incident.severity < Severity::Warning { Tone::Neutral } else { tone },
         ..Letter::default()
     }
 }
@@ -52,10 +55,10 @@ fn well(was: &Lapse) -> &'static str {
 }
 
 /// What a reader at night asks next.
-fn explained(lapse: &Lapse, subject: &crate::event::Subject) -> String {
+fn explained(lapse: &Lapse, subject: &Subject) -> String {
     match lapse {
         Lapse::Overdue { .. } => " Time in which the host was off or asleep is not counted.".to_owned(),
-        Lapse::NotRun { .. } => " The host was up, and the timer was active.".to_owned(),
+        Lapse::NotRun { .. } => " The host was up at that time.".to_owned(),
         Lapse::Elapsed => " It is active, but will never start anything.".to_owned(),
         lapse if lapse.is_by_hand() => format!(
             " If that was meant, nothing is to be done: it is said once, and `sysalert db clear {}` forgets it.",
@@ -85,9 +88,19 @@ fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
     }
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
     facts.extend(context.last_run.map(|at| ("Last run", local_time(at))));
-    facts.extend(context.last_success.map(|at| ("Last success", local_time(at))));
+    let on_record = match event.problem.lapse() {
+        Some(Lapse::Overdue { last, .. }) => last,
+        _ => None,
+    };
+    facts.extend(context.last_success.max(on_record).map(|at| ("Last success", before(at, event.at))));
     facts.extend(context.next_run.map(|at| ("Next run", local_time(at))));
     facts
+}
+
+/// A time, and how long before that other one it was. After a clock was set back: better no figure than a wrong one.
+fn before(at: DateTime<Utc>, then: DateTime<Utc>) -> String {
+    let length = then - at;
+    local_time(at) + &if length > TimeDelta::zero() { format!("; {} before", span(length)) } else { String::new() }
 }
 
 /// Where to look further.
@@ -99,7 +112,7 @@ fn commands(event: &Event, lapse: Option<&Lapse>) -> Vec<String> {
     match lapse {
         Some(Lapse::Overdue { .. }) => {
             commands.push(format!("systemctl{user} list-timers --all"));
-            commands.push(format!("journalctl{user} -n 50 --unit={}", super::commands::plain(name)));
+            commands.push(format!("journalctl{user} -n 50 --unit={}", plain(name)));
         }
         Some(Lapse::Nothing { unit, .. }) => commands.push(format!("systemctl{user} status {}", quoted(unit))),
         Some(Lapse::NotLoaded(load)) if load != "masked" && load != "not-found" => {

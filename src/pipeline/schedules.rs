@@ -45,7 +45,7 @@ pub fn schedules(
     now: DateTime<Utc>,
 ) -> Result<Looked> {
     let (known, noted, mut absences) = store.with(|db| Ok((store::schedules(db)?, store::pulse(db)?, store::absences(db)?)))?;
-    let pulse = world.pulse(noted.as_ref(), now);
+    let pulse = world.pulse(now);
     let (beats, absence) = schedule::pulse(noted.as_ref(), &pulse);
     absences.extend(absence);
     let of_manager = |unit: &str| match &site.manager {

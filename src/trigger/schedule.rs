@@ -166,7 +166,8 @@ const NAP: Duration = Duration::from_secs(60);
 /// Whether the pulse is to be noted, and the time in which there was none.
 pub fn pulse(noted: Option<&Pulse>, now: &Pulse) -> (bool, Option<Absence>) {
     let Some(noted) = noted else { return (true, None) };
-    let absence = if noted.boot == now.boot {
+    let is_same_boot = now.booted.is_none() || now.booted == noted.booted;
+    let absence = if is_same_boot {
         let slept = now.slept.saturating_sub(noted.slept);
         let since = TimeDelta::from_std(slept).ok().and_then(|slept| now.at.checked_sub_signed(slept));
         since.filter(|_| slept >= NAP).map(|since| Absence { since: since.max(noted.at), until: now.at })
@@ -175,7 +176,7 @@ pub fn pulse(noted: Option<&Pulse>, now: &Pulse) -> (bool, Option<Absence>) {
         now.booted.map(|until| Absence { since: noted.at, until })
     };
     let absence = absence.filter(|away| away.since < away.until);
-    (noted.boot != now.boot || absence.is_some() || (now.at - noted.at).abs() >= PULSE, absence)
+    (!is_same_boot || absence.is_some() || (now.at - noted.at).abs() >= PULSE, absence)
 }
 
 #[cfg(test)]

@@ -86,10 +86,15 @@ enum What {
     /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
     Job([String; 2]),
     /// The machine is booted.
-    Booted(bool),
+    Booted(Here),
     /// Schedules are looked at.
-    Schedules(bool),
+    Schedules(Here),
 }
+
+/// `{}`: a step that says no more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {}
 
 /// How the manager shows a timer that starts the unit of its name; times are counted from the step.
 #[derive(Debug, Deserialize)]

@@ -21,7 +21,7 @@ pub struct StoryWorld {
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
     timers: RefCell<BTreeMap<String, Timer>>,
     jobs: RefCell<BTreeMap<String, Job>>,
-    boot: RefCell<Option<(String, DateTime<Utc>)>>,
+    boot: RefCell<Option<DateTime<Utc>>>,
 }
 
 impl StoryWorld {
@@ -47,8 +47,7 @@ impl StoryWorld {
 
     /// The machine is booted.
     pub fn boot(&self, at: DateTime<Utc>) {
-        let name = format!("boot of {at}");
-        *self.boot.borrow_mut() = Some((name, at));
+        *self.boot.borrow_mut() = Some(at);
         // the manager knows nothing of what was before
         let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
         self.jobs.borrow_mut().values_mut().for_each(forgets);
@@ -156,10 +155,9 @@ impl Poll for StoryWorld {
         Some(Schedules { timers, jobs, broken: Vec::new() })
     }
 
-    fn pulse(&self, _: Option<&Pulse>, now: DateTime<Utc>) -> Pulse {
-        let boot = self.boot.borrow().clone();
-        let (boot, booted) = boot.unwrap_or_else(|| ("the first boot".to_owned(), now - TimeDelta::days(9)));
-        Pulse { boot, booted: Some(booted), slept: Duration::ZERO, at: now }
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse {
+        let booted = self.boot.borrow().unwrap_or(DateTime::UNIX_EPOCH);
+        Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
     }
 }
 

@@ -36,6 +36,7 @@ mod recovery;
 mod restarts;
 mod resumes;
 mod rotation;
+mod schedules;
 mod send_test;
 mod sendmail;
 mod services;

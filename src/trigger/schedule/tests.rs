@@ -224,8 +224,7 @@ fn what_lasts_counts_once_and_what_comes_again_once_more() {
 #[test]
 fn when_the_host_was_off_or_asleep() {
     let pulse_at = |boot: &str, second: i64, slept: u64| Pulse {
-        boot: boot.into(),
-        booted: Some(at(-30)),
+        booted: Some(at(if boot == "a" { -9 * DAY } else { -30 })),
         slept: Duration::from_secs(slept),
         at: at(second),
     };
