@@ -18,7 +18,7 @@ mod schedules;
 mod sweep;
 
 pub use gather::Gathering;
-pub use poll::poll;
+pub use poll::{Polled, poll};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
 

@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::context::{Context, PATIENCE};
 use super::output;
-use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Lapse, Manager, Subject, short_time, utc_time};
-use crate::host::world::{Machine, World};
+use crate::host::world::Machine;
 use crate::host::{clock, names, wake};
 use crate::incident::Severity;
-use crate::pipeline::{self, Gathering};
-use crate::settings::{Listed, Settings};
-use crate::store::{self, Older, Store};
-use crate::trigger::services::{self, Judgement, Patience, Round, Seen, Wanted};
+use crate::pipeline;
+use crate::settings::Settings;
+use crate::store::{Older, Store};
+use crate::trigger::services::{Judgement, Seen};
 
 /// So long each answer of the journal or the service manager may take.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -94,49 +93,23 @@ impl Check {
     fn rows(&self, context: &Context, settings: &Settings) -> Result<Vec<Row>> {
         context.enter_or_make()?;
         let site = &context.site;
-        let now = clock::system();
         let world = Machine::new(&site.manager, BUDGET);
         let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
+        let now = clock::system();
         let (mut queued, mut rows) = (false, Vec::new());
         if !settings.services.units.is_empty() {
-            let (seen, polled) = self.services(&store, settings, &world, now)?;
-            let gathering = Gathering { world: &world, now, complete: None };
-            let settled = pipeline::poll(site, &mut store, &seen, gathering, &|| context.settings())?;
-            queued = settled.queued || settled.waits;
-            rows = polled;
+            // who reads a report wants to know since when
+            let thorough = self.report != Report::None;
+            let polled = pipeline::poll(site, &mut store, &world, now, thorough, &|| context.settings())?;
+            queued = polled.settled.queued || polled.settled.waits;
+            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings)));
         }
-        let is_listed = |unit: &str| settings.services.units.iter().any(|listed| listed.covers(&site.manager, unit));
-        let looked = pipeline::schedules(site, &mut store, settings, &world, &is_listed, now)?;
+        let looked = pipeline::schedules(site, &mut store, settings, &world, now)?;
         rows.extend(looked.schedules.iter().map(|(subject, lapse)| schedule(subject, lapse.as_ref(), settings)));
         if queued || looked.queued {
             wake::raise(site)?;
         }
         Ok(rows)
-    }
-
-    /// How the polled units are.
-    fn services(&self, store: &Store, settings: &Settings, world: &Machine, now: DateTime<Utc>) -> Result<(Vec<Seen>, Vec<Row>)> {
-        let listed = &settings.services;
-        let mut wanted = Wanted::default();
-        // timers are looked at as schedules
-        let is_polled = |unit: &&Listed| unit.manager == Manager::System && !unit.pattern.ends_with(".timer");
-        for unit in listed.units.iter().filter(is_polled) {
-            let list = if unit.is_glob() { &mut wanted.globs } else { &mut wanted.names };
-            list.push(unit.pattern.clone());
-        }
-        let grace = TimeDelta::from_std(listed.grace_after_boot).unwrap_or(TimeDelta::MAX);
-        let in_grace = world.booted().is_some_and(|booted| booted <= now && now - booted < grace);
-        let troubled = store.with(store::to_look_at)?;
-        // who reads a report wants to know since when
-        let asked = |subject: &Subject| self.report != Report::None || troubled.contains(subject);
-        let patience = |_: &Subject| Patience::Usual(listed.stuck_after);
-        let nearest = |name: &str, known: &[&str]| config::nearest(name, known.iter().copied()).map(str::to_owned);
-        let round = Round { wanted: &wanted, now, asked: &asked, patience: &patience, nearest: &nearest };
-        let seen = services::look(world, round).map_err(|_| {
-            Error::failure("the service manager does not answer").hint("`systemctl status` tells whether it is there")
-        })?;
-        let rows = seen.iter().map(|unit| row(unit, settings, in_grace)).chain(users(settings)).collect();
-        Ok((if in_grace { Vec::new() } else { seen }, rows))
     }
 }
 
@@ -148,8 +121,7 @@ fn users(settings: &Settings) -> impl Iterator<Item = Row> {
             true => (State::Ok, "its failures are read from the journal".to_owned()),
             false => (State::Unknown, format!("there is no user {user}")),
         };
-        let name = format!("{user}/{}", unit.pattern);
-        Some(Row { check: "services", name, shown: String::new(), since: None, state, why })
+        Some(Row { check: "services", name: unit.name(), shown: String::new(), since: None, state, why })
     })
 }
 
@@ -177,13 +149,7 @@ fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
 
 /// What is checked.
 fn list(settings: &Settings) -> Result<u8> {
-    let rows = settings.services.units.iter().map(|unit| {
-        let name = match &unit.manager {
-            Manager::System => unit.pattern.clone(),
-            Manager::User(user) => format!("{user}/{}", unit.pattern),
-        };
-        vec!["services".to_owned(), name]
-    });
+    let rows = settings.services.units.iter().map(|unit| vec!["services".to_owned(), unit.name()]);
     output::print(&output::table(&["CHECK", "WHAT"], rows))?;
     Ok(0)
 }

@@ -143,6 +143,7 @@ fn about(
         flapping: phase(recorded).map(|phase| (phase, rules.flapping_window)),
         context: &claimed.context,
         late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
+        is_own: names::user() == event.subject.manager(),
     };
     let (Some(first), Some(last)) = (claimed.overtaken.first(), claimed.overtaken.last()) else {
         return message::compose(&report);

@@ -76,6 +76,7 @@ pub fn preview(
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
         late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref(), None)),
+        is_own: names::user() == event.subject.manager(),
     };
     let letter = message::compose(&report);
     let method = method.and_then(|name| settings.method(name));

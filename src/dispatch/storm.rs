@@ -110,6 +110,7 @@ fn incident(
         flapping: letter::phase(recorded).map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
         context,
         late: None,
+        is_own: names::user() == event.subject.manager(),
     };
     let sysalert_abi::Message { subject, parts, .. } = message::compose(&report).render();
     Ok(sysalert_abi::Member {

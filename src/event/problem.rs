@@ -211,10 +211,11 @@ impl fmt::Display for Problem {
         if let Some(lapse) = Lapse::of(self) {
             return lapse.fmt(f);
         }
-        if let Some((does, _, why)) = self.polled() {
+        if let Some((_, heading, why)) = self.polled() {
+            let heading = heading.to_lowercase();
             return match why {
-                Some(why) => write!(f, "{does}: {why}"),
-                None => f.write_str(does),
+                Some(why) => write!(f, "{heading}: {why}"),
+                None => f.write_str(&heading),
             };
         }
         f.write_str(&match self.service_result.as_deref() {
@@ -302,6 +303,18 @@ mod tests {
         // as records from before the cause was known have it
         (["success", "", "", ""], "not started, because a dependency failed"),
         (["success", "exited", "0", ""], "succeeded"),
+        // found by polling
+        (["not-found", "", "", "nginx.service"], "not found: did you mean nginx.service?"),
+        (["not-found", "", "", ""], "not found: systemd knows no unit of this name"),
+        (["masked", "", "", ""], "masked: nothing can start it"),
+        (["bad-setting", "", "", ""], "not loaded: its unit file has a mistake"),
+        (["load-error", "", "", ""], "not loaded: systemd cannot load its unit file"),
+        (["inactive", "", "", "itself"], "not running: it ended by itself, without an error"),
+        (["inactive", "", "", "never"], "not running: it is enabled, and nothing has started it since the boot"),
+        (["inactive", "", "", ""], "not running"),
+        (["activating", "", "", "10m"], "hangs: it has been starting for more than 10m"),
+        (["deactivating", "", "", "10m"], "hangs: it has been stopping for more than 10m"),
+        (["reloading", "", "", "10m"], "hangs: it has been reloading for more than 10m"),
         (["what-comes-next", "", "", ""], "failed with result what-comes-next"),
         (["", "", "", ""], "failed"),
     ];

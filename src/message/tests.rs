@@ -67,6 +67,7 @@ fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime
         flapping: None,
         context: &NOTHING,
         late: None,
+        is_own: true,
     }
 }
 

@@ -5,34 +5,83 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::sweep::grace;
 use super::{Gathering, ReadSettings, Settled, settle};
-use crate::error::Result;
-use crate::event::{Event, Outcome, Problem, Subject};
+use crate::error::{Error, Result};
+use crate::event::{Event, Manager, Outcome, Problem, Subject};
 use crate::host::Site;
-use crate::settings::Settings;
+use crate::host::world::Poll;
+use crate::settings::{Listed, Settings};
 use crate::store::{self, Store};
-use crate::trigger::services::{Judgement, Seen};
+use crate::trigger::services::{self, Judgement, Patience, Round, Seen, Wanted};
 
 /// So long a daemon must be active while nothing else is said.
 const HOLD: TimeDelta = TimeDelta::seconds(10);
 
-/// Takes in how these units are.
+/// What polling found.
+#[derive(Debug)]
+pub struct Polled {
+    /// The units, as they are now.
+    pub seen: Vec<Seen>,
+    /// True while the machine boots: nothing is said of them.
+    pub in_grace: bool,
+    /// What came of it.
+    pub settled: Settled,
+}
+
+/// Looks at the units of `[services]`, and takes in how they are. `thorough`: somebody reads since when.
 ///
 /// # Errors
-/// `Config`, when the settings are broken; `Failure`, when the database does not answer.
+/// `Config`, when the settings are broken; `Failure`, when the database or the service manager does not answer.
 pub fn poll(
+    site: &Site,
+    store: &mut Store,
+    world: &dyn Poll,
+    now: DateTime<Utc>,
+    thorough: bool,
+    settings: ReadSettings<'_>,
+) -> Result<Polled> {
+    let known = settings()?;
+    let gathering = Gathering { world, now, complete: None };
+    let looked = look(store, world, now, thorough, &known)?;
+    let in_grace = looked.is_some() && grace(world, Some(&known)).is_some_and(|grace| grace.holds(now));
+    let judged = looked.as_deref().filter(|_| !in_grace).unwrap_or_default();
+    let settled = take_in(site, store, judged, gathering, &known, settings)?;
+    let seen = looked.ok_or_else(|| {
+        Error::failure("the service manager does not answer").hint("`systemctl status` tells whether it is there")
+    })?;
+    Ok(Polled { seen, in_grace, settled })
+}
+
+/// How the units are; `None` when the manager does not answer.
+fn look(store: &Store, world: &dyn Poll, now: DateTime<Utc>, thorough: bool, settings: &Settings) -> Result<Option<Vec<Seen>>> {
+    let mut wanted = Wanted::default();
+    // timers are looked at as schedules
+    let is_polled = |unit: &&Listed| unit.manager == Manager::System && !unit.pattern.ends_with(".timer");
+    for unit in settings.services.units.iter().filter(is_polled) {
+        let list = if unit.is_glob() { &mut wanted.globs } else { &mut wanted.names };
+        list.push(unit.pattern.clone());
+    }
+    let troubled = store.with(store::to_look_at)?;
+    let asked = |subject: &Subject| thorough || troubled.contains(subject);
+    let usual = Patience::Usual(settings.services.stuck_after);
+    let patience = |subject: &Subject| settings.rules(subject.name()).stuck_after.map_or(usual, Patience::Own);
+    Ok(services::look(world, Round { wanted: &wanted, now, asked: &asked, patience: &patience }).ok())
+}
+
+/// Takes in how these units are.
+fn take_in(
     site: &Site,
     store: &mut Store,
     seen: &[Seen],
     gathering: Gathering<'_>,
+    known: &Settings,
     settings: ReadSettings<'_>,
 ) -> Result<Settled> {
     let now = gathering.now;
-    let failed: Vec<Event> = seen.iter().filter_map(|unit| failure(unit, now)).collect();
-    let is_new = |event: &&Event| store.with(|db| store::run_failed(db, &event.subject, &event.run)).map(|known| !known);
     let mut news = Vec::new();
-    for event in &failed {
-        if is_new(&event)? {
+    for event in seen.iter().filter_map(|unit| failure(unit, now)) {
+        if !store.with(|db| store::run_failed(db, &event.subject, &event.run))? {
             news.push(event);
         }
     }
@@ -41,15 +90,14 @@ pub fn poll(
         store.write(|db| news.iter().try_for_each(|event| store::insert(db, event, false).map(drop)))?;
     }
     let settled = settle(site, store, None, gathering, settings)?;
-    let settings_now = settings()?;
-    let mut found = Vec::new();
+    let mut untold = Vec::new();
     for unit in seen {
-        found.extend(untold(store, &settings_now, unit, now)?);
+        untold.extend(news_of(store, known, unit, now)?);
     }
-    if found.is_empty() {
+    if untold.is_empty() {
         return Ok(settled);
     }
-    store.write(|db| found.iter().try_for_each(|event| store::insert(db, event, true).map(drop)))?;
+    store.write(|db| untold.iter().try_for_each(|event| store::insert(db, event, true).map(drop)))?;
     let more = settle(site, store, None, gathering, settings)?;
     Ok(Settled { queued: settled.queued || more.queued, waits: settled.waits || more.waits, changed: true })
 }
@@ -62,7 +110,7 @@ fn failure(unit: &Seen, now: DateTime<Utc>) -> Option<Event> {
 }
 
 /// What no trigger tells of this unit, if it is news.
-fn untold(store: &Store, settings: &Settings, unit: &Seen, now: DateTime<Utc>) -> Result<Option<Event>> {
+fn news_of(store: &Store, settings: &Settings, unit: &Seen, now: DateTime<Utc>) -> Result<Option<Event>> {
     let (last, incident) = store.with(|db| {
         let last = store::last_of(db, &unit.subject)?;
         let incident = store::active(db, &unit.subject)?;

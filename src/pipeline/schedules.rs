@@ -36,14 +36,7 @@ pub struct Looked {
 ///
 /// # Errors
 /// `Failure`, when the manager or the database does not answer.
-pub fn schedules(
-    site: &Site,
-    store: &mut Store,
-    settings: &Settings,
-    world: &dyn Poll,
-    listed: IsListed<'_>,
-    now: DateTime<Utc>,
-) -> Result<Looked> {
+pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dyn Poll, now: DateTime<Utc>) -> Result<Looked> {
     let (known, noted, mut absences) = store.with(|db| Ok((store::schedules(db)?, store::pulse(db)?, store::absences(db)?)))?;
     let pulse = world.pulse(now);
     let (beats, absence) = schedule::pulse(noted.as_ref(), &pulse);
@@ -53,10 +46,11 @@ pub fn schedules(
         Manager::User(user) => format!("{user}/{unit}"),
     };
     let expected = |unit: &str| settings.rules(&of_manager(unit)).expect_success;
+    let listed = |unit: &str| settings.services.units.iter().any(|listed| listed.covers(&site.manager, unit));
     let asked = Asked {
         known: &known.iter().map(|row| row.subject.unit_name().to_owned()).collect::<Vec<_>>(),
         jobs: &settings.expecting(),
-        is_listed: listed,
+        is_listed: &listed,
         is_job: &|unit| expected(unit).is_some(),
     };
     let found = world.schedules(&asked).ok_or_else(|| {
@@ -72,7 +66,7 @@ pub fn schedules(
         at,
         findings: Vec::new(),
     };
-    looking.timers(&found, listed)?;
+    looking.timers(&found, &listed)?;
     looking.broken(&found)?;
     looking.jobs(&found, &expected)?;
     let findings = looking.rest()?;

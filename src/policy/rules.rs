@@ -55,6 +55,12 @@ pub const UNIT_KEYS: &[Key] = &[
         "",
         "it should succeed at least so often: \"26h\"; for services that run and end",
     ),
+    Key::new(
+        "stuck_after",
+        Kind::ANY_TIME,
+        "",
+        "if it is polled: it hangs when it starts, stops or reloads for longer; also a oneshot",
+    ),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
 
@@ -96,6 +102,8 @@ pub struct Rules {
     pub sweep: bool,
     /// It should succeed at least so often.
     pub expect_success: Option<Duration>,
+    /// So long it may start, stop or reload; `None`: as `[services]` says.
+    pub stuck_after: Option<Duration>,
     /// Recipients of this unit; empty: the method's own.
     pub to: Vec<String>,
 }
@@ -117,6 +125,7 @@ impl Rules {
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
             expect_success: Some(values.duration("expect_success")).filter(|expected| !expected.is_zero()),
+            stuck_after: values.text("stuck_after").map(|_| values.duration("stuck_after")),
             to: values.list("to"),
         }
     }

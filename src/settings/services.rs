@@ -37,6 +37,14 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// As a person writes it: "nginx.service", "alice/bot.service".
+    pub fn name(&self) -> String {
+        match &self.manager {
+            Manager::System => self.pattern.clone(),
+            Manager::User(user) => format!("{user}/{}", self.pattern),
+        }
+    }
+
     /// True for a pattern that may stand for several units.
     pub fn is_glob(&self) -> bool {
         self.glob.is_some()
@@ -63,11 +71,16 @@ impl Services {
 
     /// Whether a unit is polled, by its name as a person writes it: "nginx.service", "alice/bot.service".
     pub fn covers(&self, name: &str) -> bool {
+        self.covering(name).next().is_some()
+    }
+
+    /// The entries that stand for a unit.
+    pub fn covering(&self, name: &str) -> impl Iterator<Item = &Listed> {
         let (manager, unit) = match name.split_once('/') {
-            Some((user, unit)) => (Manager::User(user.to_owned()), unit),
-            None => (Manager::System, name),
+            Some((user, unit)) => (Manager::User(user.to_owned()), unit.to_owned()),
+            None => (Manager::System, name.to_owned()),
         };
-        self.units.iter().any(|listed| listed.covers(&manager, unit))
+        self.units.iter().filter(move |listed| listed.covers(&manager, &unit))
     }
 
     /// The users of whose units some are polled.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::runs;
+use crate::config::nearest;
 use crate::event::{Manager, Problem, Subject, UnitName};
 use crate::host::manager::{Detail, Listed, NoAnswer};
 use crate::host::world::Poll;
@@ -64,12 +65,7 @@ pub struct Round<'a> {
     pub asked: &'a dyn Fn(&Subject) -> bool,
     /// How long a unit may start, stop or reload.
     pub patience: &'a dyn Fn(&Subject) -> Patience,
-    /// The name among these that is the most like this one.
-    pub nearest: Nearest<'a>,
 }
-
-/// Finds the name that was meant.
-pub type Nearest<'a> = &'a dyn Fn(&str, &[&str]) -> Option<String>;
 
 /// How the wanted units are. Of each that works only what the list says is known, unless more is asked for.
 ///
@@ -91,7 +87,7 @@ pub fn look(world: &dyn Poll, round: Round<'_>) -> Result<Vec<Seen>, NoAnswer> {
             && problem.service_result.as_deref() == Some(NOT_FOUND)
         {
             let installed = installed.get_or_insert_with(|| world.unit_files());
-            problem.cause = meant(&unit.name, installed, round.nearest);
+            problem.cause = meant(&unit.name, installed);
         }
         let state = format!("{} ({})", unit.active, unit.sub);
         seen.push(Seen { subject, state, since: detail.since, run: detail.invocation, judgement });
@@ -181,8 +177,11 @@ fn inactive(
 }
 
 /// The installed unit that was probably meant: without the type, which would make all names alike.
-fn meant(name: &str, installed: &[String], nearest: Nearest<'_>) -> Option<String> {
+fn meant(name: &str, installed: &[String]) -> Option<String> {
     let (stem, kind) = name.rsplit_once('.')?;
-    let stems: Vec<&str> = installed.iter().filter_map(|file| file.strip_suffix(kind)?.strip_suffix('.')).collect();
-    Some(format!("{}.{kind}", nearest(stem, &stems)?))
+    let stems = installed.iter().filter_map(|file| file.strip_suffix(kind)?.strip_suffix('.'));
+    Some(format!("{}.{kind}", nearest(stem, stems)?))
 }
+
+#[cfg(test)]
+mod tests;

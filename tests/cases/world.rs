@@ -1,6 +1,6 @@
 //! The journal and the service manager of a story: they know what happened, also where no handler was started.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,7 +21,10 @@ pub struct StoryWorld {
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
     timers: RefCell<BTreeMap<String, Timer>>,
     jobs: RefCell<BTreeMap<String, Job>>,
-    boot: RefCell<Option<DateTime<Utc>>>,
+    /// How the manager shows units that are polled.
+    shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
+    installed: RefCell<Vec<String>>,
+    booted: Cell<Option<DateTime<Utc>>>,
 }
 
 impl StoryWorld {
@@ -45,14 +48,6 @@ impl StoryWorld {
         self.jobs.borrow_mut().insert(job.name.clone(), job);
     }
 
-    /// The machine is booted.
-    pub fn boot(&self, at: DateTime<Utc>) {
-        *self.boot.borrow_mut() = Some(at);
-        // the manager knows nothing of what was before
-        let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
-        self.jobs.borrow_mut().values_mut().for_each(forgets);
-    }
-
     /// If the unit waits for its restart, that comes now.
     pub fn restarted(&self, unit: &str, at: DateTime<Utc>) {
         let waiting = self.units.borrow().get(unit).filter(|unit| unit.restarts()).and_then(|unit| unit.invocation.clone());
@@ -66,6 +61,24 @@ impl StoryWorld {
     /// A file changes.
     pub fn change(&self, path: &str, at: DateTime<Utc>) {
         self.files.borrow_mut().insert(path.to_owned(), at);
+    }
+
+    /// Whoever polls the unit sees this.
+    pub fn show(&self, unit: Listed, detail: Detail) {
+        self.shown.borrow_mut().insert(unit.name.clone(), (unit, detail));
+    }
+
+    /// These services are installed.
+    pub fn install(&self, names: &[String]) {
+        self.installed.borrow_mut().extend_from_slice(names);
+    }
+
+    /// The machine boots.
+    pub fn boot(&self, at: DateTime<Utc>) {
+        self.booted.set(Some(at));
+        // the manager knows nothing of what was before
+        let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
+        self.jobs.borrow_mut().values_mut().for_each(forgets);
     }
 
     /// True when this run failed.
@@ -102,16 +115,16 @@ impl World for StoryWorld {
     }
 
     fn booted(&self) -> Option<DateTime<Utc>> {
-        None
+        self.booted.get()
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("the stories are about something else".to_owned())
     }
 
-    /// In a story all units are, but for those with this name.
+    /// In a story all units of the system are, but for those with this name.
     fn is_handled(&self, subject: &Subject) -> Option<bool> {
-        Some(!subject.name().starts_with("other"))
+        Some(!subject.is_users() && !subject.name().starts_with("other"))
     }
 
     fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
@@ -136,16 +149,22 @@ impl World for StoryWorld {
 }
 
 impl Poll for StoryWorld {
-    fn listed(&self, _: &[String], _: &[String]) -> Result<Vec<Listed>, NoAnswer> {
-        Ok(Vec::new())
+    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
+        assert!(globs.is_empty(), "the stories name their units");
+        let shown = self.shown.borrow();
+        let not_found = |name: &String| {
+            let [load, active, sub] = ["not-found", "inactive", "dead"].map(str::to_owned);
+            Listed { name: name.clone(), load, active, sub, has_job: false }
+        };
+        Ok(names.iter().map(|name| shown.get(name).map_or_else(|| not_found(name), |(unit, _)| unit.clone())).collect())
     }
 
-    fn detail(&self, _: &Listed) -> Option<Detail> {
-        None
+    fn detail(&self, unit: &Listed) -> Option<Detail> {
+        Some(self.shown.borrow().get(&unit.name).map(|(_, detail)| detail.clone()).unwrap_or_default())
     }
 
     fn unit_files(&self) -> Vec<String> {
-        Vec::new()
+        self.installed.borrow().clone()
     }
 
     fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
@@ -156,7 +175,7 @@ impl Poll for StoryWorld {
     }
 
     fn pulse(&self, now: DateTime<Utc>) -> Pulse {
-        let booted = self.boot.borrow().unwrap_or(DateTime::UNIX_EPOCH);
+        let booted = self.booted.get().unwrap_or(DateTime::UNIX_EPOCH);
         Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
     }
 }

@@ -86,6 +86,7 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         flapping: None,
         context: &context,
         late,
+        is_own: false,
     };
     (rows, compose(&report).render())
 }

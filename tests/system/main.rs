@@ -31,6 +31,7 @@ mod metrics;
 mod names;
 mod permissions;
 mod plugins;
+mod polled;
 mod readme;
 mod recovery;
 mod restarts;

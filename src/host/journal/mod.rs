@@ -109,10 +109,11 @@ impl Journal {
     /// # Errors
     /// A sentence, when the journal cannot be read.
     pub fn deaths(&mut self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {
+        let fields = Fields::of(subject)?;
         loop {
             let until = clock::started() + within;
             let from = micros(run.at).saturating_sub(RECENT);
-            let deaths = deaths::read(self.open(from)?, subject, run, until).map_err(unreadable)?;
+            let deaths = deaths::read(self.open(from)?, &fields, subject, run, until).map_err(unreadable)?;
             let comes = run.dumped && deaths.core.is_none() && files::saves_cores();
             if !comes || self.waits.is_zero() {
                 return Ok(deaths);
