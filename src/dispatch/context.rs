@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
 use crate::error::Result;
-use crate::event::{Event, Start};
+use crate::event::{Event, Lapse, Start, Subject};
 use crate::host::world::{Evidence, World};
 use crate::message::{self, Context, Raw};
 use crate::settings::Settings;
@@ -77,10 +77,19 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
     Ok(late.is_empty())
 }
 
-/// What there is to say of a schedule: when it last ran, and will run.
+/// What there is to say of a schedule: when it last ran and will run; of what does not load, why.
 fn timetable(world: &dyn Evidence, event: &Event) -> Context {
+    let broken = match event.problem.lapse() {
+        Some(Lapse::NotLoaded(_)) => Some(event.subject.clone()),
+        Some(Lapse::Nothing { unit, .. }) => unit.parse().ok().map(|unit| Subject::unit(&event.subject.whose(), &unit)),
+        _ => None,
+    };
+    let complaints = broken.and_then(|unit| world.complaints(&unit, event.at - HISTORY).ok()).unwrap_or_default();
+    let raw: Vec<Raw<'_>> = complaints.iter().map(|(at, text)| Raw { at: *at, identifier: "systemd", text }).collect();
+    let (excerpt, secrets) = message::shown(&raw);
     let times = world.timetable(&event.subject).unwrap_or_default();
-    Context { last_run: times.ended, last_success: times.succeeded, next_run: times.next, ..Context::default() }
+    let (last_run, last_success, next_run) = (times.ended, times.succeeded, times.next);
+    Context { excerpt, secrets, last_run, last_success, next_run, ..Context::default() }
 }
 
 fn context(world: &dyn Evidence, event: &Event, most: usize, complete: Complete) -> Context {

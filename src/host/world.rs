@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::clock;
-use super::journal::{Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
+use super::journal::{Complaint, Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
 use super::manager::{Asked, Detail, Listed, NoAnswer, Schedules, ServiceManager, Setup, Timetable, Unit};
 use super::mounts::{self, FileSystem};
 use super::names;
@@ -89,6 +89,12 @@ pub trait Evidence: World {
 
     /// When a timer last started its unit and will again, or a unit last ran and will; `None` when the manager does not answer.
     fn timetable(&self, subject: &Subject) -> Option<Timetable>;
+
+    /// What the manager said about a unit's files since then, and cannot use of them.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String>;
 
     /// How the processes of a run died.
     ///
@@ -215,8 +221,11 @@ impl Evidence for Machine {
         if !self.manages(subject) {
             return None;
         }
-        let times = self.manager.borrow_mut().timetable(subject.unit_name())?;
-        Some(times)
+        self.manager.borrow_mut().timetable(subject.unit_name())
+    }
+
+    fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        self.journal.borrow_mut().complaints(subject, since)
     }
 
     fn deaths(&self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {

@@ -35,7 +35,10 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
         },
         lead,
         facts: facts(report, recovered),
-        see: Vec::new(),
+        lists: match report.context.excerpt.as_slice() {
+            [] => Vec::new(),
+            lines => vec![("What systemd says about its file", lines.to_vec())],
+        },
         commands: commands(event, lapse.as_ref()),
         tone: if !recovered && incident.severity < Severity::Warning { Tone::Neutral } else { tone },
         ..Letter::default()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Manager, Problem, Subject};
-use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
+use sysalert::host::journal::{Complaint, Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
 use sysalert::host::manager::{Asked, Detail, Job, Listed, NoAnswer, Schedules, Setup, Timer, Timetable, Unit};
 use sysalert::host::mounts::FileSystem;
 use sysalert::host::pulse::Pulse;
@@ -181,6 +181,10 @@ impl Poll for StoryWorld {
 }
 
 impl Evidence for StoryWorld {
+    fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        Ok(Vec::new())
+    }
+
     fn timetable(&self, subject: &Subject) -> Option<Timetable> {
         let timers = self.timers.borrow();
         let timer = timers.values().find(|timer| timer.name == subject.unit_name() || timer.unit == subject.unit_name());

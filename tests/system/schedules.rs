@@ -71,6 +71,15 @@ fn timers(systemd: u32) {
     ];
     assert_eq!(subjects(&guest, "failure"), at_once, "what is well, and what may be started yet, is not told");
 
+    let alerts = guest.alerts();
+    let text = |unit: &str| alerts.iter().find(|alert| alert.unit == unit).unwrap().text.clone();
+    assert!(
+        text("typo.timer").contains("typo.timer:2: Failed to parse calendar specification, ignoring: dayly"),
+        "{}",
+        text("typo.timer")
+    );
+    assert!(text("broken.timer").contains("Unknown key"), "{}", text("broken.timer"));
+
     // by mistake, or by somebody who mends something
     guest.run(&["systemctl", "disable", "--now", "gone.timer"]).ok();
     guest.run(&["systemctl", "disable", "kept.timer"]).ok();

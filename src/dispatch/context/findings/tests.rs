@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::{Manager, Outcome, Problem, Subject, UnitName};
-use crate::host::journal::{Excerpt, Messages, OomKill, Succeeded, Troubled};
+use crate::host::journal::{Complaint, Excerpt, Messages, OomKill, Succeeded, Troubled};
 use crate::host::manager::{NoAnswer, Timetable, Unit};
 use crate::host::world::World;
 
@@ -63,6 +63,10 @@ impl World for Fake {
 }
 
 impl Evidence for Fake {
+    fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        Ok(Vec::new())
+    }
+
     fn timetable(&self, _: &Subject) -> Option<Timetable> {
         None
     }
