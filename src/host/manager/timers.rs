@@ -144,8 +144,10 @@ impl ServiceManager {
         let broken = self.in_states(states).ok()?.into_iter();
         let broken = broken.filter(|unit| handled.contains(unit.name.as_str()) && !unit.name.ends_with(".timer"));
         let broken = broken.map(|Listed { name, load, .. }| Broken { name, load }).collect();
-        let jobs = listed.iter().filter(|unit| unit.name.ends_with(".service") && (asked.is_job)(&unit.name));
-        let jobs = jobs.map(|unit| self.job(&unit.name)).collect();
+        // what a watched timer starts may say for itself that it should succeed
+        let names = listed.iter().map(|unit| &unit.name).chain(timers.iter().map(|timer| &timer.unit));
+        let names: BTreeSet<&String> = names.filter(|name| name.ends_with(".service") && !name.starts_with(HANDLER)).collect();
+        let jobs = names.into_iter().filter(|name| (asked.is_job)(name)).map(|name| self.job(name)).collect();
         (!self.is_dead).then_some(Schedules { timers, broken, jobs })
     }
 
