@@ -201,6 +201,7 @@ impl Settings {
         let complaints = [
             self.unknown_methods(),
             self.illegal_units(),
+            self.illegal_expectations(),
             self.illegal_methods(),
             self.illegal_textfile(),
             method::wrong_fallbacks(&self.document, &self.methods),
@@ -240,6 +241,18 @@ impl Settings {
             Some(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"))
         };
         self.document.names("unit").filter_map(complaint).collect()
+    }
+
+    /// Only a service has runs that succeed; of a timer it is the service that it starts.
+    fn illegal_expectations(&self) -> Vec<String> {
+        let names = self.document.names("unit").filter(|(name, _)| !name.contains(['*', '?']) && !name.ends_with(".service"));
+        let settings = names.flat_map(|(name, _)| self.document.section("unit", Some(name)).iter().map(move |one| (name, one)));
+        let wrong = settings.filter(|(_, setting)| setting.key == "expect_success");
+        let complaint = |(name, setting): (&str, &Setting)| {
+            let hint = name.strip_suffix(".timer").map(|stem| format!("; did you mean [unit.\"{stem}.service\"]?"));
+            format!("{}: `expect_success` is for services, and {name:?} is none{}", setting.origin, hint.unwrap_or_default())
+        };
+        wrong.map(complaint).collect()
     }
 
     /// The collector reads no other file, and tells nobody.
