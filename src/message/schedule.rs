@@ -19,7 +19,7 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
     let what = lapse.as_ref().map_or_else(|| event.problem.to_string(), ToString::to_string);
     let still = if report.kind == Kind::Reminder { "still: " } else { "" };
     let (status, subject, lead, tone) = if recovered {
-        let reported = was.as_ref().map(|was| format!(" What was reported: it {was}.")).unwrap_or_default();
+        let reported = was.as_ref().map(|was| format!(" It was reported that it {was}.")).unwrap_or_default();
         let well = was.as_ref().map_or("is well again", well);
         ("Well again", format!("{name} on {host} {well}"), format!("{name} on {host} {well}.{reported}"), Tone::Well)
     } else {
