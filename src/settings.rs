@@ -149,12 +149,10 @@ impl Settings {
         rules
     }
 
-    /// The names and globs of units that should succeed from time to time.
+    /// The names and globs of units that should succeed from time to time, as they are written.
     pub fn expecting(&self) -> Vec<String> {
         let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");
-        let names = self.document.names("unit").map(|(name, _)| name).filter(expects);
-        // of a user's manager: by the name that it has there
-        names.map(|name| name.rsplit_once('/').map_or(name, |(_, unit)| unit).to_owned()).collect()
+        self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect()
     }
 
     /// The method of this name; `journal` is always there.

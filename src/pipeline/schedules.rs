@@ -2,14 +2,15 @@
 //! where that changes it is an event.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide;
 use crate::error::{Error, Result};
 use crate::event::{Event, Lapse, Manager, Outcome, Problem, Subject, UnitName};
 use crate::host::Site;
-use crate::host::manager::{Asked, Schedules};
+use crate::host::manager::{Asked, Schedules, Timer};
 use crate::host::world::Poll;
 use crate::settings::Settings;
 use crate::store::{self, Recorded, Schedule, Store};
@@ -21,7 +22,7 @@ type IsListed<'a> = &'a dyn Fn(&str) -> bool;
 
 /// A success is noted when the one on record is older than this part of the time in which one is expected: a job of each minute
 /// must not cost a commit each minute.
-const PART: i32 = 4;
+const PART: u32 = 4;
 
 /// What a look brought.
 #[derive(Debug, Default)]
@@ -45,13 +46,17 @@ pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dy
         Manager::System => unit.to_owned(),
         Manager::User(user) => format!("{user}/{unit}"),
     };
-    let expected = |unit: &str| settings.rules(&of_manager(unit)).expect_success;
+    let of_ours = |name: &str| match (&site.manager, name.split_once('/')) {
+        (Manager::System, None) => Some(name.to_owned()),
+        (Manager::User(user), Some((whose, unit))) => (whose == user || whose == "*").then(|| unit.to_owned()),
+        _ => None,
+    };
     let listed = |unit: &str| settings.services.units.iter().any(|listed| listed.covers(&site.manager, unit));
     let asked = Asked {
-        known: &known.iter().map(|row| row.subject.unit_name().to_owned()).collect::<Vec<_>>(),
-        jobs: &settings.expecting(),
+        known: &known.iter().filter_map(|row| of_ours(row.subject.name())).collect::<Vec<_>>(),
+        jobs: &settings.expecting().iter().filter_map(|name| of_ours(name)).collect::<Vec<_>>(),
         is_listed: &listed,
-        is_job: &|unit| expected(unit).is_some(),
+        is_job: &|unit| settings.rules(&of_manager(unit)).expect_success.is_some(),
     };
     let found = world.schedules(&asked).ok_or_else(|| {
         Error::failure("schedules cannot be looked at: the service manager does not answer")
@@ -68,7 +73,7 @@ pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dy
     };
     looking.timers(&found, &listed)?;
     looking.broken(&found)?;
-    looking.jobs(&found, &expected)?;
+    looking.jobs(&found, settings)?;
     let findings = looking.rest()?;
     let shown =
         |finding: &Finding| (!matches!(finding.row, Row::Forget)).then(|| (finding.subject.clone(), finding.lapse.clone()));
@@ -179,7 +184,8 @@ impl Looking<'_> {
     /// What does not load and is started by no timer: of others their timers tell.
     fn broken(&mut self, found: &Schedules) -> Result<()> {
         for broken in &found.broken {
-            let is_told = found.timers.iter().any(|timer| timer.unit == broken.name && timer.file.starts_with("enabled"));
+            let is_at_work = |timer: &Timer| timer.file.starts_with("enabled") || timer.active == "active";
+            let is_told = found.timers.iter().any(|timer| timer.unit == broken.name && is_at_work(timer));
             let Some(subject) = self.subject(&broken.name).filter(|_| !is_told) else { continue };
             let last = self.last(&subject)?;
             let judgement = Judgement::Lapsed(Lapse::NotLoaded(broken.load.clone()));
@@ -190,38 +196,42 @@ impl Looking<'_> {
         Ok(())
     }
 
-    fn jobs(&mut self, found: &Schedules, expected: &dyn Fn(&str) -> Option<std::time::Duration>) -> Result<()> {
-        for job in &found.jobs {
-            let unit = job.name.parse::<UnitName>().ok().zip(self.subject(&job.name));
-            let Some(((unit, subject), expected)) = unit.zip(expected(&job.name)) else { continue };
-            if self.findings.iter().any(|finding| finding.subject == subject) {
-                continue;
+    /// The services that should succeed: those of this manager, and of users' managers, which only the journal knows.
+    fn jobs(&mut self, found: &Schedules, settings: &Settings) -> Result<()> {
+        let own = found.jobs.iter().map(|job| (self.site.manager.clone(), job.name.clone(), job.succeeded));
+        let names = settings.expecting();
+        let users = names.iter().filter_map(|name| name.split_once('/')).filter(|_| self.site.manager == Manager::System);
+        let users = users.map(|(user, name)| (Manager::User(user.to_owned()), name.to_owned(), None));
+        for (manager, name, succeeded) in own.chain(users).collect::<Vec<_>>() {
+            let Ok(unit) = name.parse::<UnitName>() else { continue };
+            let (subject, unit) = (Subject::schedule(&manager, &unit), Subject::unit(&manager, &unit));
+            let is_done = self.findings.iter().any(|finding| finding.subject == subject);
+            if let Some(expected) = settings.rules(subject.name()).expect_success.filter(|_| !is_done) {
+                self.job(subject, unit, succeeded, expected)?;
             }
-            let unit = Subject::unit(&self.site.manager, &unit);
-            let before = self.known.remove(&subject);
-            let since = before.as_ref().map_or(self.at.now, |row| row.since);
-            let recorded = self.store.with(|db| store::last_success(db, &unit))?;
-            let mut last = recorded.max(job.succeeded);
-            let mut judgement = schedule::job(expected, last, since, self.at);
-            if matches!(judgement, Judgement::Lapsed(_)) {
-                // the manager forgets a job when it is over, and all of them at a boot
-                last = last.max(self.ended_well(&unit, last.unwrap_or(since)));
-                judgement = schedule::job(expected, last, since, self.at);
-            }
-            let is_old = |recorded: DateTime<Utc>| {
-                last.is_some_and(|last| {
-                    (last - recorded) * PART >= chrono::TimeDelta::from_std(expected).unwrap_or(chrono::TimeDelta::MAX)
-                })
-            };
-            let success = last.filter(|_| recorded.is_none_or(is_old)).map(|at| (unit, at));
-            let event = {
-                let last = self.last(&subject)?;
-                self.event(&subject, &judgement, last.as_ref(), since)
-            };
-            let row = Schedule { subject: subject.clone(), since, active: false, enabled: false, due: None };
-            let row = if before.is_some() { Row::AsBefore } else { Row::Keep(row) };
-            self.findings.push(Finding { success, ..Finding::new(subject, row, event, judgement) });
         }
+        Ok(())
+    }
+
+    fn job(&mut self, subject: Subject, unit: Subject, succeeded: Option<DateTime<Utc>>, expected: Duration) -> Result<()> {
+        let before = self.known.remove(&subject);
+        let since = before.as_ref().map_or(self.at.now, |row| row.since);
+        let recorded = self.store.with(|db| store::last_success(db, &unit))?;
+        let mut success = recorded.max(succeeded);
+        let mut judgement = schedule::job(expected, success, since, self.at);
+        if matches!(judgement, Judgement::Lapsed(_)) {
+            // the manager forgets a job when it is over, and all of them at a boot
+            success = success.max(self.ended_well(&unit, success.unwrap_or(since)));
+            judgement = schedule::job(expected, success, since, self.at);
+        }
+        let last = self.last(&subject)?;
+        let event = self.event(&subject, &judgement, last.as_ref(), since);
+        let part = TimeDelta::from_std(expected / PART).unwrap_or(TimeDelta::MAX);
+        let is_news = |at: &DateTime<Utc>| recorded.is_none_or(|recorded| *at - recorded >= part);
+        let success = success.filter(is_news).map(|at| (unit, at));
+        let row = Schedule { subject: subject.clone(), since, active: false, enabled: false, due: None };
+        let row = if before.is_some() { Row::AsBefore } else { Row::Keep(row) };
+        self.findings.push(Finding { success, ..Finding::new(subject, row, event, judgement) });
         Ok(())
     }
 

@@ -161,7 +161,7 @@ fn successes(systemd: u32) {
     assert_eq!(subjects(&guest, "failure"), told);
 
     // without OnSuccess=: the manager has forgotten the first by then, and the journal knows it
-    for unit in ["new.service", "daily-a.service", "off.service"] {
+    for unit in ["new.service", "daily-a.service"] {
         guest.run(&["systemctl", "start", unit]).ok();
     }
     change(&guest, &earlier("daily-%"));
@@ -173,13 +173,14 @@ fn successes(systemd: u32) {
     assert_eq!(failures, told, "the other one has run");
 
     // it last succeeded three days ago, and since an hour after that the host was off
-    change(&guest, "UPDATE unit_totals SET last_success = last_success - 3 * 86400000000 WHERE subject = 'unit:off.service'");
+    change(
+        &guest,
+        "INSERT INTO unit_totals (subject, last_success) VALUES ('unit:off.service', 1000000 * (strftime('%s', 'now') - 3 * 86400))",
+    );
     change(
         &guest,
         "UPDATE meta SET value = json_set(value, '$.at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-71 hours')) WHERE key = 'pulse'",
     );
-    // else these would tell the success
-    guest.sh("journalctl --rotate; journalctl --vacuum-time=1us").ok();
     guest.reboot();
     check(&guest);
     let absence = "SELECT count(*) FROM absences WHERE until - since > 70 * 3600000000";
