@@ -14,6 +14,7 @@ use crate::host::world::Machine;
 use crate::host::{clock, names, wake};
 use crate::incident::Severity;
 use crate::pipeline;
+use crate::policy::Rules;
 use crate::settings::Settings;
 use crate::store::{Older, Store};
 use crate::trigger::services::{Judgement, Seen};
@@ -128,14 +129,15 @@ fn users(settings: &Settings) -> impl Iterator<Item = Row> {
 /// How a schedule is.
 fn schedule(subject: &Subject, lapse: Option<&Lapse>, settings: &Settings) -> Row {
     let rules = settings.rules(subject.name());
-    let state = lapse.map_or(State::Ok, |lapse| State::of(rules.of_schedule(&lapse.problem()).severity));
+    let state = lapse.map_or(State::Ok, |lapse| State::of(&rules.of_schedule(&lapse.problem())));
     let why = lapse.map(ToString::to_string).unwrap_or_default();
     Row { check: "services", name: subject.full_name().to_owned(), shown: String::new(), since: None, state, why }
 }
 
 fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
     let name = unit.subject.name().to_owned();
-    let bad = || State::of(settings.rules(&name).severity);
+    let rules = settings.rules(&name);
+    let bad = || State::of(&rules);
     let (state, why) = match &unit.judgement {
         Judgement::Works => (State::Ok, String::new()),
         Judgement::Rests(why) | Judgement::Moves(why) => (State::Ok, (*why).to_owned()),
@@ -186,8 +188,10 @@ impl Row {
 }
 
 impl State {
-    fn of(severity: Severity) -> State {
-        match severity {
+    /// How bad it is if something is wrong.
+    fn of(rules: &Rules) -> State {
+        match rules.severity {
+            _ if !rules.enabled => State::Ok,
             Severity::Info => State::Ok,
             Severity::Warning => State::Warning,
             Severity::Critical => State::Critical,

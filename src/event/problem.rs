@@ -56,6 +56,11 @@ impl Problem {
         self.service_result.as_deref() == Some("inactive")
     }
 
+    /// True of a name that no unit has.
+    pub fn is_not_found(&self) -> bool {
+        self.service_result.as_deref() == Some("not-found")
+    }
+
     /// What polling found, as three parts of a message: what the unit does ("is not running"), the same as a heading, and
     /// why, as far as that is known.
     pub fn polled(&self) -> Option<(&'static str, &'static str, Option<String>)> {

@@ -72,7 +72,7 @@ pub trait Poll: World {
     /// What more there is to know of a unit that is like this; `None` when the manager does not answer.
     fn detail(&self, unit: &Listed) -> Option<Detail>;
 
-    /// The names of the services that are installed.
+    /// The names of the units that are installed.
     fn unit_files(&self) -> Vec<String>;
 
     /// The timers and the units that are asked for; `None` when the manager does not answer.

@@ -111,7 +111,7 @@ pub(super) fn gather(
     let mut looks = Vec::new();
     let mut is_first = recorded_since.is_none();
     for subject in subjects {
-        let polled_since = polled_since(store, settings, &subject, gathering.now)?;
+        let polled_since = polled_since(&site.manager, store, settings, &subject, gathering.now)?;
         let rules = settings.map(|settings| settings.rules(subject.name()));
         let window = rules.as_ref().filter(|rules| rules.flapping > 0).map(|rules| TimeDelta::from_std(rules.flapping_window));
         let window = window.map(|window| window.unwrap_or(TimeDelta::MAX));

@@ -43,7 +43,7 @@ pub fn poll(
 ) -> Result<Polled> {
     let known = settings()?;
     let gathering = Gathering { world, now, complete: None };
-    let looked = look(store, world, now, thorough, &known)?;
+    let looked = look(site, store, world, now, thorough, &known)?;
     let in_grace = looked.is_some() && grace(world, Some(&known)).is_some_and(|grace| grace.holds(now));
     let judged = looked.as_deref().filter(|_| !in_grace).unwrap_or_default();
     let settled = take_in(site, store, judged, gathering, &known, settings)?;
@@ -54,7 +54,14 @@ pub fn poll(
 }
 
 /// How the units are; `None` when the manager does not answer.
-fn look(store: &Store, world: &dyn Poll, now: DateTime<Utc>, thorough: bool, settings: &Settings) -> Result<Option<Vec<Seen>>> {
+fn look(
+    site: &Site,
+    store: &Store,
+    world: &dyn Poll,
+    now: DateTime<Utc>,
+    thorough: bool,
+    settings: &Settings,
+) -> Result<Option<Vec<Seen>>> {
     let mut wanted = Wanted::default();
     // timers are looked at as schedules
     let is_polled = |unit: &&Listed| unit.manager == Manager::System && !unit.pattern.ends_with(".timer");
@@ -63,10 +70,16 @@ fn look(store: &Store, world: &dyn Poll, now: DateTime<Utc>, thorough: bool, set
         list.push(unit.pattern.clone());
     }
     let troubled = store.with(store::to_look_at)?;
+    let polled = |subject: &&Subject| subject.whose() == site.manager && settings.services.covers(subject.unit_name());
+    wanted.again = troubled.iter().filter(polled).map(|subject| subject.unit_name().to_owned()).collect();
+    wanted.again.retain(|unit| !wanted.names.contains(unit));
+    let last = |subject: &Subject| store.with(|db| store::last_of(db, subject)).ok().flatten();
+    let mistyped = |subject: &Subject| thorough || last(subject).is_none_or(|last| !last.event.problem.is_not_found());
     let asked = |subject: &Subject| thorough || troubled.contains(subject);
     let usual = Patience::Usual(settings.services.stuck_after);
     let patience = |subject: &Subject| settings.rules(subject.name()).stuck_after.map_or(usual, Patience::Own);
-    Ok(services::look(world, Round { wanted: &wanted, now, asked: &asked, patience: &patience }).ok())
+    let round = Round { wanted: &wanted, now, asked: &asked, mistyped: &mistyped, patience: &patience };
+    Ok(services::look(world, &site.manager, round).ok())
 }
 
 /// Takes in how these units are.
@@ -106,7 +119,9 @@ fn take_in(
 fn failure(unit: &Seen, now: DateTime<Utc>) -> Option<Event> {
     let Judgement::Failed(problem) = &unit.judgement else { return None };
     let run = unit.run.clone()?;
-    Some(Event { invocation_id: Some(run.clone()), ..event(&unit.subject, Outcome::Failed, run, problem.clone(), now) })
+    // perhaps long ago
+    let at = unit.since.map_or(now, |since| since.min(now));
+    Some(Event { invocation_id: Some(run.clone()), ..event(&unit.subject, Outcome::Failed, run, problem.clone(), at) })
 }
 
 /// What no trigger tells of this unit, if it is news.

@@ -30,7 +30,7 @@ const SET_BACK: TimeDelta = TimeDelta::minutes(10);
 const SELDOM: TimeDelta = TimeDelta::hours(1);
 
 /// Looks for them since the last sweep. The first one begins now: what is older than the record is nobody's news.
-pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, settings: Option<&Settings>) -> Result<Swept> {
+pub(super) fn sweep(own: &Manager, store: &Store, gathering: Gathering<'_>, settings: Option<&Settings>) -> Result<Swept> {
     let Gathering { world, now, .. } = gathering;
     let listed = newly_listed(store, settings)?;
     let Some(last) = store.with(store::swept)? else { return Ok(Swept { subjects: Vec::new(), until: Some(now), listed }) };
@@ -40,7 +40,7 @@ pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, 
     let mut until = now - SLACK;
     let mut is_lossy = false;
     let mut subjects = Vec::new();
-    for manager in managers(manager, settings) {
+    for manager in managers(own, settings) {
         let found = match world.troubled(&manager, since) {
             Ok(found) => found,
             Err(why) => {
@@ -61,7 +61,7 @@ pub(super) fn sweep(manager: &Manager, store: &Store, gathering: Gathering<'_>, 
         for (name, first) in found.units {
             let Ok(unit) = name.parse::<UnitName>() else { continue };
             let subject = Subject::unit(&manager, &unit);
-            let polled_since = polled_since(store, settings, &subject, now)?;
+            let polled_since = polled_since(own, store, settings, &subject, now)?;
             let is_polled = polled_since.is_some();
             let is_wanted = polled_since.is_some_and(|since| since <= first)
                 || settings.is_some_and(|settings| settings.rules(subject.name()).sweep);
@@ -102,13 +102,16 @@ fn newly_listed(store: &Store, settings: Option<&Settings>) -> Result<Vec<Subjec
 
 /// Since when a unit is polled; `None`: it is not.
 pub(super) fn polled_since(
+    own: &Manager,
     store: &Store,
     settings: Option<&Settings>,
     subject: &Subject,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>> {
     let mut since = None;
-    for listed in settings.iter().flat_map(|settings| settings.services.covering(subject.name())) {
+    // a user's list names their own units as the system's names its own
+    let name = if subject.whose() == *own { subject.unit_name() } else { subject.name() };
+    for listed in settings.iter().flat_map(|settings| settings.services.covering(name)) {
         let noted = store.with(|db| store::mark(db, &entry(listed)))?.unwrap_or(now);
         since = Some(since.map_or(noted, |since: DateTime<Utc>| since.min(noted)));
     }

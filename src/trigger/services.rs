@@ -10,13 +10,15 @@ use crate::event::{Manager, Problem, Subject, UnitName};
 use crate::host::manager::{Detail, Listed, NoAnswer};
 use crate::host::world::Poll;
 
-/// What to poll of the system's manager.
+/// What to poll.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// The units that are named.
     pub names: Vec<String>,
-    /// The globs.
+    /// The globs. Each stands for the units that are loaded.
     pub globs: Vec<String>,
+    /// Units that a glob stood for, and that may be unloaded by now.
+    pub again: Vec<String>,
 }
 
 /// How a polled unit is.
@@ -63,20 +65,23 @@ pub struct Round<'a> {
     pub now: DateTime<Utc>,
     /// Of which units more must be known than that they work.
     pub asked: &'a dyn Fn(&Subject) -> bool,
+    /// Of which it is news that they do not exist: the installed unit that was probably meant is looked for.
+    pub mistyped: &'a dyn Fn(&Subject) -> bool,
     /// How long a unit may start, stop or reload.
     pub patience: &'a dyn Fn(&Subject) -> Patience,
 }
 
-/// How the wanted units are. Of each that works only what the list says is known, unless more is asked for.
+/// How the wanted units of this manager are. Of each that works only what the list says is known, unless more is asked for.
 ///
 /// # Errors
 /// When the manager does not answer.
-pub fn look(world: &dyn Poll, round: Round<'_>) -> Result<Vec<Seen>, NoAnswer> {
+pub fn look(world: &dyn Poll, manager: &Manager, round: Round<'_>) -> Result<Vec<Seen>, NoAnswer> {
     let mut seen = Vec::new();
     let mut installed = None;
-    for unit in world.listed(&round.wanted.names, &round.wanted.globs)? {
+    let Wanted { names, globs, again } = round.wanted;
+    for unit in world.listed(&[names.as_slice(), again].concat(), globs)? {
         let Ok(name) = unit.name.parse::<UnitName>() else { continue };
-        let subject = Subject::unit(&Manager::System, &name);
+        let subject = Subject::unit(manager, &name);
         let detail = match unit.is_plainly_well() && !(round.asked)(&subject) {
             true => Detail::default(),
             false => world.detail(&unit).ok_or(NoAnswer)?,
@@ -85,9 +90,13 @@ pub fn look(world: &dyn Poll, round: Round<'_>) -> Result<Vec<Seen>, NoAnswer> {
         let mut judgement = judge(&unit, &detail, round.now, (round.patience)(&subject), &ended_itself);
         if let Judgement::Trouble(problem) = &mut judgement
             && problem.service_result.as_deref() == Some(NOT_FOUND)
+            && (round.mistyped)(&subject)
         {
             let installed = installed.get_or_insert_with(|| world.unit_files());
             problem.cause = meant(&unit.name, installed);
+        }
+        if unit.load == NOT_FOUND && again.contains(&unit.name) && !names.contains(&unit.name) {
+            judgement = Judgement::Rests("it is gone");
         }
         let state = format!("{} ({})", unit.active, unit.sub);
         seen.push(Seen { subject, state, since: detail.since, run: detail.invocation, judgement });

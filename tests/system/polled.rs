@@ -1,6 +1,7 @@
 //! Polled services: a table of what a unit can be when somebody looks, and the messages that come of it, and no others. All rows
 //! share one guest; none of their units has a handler unless its file says so.
 
+mod alone;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -29,8 +30,10 @@ grace_after_boot = "0s"
 units = [
     "one-*.service", "one-*.socket", "one-*.target", "mnt-one*.mount", "none-*.service", "listed.service", "list*.service", "other-name.service",
     "systemd-jurnald.service", "xyzzy-plugh.service", "gone.service", "masked.service", "mistake.service", "never.service",
-    "waits.service", "disabled.service", "removed.service",
+    "waits.service", "disabled.service", "removed.service", "one-ends.service", "one-term.service",
 ]
+[unit."one-brief.service"]
+recovery_hold = "3s"
 [unit."one-hangs-*"]
 stuck_after = "1s"
 "#;
@@ -39,7 +42,8 @@ stuck_after = "1s"
 fn told(guest: &Guest) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for alert in guest.alerts() {
-        told.entry(alert.unit).or_default().push(alert.subject);
+        // how a process ended that systemd ended depends on who saw it first
+        told.entry(alert.unit).or_default().push(alert.subject.replace(" (killed by SIGTERM)", ""));
     }
     told
 }

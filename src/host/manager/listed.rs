@@ -123,10 +123,9 @@ impl ServiceManager {
         (!self.is_dead).then_some(detail)
     }
 
-    /// The names of the services that are installed.
+    /// The names of the units that are installed. The manager goes through all its folders for it.
     pub fn unit_files(&mut self) -> Vec<String> {
-        let services = vec![Vec::new(), vec!["*.service".to_owned()]];
-        self.call("ListUnitFilesByPatterns", services, files).unwrap_or_default()
+        self.call("ListUnitFilesByPatterns", vec![Vec::new(), Vec::new()], files).unwrap_or_default()
     }
 
     /// When the machine's own part of the boot began.
