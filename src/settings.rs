@@ -3,13 +3,16 @@
 mod heartbeat;
 mod method;
 mod services;
+mod units;
 
 pub use heartbeat::Heartbeat;
-pub use method::{KEYS as METHOD_KEYS, Method};
+pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
 pub use services::{Listed, Services};
+pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -70,7 +73,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "services", named: false, keys: &[services::KEYS], open: false },
 ];
 
-/// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
+/// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
 /// The valid settings.
@@ -94,6 +97,7 @@ pub struct Settings {
     pub services: Services,
     document: Document,
     globs: Vec<(WildMatch, String)>,
+    units: Option<Rc<dyn UnitFiles>>,
 }
 
 /// When many messages become one.
@@ -126,22 +130,35 @@ impl Settings {
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
         let services = Services::read(&document);
-        let settings =
-            Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, services, globs, document };
+        let units = None;
+        let settings = Settings {
+            host,
+            methods,
+            method_failing_after,
+            storm,
+            history,
+            textfile,
+            heartbeat,
+            services,
+            globs,
+            document,
+            units,
+        };
         settings.check()?;
         Ok(settings)
     }
 
-    /// The settings for a unit, by its name as a person writes it: the most specific glob's, then `[policy]`'s.
+    /// The same with what the files of units say.
+    #[must_use]
+    pub fn with_unit_files(self, units: Rc<dyn UnitFiles>) -> Settings {
+        Settings { units: Some(units), ..self }
+    }
+
+    /// The settings for a unit, by its name as a person writes it: what its own files say, then the most specific glob's, then
+    /// `[policy]`'s.
     pub fn rules(&self, unit: &str) -> policy::Rules {
-        let mut written: Vec<&[Setting]> = self
-            .globs
-            .iter()
-            .filter(|(glob, _)| glob.matches(unit))
-            .map(|(_, name)| self.document.section("unit", Some(name)))
-            .take(1)
-            .collect();
-        written.push(self.document.section("policy", None));
+        let own = self.of_files(unit).0;
+        let written = self.written(unit, &own);
         let mut rules = policy::Rules::from(&Values { keys: UNIT, written: &written });
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
@@ -153,6 +170,13 @@ impl Settings {
     pub fn expecting(&self) -> Vec<String> {
         let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");
         self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect()
+    }
+
+    /// What is written for a unit, the most specific first.
+    fn written<'a>(&'a self, unit: &str, own: &'a [Setting]) -> Vec<&'a [Setting]> {
+        let glob = self.globs.iter().find(|(glob, _)| glob.matches(unit));
+        let glob = glob.map(|(_, name)| self.document.section("unit", Some(name)));
+        [Some(own), glob, Some(self.document.section("policy", None))].into_iter().flatten().collect()
     }
 
     /// The method of this name; `journal` is always there.
@@ -188,6 +212,8 @@ impl Settings {
                 rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
             }
         }
+        let in_files = self.in_files().into_iter();
+        rows.extend(in_files.map(|s| (UNIT_SECTION.to_owned(), s.key, s.value, Some(s.origin))));
         for method in self.methods.values().filter(|method| method.origin.is_none()) {
             rows.push((format!("method.{}", method.name), "plugin".to_owned(), Value::from(method.plugin.as_str()), None));
         }
@@ -214,7 +240,7 @@ impl Settings {
     fn unknown_methods(&self) -> Vec<String> {
         let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
         let settings = sections.flat_map(|(section, own)| self.document.section(section, own));
-        let named = settings.filter(|setting| setting.key == "methods").flat_map(|setting| {
+        let named = settings.filter(|setting| matches!(setting.key.as_str(), "methods" | "escalate_to")).flat_map(|setting| {
             setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(move |name| (name, &setting.origin))
         });
         let unknown = named.filter(|(name, _)| self.method(name).is_none());

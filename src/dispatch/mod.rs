@@ -6,7 +6,9 @@ mod check;
 pub mod conformance;
 mod context;
 mod damage;
+mod errors;
 pub mod heartbeat;
+mod hold;
 mod letter;
 mod limit;
 mod outage;
@@ -19,6 +21,7 @@ mod storm;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
+pub use errors::note_errors;
 pub use outage::failing;
 pub use preview::{Preview, preview};
 pub use storm::collect;
@@ -115,7 +118,7 @@ pub fn deliver(
             if now - started < RUN {
                 if let Some(claimed) = claim(store, now, &busy, lease)? {
                     match letter::prepare(store, settings, &claimed, now)? {
-                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((method, envelope))),
+                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((*method, envelope))),
                         Prepared::Impossible(why) => start(Work::Alert(claimed.into()), Err(why)),
                         Prepared::Nothing => store.write(|db| store::done(db, claimed.id))?,
                     }
@@ -124,7 +127,7 @@ pub fn deliver(
                 // what is new goes first
                 if let Some(resend) = resend::claim(store, now, &not_again, lease)? {
                     match resend::prepare(store, settings, &resend)? {
-                        Prepared::Ready(method, envelope) => start(Work::Resend(resend), Ok((method, envelope))),
+                        Prepared::Ready(method, envelope) => start(Work::Resend(resend), Ok((*method, envelope))),
                         Prepared::Impossible(why) => start(Work::Resend(resend), Err(why)),
                         Prepared::Nothing => store.write(|db| store::drop_resends(db, &resend.method))?,
                     }

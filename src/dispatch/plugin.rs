@@ -131,6 +131,19 @@ pub fn describe(path: &Path) -> Result<Description, String> {
     }
 }
 
+/// Asks a plugin whether the section of this request would do; `None`: it cannot tell.
+///
+/// # Errors
+/// A sentence that says how it failed.
+pub fn check(path: &Path, request: &Value) -> Result<Option<Reply>, String> {
+    let input = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    match run(path, "check", input, DESCRIBE)? {
+        Said::Replies(replies) => Ok(replies.into_iter().next()),
+        Said::Broken(why) => Err(why),
+        _ => Err(format!("the plugin {} did not answer", path.display())),
+    }
+}
+
 /// Hands these requests to one process of a plugin, one after the other, and says what it replied to each.
 ///
 /// # Errors

@@ -58,14 +58,14 @@ pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Re
         failures: Vec::new(),
         incident: None,
         incidents: storm::incidents(store, settings, &resend.members, &host, &method.name)?,
-        message: storm::letter(&resend.members, &host).render(),
+        message: storm::letter(&resend.members, &host, false).render(),
         idempotency_key: format!("{}.{}", names::nonce(), method.name),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         host,
         beat: None,
         config,
     };
-    Ok(Prepared::Ready(method, Box::new(Envelope { request, recipients: Vec::new() })))
+    Ok(Prepared::Ready(Box::new(method), Box::new(Envelope { request, recipients: Vec::new() })))
 }
 
 /// Files what became of it; false when the method did not take it.

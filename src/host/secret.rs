@@ -26,14 +26,21 @@ pub fn resolve(config: Map<String, Value>) -> Result<Map<String, Value>, String>
     config.into_iter().map(|(key, value)| Ok((key.clone(), resolved(&key, value)?))).collect()
 }
 
-/// Whether the secrets that are kept in files can be read. Credentials and the environment are there for the unit alone.
+/// As [`resolve`] for the secrets that are kept in files. Credentials and the environment are there for the unit alone: in
+/// their places stands [`ELSEWHERE`].
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn resolve_files(config: Map<String, Value>) -> Result<(), String> {
-    let mut in_files = config.into_iter().filter(|(_, value)| place(value).is_some_and(|(place, _)| place == "file"));
-    in_files.try_for_each(|(key, value)| resolved(&key, value).map(drop))
+pub fn resolve_files(config: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let at_hand = |key: &str, value| match place(&value) {
+        Some(("credential" | "env", _)) => Ok(Value::from(ELSEWHERE)),
+        _ => resolved(key, value),
+    };
+    config.into_iter().map(|(key, value)| Ok((key.clone(), at_hand(&key, value)?))).collect()
 }
+
+/// Stands for a secret that is not at hand.
+pub const ELSEWHERE: &str = "elsewhere";
 
 fn resolved(key: &str, value: Value) -> Result<Value, String> {
     let Some((place, name)) = place(&value) else { return Ok(value) };

@@ -200,7 +200,7 @@ impl Poll for Machine {
     }
 
     fn unit_files(&self) -> Vec<String> {
-        self.manager.borrow_mut().unit_files()
+        self.manager.borrow_mut().services()
     }
 
     fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {

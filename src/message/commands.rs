@@ -3,9 +3,9 @@
 use super::Findings;
 use crate::event::Event;
 
-/// The commands, the most useful first; at most four.
+/// The commands, the most useful first; at most four, and for who is told `again` how to end that.
 /// `is_own`: the reader is the user whose unit it is.
-pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_own: bool) -> Vec<String> {
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_own: bool, again: bool) -> Vec<String> {
     let subject = &event.subject;
     let unit = quoted(subject.unit_name());
     // whoever administers the machine looks at another's manager, and finds it all in the machine's journal and record
@@ -19,6 +19,8 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_o
     if recovered {
         return vec![status, explain];
     }
+    let acknowledge =
+        again.then(|| format!("sysalert{own} ack {}", if own.is_empty() { quoted(subject.name()) } else { unit.clone() }));
     let problem = &event.problem;
     let settings = || format!("systemctl{user} cat {unit}");
     let mut commands = vec![status];
@@ -27,6 +29,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_o
     commands.extend(event.invocation_id.as_ref().map(run));
     if let Some(core) = &findings.core {
         commands.extend([core.command(), explain]);
+        commands.extend(acknowledge);
         return commands;
     }
     match (problem.service_result.as_deref(), problem.exit_status.as_deref()) {
@@ -52,6 +55,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_o
         _ => {}
     }
     commands.push(explain);
+    commands.extend(acknowledge);
     commands
 }
 

@@ -6,7 +6,7 @@ use sysalert_abi::Kind;
 use super::commands::{plain, quoted};
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone};
-use crate::event::{Event, Lapse, Subject, local_time};
+use crate::event::{Lapse, Subject, local_time};
 use crate::incident::Severity;
 
 /// The message about one.
@@ -17,14 +17,14 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
     let was = report.failures.last().and_then(|(_, problem)| problem.lapse());
     let lapse = event.problem.lapse().filter(|_| !recovered);
     let what = lapse.as_ref().map_or_else(|| event.problem.to_string(), ToString::to_string);
-    let still = if report.kind == Kind::Reminder { "still: " } else { "" };
+    let still = if report.again.is_some() { "still " } else { "" };
     let (status, subject, lead, tone) = if recovered {
         let reported = was.as_ref().map(|was| format!(" It was reported that it {was}.")).unwrap_or_default();
         let well = was.as_ref().map_or("is well again", well);
         ("Well again", format!("{name} on {host} {well}"), format!("{name} on {host} {well}.{reported}"), Tone::Well)
     } else {
         let why = lapse.as_ref().map(|lapse| explained(lapse, &event.subject)).unwrap_or_default();
-        ("Schedule", format!("{still}{name} on {host} {what}"), format!("{name} on {host} {what}.{why}"), Tone::Trouble)
+        ("Schedule", format!("{name} on {host} {still}{what}"), format!("{name} on {host} {still}{what}.{why}"), Tone::Trouble)
     };
     Letter {
         subject,
@@ -39,7 +39,7 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
             [] => Vec::new(),
             lines => vec![("What systemd says about its file", lines.to_vec())],
         },
-        commands: commands(event, lapse.as_ref()),
+        commands: commands(report, lapse.as_ref()),
         tone: if !recovered && incident.severity < Severity::Warning { Tone::Neutral } else { tone },
         ..Letter::default()
     }
@@ -75,7 +75,7 @@ fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
     let Report { event, incident, context, .. } = report;
     let first = incident.first_failure;
     let mut facts = Vec::new();
-    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late))));
+    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late, report.again.is_some()))));
     facts.push(("Host", report.host.to_owned()));
     facts.push(("Unit", event.subject.name().to_owned()));
     if recovered {
@@ -89,6 +89,7 @@ fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
         }
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
+    facts.extend(report.again.map(|again| ("Told before", times(again.told))));
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
     facts.extend(context.last_run.map(|at| ("Last run", local_time(at))));
     let on_record = match event.problem.lapse() {
@@ -106,11 +107,21 @@ fn before(at: DateTime<Utc>, then: DateTime<Utc>) -> String {
     local_time(at) + &if length > TimeDelta::zero() { format!("; {} before", span(length)) } else { String::new() }
 }
 
+fn times(times: u64) -> String {
+    if times == 1 { "once".to_owned() } else { format!("{times} times") }
+}
+
 /// Where to look further.
-fn commands(event: &Event, lapse: Option<&Lapse>) -> Vec<String> {
-    let name = event.subject.unit_name();
+fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
+    let subject = &report.event.subject;
+    let name = subject.unit_name();
     let unit = quoted(name);
-    let user = if event.subject.is_users() { " --user" } else { "" };
+    // whoever administers the machine looks at another's manager, and finds it all in the machine's record
+    let (user, own) = match subject.is_users() {
+        true if report.is_own => (" --user".to_owned(), " --user"),
+        true => (format!(" --user -M {}@", subject.manager()), ""),
+        false => (String::new(), ""),
+    };
     let mut commands = vec![format!("systemctl{user} status {unit}")];
     match lapse {
         Some(Lapse::Overdue { .. }) => {
@@ -120,7 +131,7 @@ fn commands(event: &Event, lapse: Option<&Lapse>) -> Vec<String> {
         Some(Lapse::Nothing { unit, .. }) => commands.push(format!("systemctl{user} status {}", quoted(unit))),
         Some(Lapse::NotLoaded(load)) if load != "masked" && load != "not-found" => {
             commands.push(format!("systemctl{user} cat {unit}"));
-            commands.push(format!("systemd-analyze{user} verify {unit}"));
+            commands.push(format!("systemd-analyze{own} verify {unit}"));
         }
         Some(Lapse::Elapsed) => {
             commands.push(format!("systemctl{user} cat {unit}"));
@@ -129,6 +140,7 @@ fn commands(event: &Event, lapse: Option<&Lapse>) -> Vec<String> {
         Some(_) => commands.push(format!("systemctl{user} list-timers --all {unit}")),
         None => {}
     }
-    commands.push(format!("sysalert{user} explain {}", quoted(event.subject.full_name())));
+    commands.push(format!("sysalert{own} explain {}", quoted(subject.full_name())));
+    commands.extend(report.again.map(|_| format!("sysalert{own} ack {}", quoted(subject.full_name()))));
     commands
 }

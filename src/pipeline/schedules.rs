@@ -102,7 +102,7 @@ pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dy
             }
         }
         let mut undecided = store::undecided(db)?.into_iter().filter(|undecided| undecided.event.subject.is_schedule());
-        undecided.try_fold(false, |told, undecided| decide(db, settings, &undecided).map(|speaks| speaks || told))
+        undecided.try_fold(false, |told, undecided| decide(db, settings, &undecided, now).map(|speaks| speaks || told))
     })?;
     Ok(Looked { queued, schedules })
 }

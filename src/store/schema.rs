@@ -195,6 +195,25 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
+    -- what the run complained of last, folded; '': nothing; null: nobody looked
+    ALTER TABLE events ADD COLUMN error TEXT;
+",
+    "
+    ALTER TABLE incidents ADD COLUMN acknowledged TEXT;                    -- JSON: by whom, when and why
+    ALTER TABLE incidents ADD COLUMN escalated INTEGER;                    -- when others were told, since nobody acknowledged it
+    ALTER TABLE incidents ADD COLUMN silenced INTEGER;                     -- its newest event that a silence keeps from being told
+    ALTER TABLE alerts ADD COLUMN reason TEXT;                             -- JSON: why, where that is not its event's reason
+    ALTER TABLE outbox ADD COLUMN held_until INTEGER;                      -- it is not sent before; 0: somebody wants it sent
+
+    CREATE TABLE silences (
+        glob TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        why TEXT
+    ) STRICT, WITHOUT ROWID;
+",
+    "
     -- the timers that are watched, and the units that should succeed from time to time
     CREATE TABLE schedules (
         subject TEXT PRIMARY KEY,

@@ -15,12 +15,14 @@ use sysalert::dispatch::{
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, Problem, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::{Detail, Job, Listed, Timer, Unit};
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
+use sysalert::incident::Acknowledgement;
 use sysalert::pipeline::{self, Gathering};
+use sysalert::policy::Silence;
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
@@ -67,6 +69,12 @@ enum What {
     Killed(String),
     /// An administrator's command; the state folder is added.
     Sysalert(String),
+    /// Somebody acknowledges the incident of this unit.
+    Ack(String),
+    /// Somebody silences these units.
+    Silence(Quieted),
+    /// Somebody lifts that.
+    Unsilence(String),
     /// The configuration is now this one.
     Config(String),
     /// A run fails, and no handler is started: systemd has merged the trigger into another's, or tries it again first.
@@ -135,6 +143,15 @@ fn length(words: &str) -> TimeDelta {
     TimeDelta::from_std(humantime::parse_duration(words).unwrap()).unwrap()
 }
 
+/// What is silenced, for how long and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Quieted {
+    glob: String,
+    lasts: String,
+    why: Option<String>,
+}
+
 /// How the manager shows a unit.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +199,11 @@ struct Run {
     restarts: bool,
     /// How much processor time it used: "72s".
     cpu: Option<String>,
+    /// What it prints, each line "<3>..." if it has a priority.
+    #[serde(default)]
+    prints: Vec<String>,
+    /// What started it: "timer", "path" or "other".
+    start: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
     #[serde(default)]
     unwritten: bool,
@@ -404,6 +426,23 @@ impl Telling {
                     if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
                 );
             }
+            What::Ack(unit) => {
+                let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
+                let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
+                let known = self.open().write(|db| store::acknowledge(db, &subject, acknowledgement)).unwrap();
+                let what = if known.is_some() { "alice acknowledges" } else { "there is nothing to acknowledge of" };
+                self.say(&step.at, &format!("{what} {unit}"));
+            }
+            What::Silence(Quieted { glob, lasts, why }) => {
+                let until = at + TimeDelta::from_std(humantime::parse_duration(lasts).unwrap()).unwrap();
+                let silence = Silence { glob: glob.clone(), since: at, until, by: "alice".to_owned(), why: why.clone() };
+                self.open().write(|db| store::silence(db, &silence)).unwrap();
+                self.say(&step.at, &format!("alice silences {glob} for {lasts}"));
+            }
+            What::Unsilence(glob) => {
+                self.open().write(|db| store::unsilence(db, glob)).unwrap();
+                self.say(&step.at, &format!("alice lifts the silence of {glob}"));
+            }
             What::Config(text) => {
                 self.config.clone_from(text);
                 self.say(&step.at, "the configuration is changed");
@@ -420,6 +459,7 @@ impl Telling {
             return;
         }
         let id = format!("{:032x}", run.run.unwrap_or(number));
+        self.world.print(&id, at, &run.prints);
         if run.not_started {
             let job = Some(format!("this-boot:{number}"));
             let refused =
@@ -453,7 +493,8 @@ impl Telling {
             (Outcome::Succeeded, _) => ("inactive", "dead"),
         };
         let invocation = Some(id);
-        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, ..Unit::default() });
+        let start = run.start.as_ref().map(|word| Start::parse(word).unwrap());
+        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, start, ..Unit::default() });
     }
 
     /// What the verbs `failure` and `success` do.
@@ -575,6 +616,10 @@ impl Telling {
         let mut store = Store::open(&self.site.state, Older::Migrate, PATIENCE)?;
         pipeline::examine(&self.site, &store, at)?;
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
+            pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        }
+        pipeline::due(&mut store, &settings, at)?;
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;
         let send = |_: &Site, method: &Method, envelope: Envelope| {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::guest::{Guest, Options};
 use crate::jobs::Job;
+use crate::readme::{blocks_of, chapter};
 
-const README: &str = include_str!("../../README.md");
 /// The shortest pause between two sends of what is open, and the timer's.
 const AGAIN: Duration = Duration::from_secs(90);
 
@@ -24,10 +24,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(('127.0.0.1', 9099), Receiver).serve_forever()
 ";
 
-/// The README's block of this language in its section about fleets.
+/// The README's first block of this language in its chapter about many machines.
 fn block(language: &str) -> &'static str {
-    let section = README.split("### A fleet").nth(1).unwrap();
-    section.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap()
+    blocks_of(chapter("## Many machines"), language)[0]
 }
 
 /// A member of the cluster: its port, and its name in the README's configuration.
@@ -55,9 +54,12 @@ impl Member {
 
     fn install(self, guest: &Guest, other: Member) {
         let (own, peer) = (self.0 + 1, other.0 + 1);
+        let (_, told) = block("sh").split_once("ARGS=\"").unwrap();
+        let told = told.split('"').next().unwrap().replace("alerts2.example.org:9094", &format!("127.0.0.1:{peer}"));
+        assert_eq!(told, format!("--cluster.peer=127.0.0.1:{peer}"));
         let flags = format!(
             "--config.file=/etc/prometheus/alertmanager.yml --storage.path=/var/lib/alerts-{} --web.listen-address=127.0.0.1:{} \
-             --cluster.listen-address=127.0.0.1:{own} --cluster.advertise-address=127.0.0.1:{own} --cluster.peer=127.0.0.1:{peer} \
+             --cluster.listen-address=127.0.0.1:{own} --cluster.advertise-address=127.0.0.1:{own} {told} \
              --cluster.peer-timeout=2s --cluster.settle-timeout=1s --cluster.gossip-interval=100ms --cluster.pushpull-interval=2s",
             self.0, self.0
         );

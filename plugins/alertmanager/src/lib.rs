@@ -37,6 +37,11 @@ impl Plugin for Alertmanager {
         deliver(request, now()).unwrap_or_else(|answer| answer)
     }
 
+    fn check(request: &Request) -> Result<(), Answer> {
+        let settings = Settings::read(request)?;
+        Client::new(Deadline::after(request.deadline_ms), settings.ca.as_deref()).map(drop)
+    }
+
     fn again_after(request: &Request) -> Option<u64> {
         let settings = Settings::read(request).ok().filter(|_| alert::is_open(request))?;
         Some(settings.resend.as_secs())

@@ -221,6 +221,12 @@ fn a_wrong_section_is_refused_with_the_key() {
         (with("password", json!("hunter2")), "`password` needs `username`"),
         (with("generator_url", json!("wiki")), "`generator_url` must be a whole address"),
         (json!({"url": ["http://a"], "token": "hunter2", "username": "u", "password": "hunter2"}), "`token` stands instead of"),
+        (json!({"url": ["http://a"], "token": "hunter2"}), "http://a is another machine, and a secret goes there only encrypted"),
+        (
+            json!({"url": ["http://127.0.0.1", "http://a"], "username": "u", "password": "hunter2"}),
+            "http://a is another machine, and a secret goes there only encrypted",
+        ),
+        (json!({"url": ["http://hunter2@a"]}), "http://a is another machine, and a secret goes there only encrypted"),
         (with("urls", json!([])), "unknown field `urls`"),
     ] {
         let Answer::Refused(text) = Alertmanager::failure(&request(section.clone())) else { panic!("{section} was taken") };

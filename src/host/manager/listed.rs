@@ -75,7 +75,7 @@ impl ServiceManager {
             if lists.iter().all(Vec::is_empty) {
                 continue;
             }
-            for unit in self.call(method, lists, units)? {
+            for unit in self.of_manager(method, lists, units)? {
                 if listed.iter().all(|known| known.name != unit.name) {
                     listed.push(unit);
                 }
@@ -86,7 +86,7 @@ impl ServiceManager {
 
     /// The units that are in one of these states.
     pub(super) fn in_states(&mut self, states: Vec<String>) -> Result<Vec<Listed>, NoAnswer> {
-        self.call("ListUnitsByPatterns", vec![states, Vec::new()], units)
+        self.of_manager("ListUnitsByPatterns", vec![states, Vec::new()], units)
     }
 
     /// What more there is to know of a unit that is like this; `None` when nobody answers.
@@ -124,8 +124,8 @@ impl ServiceManager {
     }
 
     /// The names of the units that are installed. The manager goes through all its folders for it.
-    pub fn unit_files(&mut self) -> Vec<String> {
-        self.call("ListUnitFilesByPatterns", vec![Vec::new(), Vec::new()], files).unwrap_or_default()
+    pub fn services(&mut self) -> Vec<String> {
+        self.of_manager("ListUnitFilesByPatterns", vec![Vec::new(), Vec::new()], files).unwrap_or_default()
     }
 
     /// When the machine's own part of the boot began.
@@ -152,7 +152,7 @@ impl ServiceManager {
     }
 
     /// Asks the manager itself, with lists of texts.
-    fn call<T: Send + 'static>(
+    fn of_manager<T: Send + 'static>(
         &mut self,
         method: &'static str,
         lists: Vec<Vec<String>>,
