@@ -91,7 +91,11 @@ impl Explain {
             return Ok(0);
         }
         let how = if last.event.outcome == Outcome::Failed { format!(": {}", last.event.problem) } else { String::new() };
-        let mut text = format!("{}  {}{how}\n", subject.name(), last.event.outcome.as_str());
+        let mut text = match last.event.problem.lapse() {
+            Some(lapse) => format!("{}  {lapse}\n", subject.full_name()),
+            None if subject.is_schedule() => format!("{}  is well again\n", subject.full_name()),
+            None => format!("{}  {}{how}\n", subject.full_name(), last.event.outcome.as_str()),
+        };
         let mut say = |label: &str, value: &str| text += &format!("{label:>10}  {value}\n");
         say("when", &local_time(last.event.at));
         if let Some(id) = &last.event.invocation_id {

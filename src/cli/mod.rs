@@ -80,7 +80,7 @@ enum Verb {
     Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
-    /// Look at what never triggers: the units of [services]
+    /// Look at what never triggers: the units of [services], and schedules
     Check(check::Check),
     /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),

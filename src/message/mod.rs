@@ -16,6 +16,7 @@ mod markdown;
 mod method;
 mod overtaken;
 mod redact;
+mod schedule;
 mod template;
 mod text;
 

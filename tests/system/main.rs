@@ -39,6 +39,7 @@ mod restarts;
 mod resumes;
 mod rotation;
 mod same_problem;
+mod schedules;
 mod send_test;
 mod sendmail;
 mod services;
