@@ -43,6 +43,12 @@ pub fn owner(site: &Site) -> Result<Option<Owner>> {
     }
 }
 
+/// The name of the user that this process runs as now.
+pub fn user() -> String {
+    let uid = geteuid();
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
 /// Whatever is made from now on is for its owner and the folder's group: files 0640.
 pub fn keep_from_others() {
     umask(Mode::from_bits_truncate(0o027));
