@@ -194,6 +194,10 @@ const MIGRATIONS: &[&str] = &[
         UNIQUE (incident, method)
     ) STRICT;
 ",
+    "
+    -- a recovery that a part of the channel may have missed comes again until then, in microseconds
+    ALTER TABLE resends ADD COLUMN ends INTEGER;
+",
 ];
 
 /// Why a database cannot be used.
