@@ -72,7 +72,8 @@ fn deliver(context: &Context) -> Result<u8> {
     };
     make_ready(&mut store, clock::system())?;
     let settings = context.settings()?;
-    let outside = Outside { clock: &clock::system, dice: &names::dice, send: &dispatch::plugin::send };
+    let (render, send) = (&dispatch::own_words::apart, &dispatch::plugin::send);
+    let outside = Outside { clock: &clock::system, dice: &names::dice, render, send };
     let started = clock::started();
     let tally = loop {
         let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;
