@@ -71,7 +71,7 @@ pub const CATALOGUE: &[Section] = &[
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
 /// The valid settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Replaces the kernel's host name.
     pub host: Option<String>,

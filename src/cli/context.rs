@@ -19,16 +19,18 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Context {
     pub(super) site: Site,
     files: OnceCell<Result<Files>>,
+    settings: OnceCell<Result<Settings>>,
 }
 
 impl Context {
     pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
-        Ok(Context { site: Site::find(options, environment)?, files: OnceCell::new() })
+        Ok(Context { site: Site::find(options, environment)?, files: OnceCell::new(), settings: OnceCell::new() })
     }
 
     /// The valid settings.
     pub(super) fn settings(&self) -> Result<Settings> {
-        Settings::read(self.files().as_ref().map_err(Clone::clone)?)
+        let read = || Settings::read(self.files().as_ref().map_err(Clone::clone)?);
+        self.settings.get_or_init(read).clone()
     }
 
     /// Before anything in the state folder is touched: root becomes its owner.
