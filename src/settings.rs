@@ -80,7 +80,7 @@ const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
 
 /// The valid settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Replaces the kernel's host name.
     pub host: Option<String>,
