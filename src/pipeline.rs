@@ -13,6 +13,7 @@
 mod due;
 mod flapping;
 mod gather;
+mod poll;
 mod ready;
 mod repair;
 mod route;
@@ -20,6 +21,7 @@ mod sweep;
 
 pub use due::due;
 pub use gather::Gathering;
+pub use poll::{Polled, poll};
 pub use repair::{examine, repair};
 
 use std::cell::Cell;

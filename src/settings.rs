@@ -2,10 +2,12 @@
 
 mod heartbeat;
 mod method;
+mod services;
 mod units;
 
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
+pub use services::{Listed, Services};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
 use std::collections::BTreeMap;
@@ -68,6 +70,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
     Section { name: "metrics", named: false, keys: &[METRICS_KEYS], open: false },
     Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
+    Section { name: "services", named: false, keys: &[services::KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
@@ -90,6 +93,8 @@ pub struct Settings {
     pub textfile: Option<PathBuf>,
     /// The sign of life, if one is wanted.
     pub heartbeat: Option<Heartbeat>,
+    /// What is polled.
+    pub services: Services,
     document: Document,
     globs: Vec<(WildMatch, String)>,
     units: Option<Rc<dyn UnitFiles>>,
@@ -124,8 +129,20 @@ impl Settings {
         let methods = method::methods(&document);
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
-        let settings =
-            Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document, units: None };
+        let services = Services::read(&document);
+        let settings = Settings {
+            host,
+            methods,
+            method_failing_after,
+            storm,
+            history,
+            textfile,
+            heartbeat,
+            services,
+            globs,
+            document,
+            units: None,
+        };
         settings.check()?;
         Ok(settings)
     }
@@ -144,6 +161,11 @@ impl Settings {
         let mut rules = policy::Rules::from(&Values { keys: UNIT, written: &written });
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
+        }
+        // [policy], the last, is for everything; what is written for this unit alone wins
+        let mut own = written.iter().rev().skip(1).flat_map(|list| list.iter());
+        if self.services.covers(unit) && !own.any(|setting| setting.key == "remind") {
+            rules.remind = self.services.remind;
         }
         rules
     }
@@ -206,6 +228,7 @@ impl Settings {
             method::wrong_fallbacks(&self.document, &self.methods),
             method::wrong_templates(&self.document, &self.methods),
             heartbeat::wrong(&self.document, &self.methods),
+            services::wrong(&self.document),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
@@ -299,6 +322,17 @@ mod tests {
             let rules = settings.rules(unit);
             assert_eq!((rules.ignore, rules.min_interval), (ignore, Duration::from_secs(3600)), "{unit}");
         }
+    }
+
+    #[test]
+    fn what_is_polled_is_told_again_as_services_says() {
+        let minutes = |unit: &str, text: &str| read(text).unwrap().rules(unit).remind.map(|remind| remind.as_secs() / 60);
+        let listed = "[services]\nunits = [\"a.service\"]\n[policy]\nremind = \"1h\"\n";
+        assert_eq!((minutes("a.service", listed), minutes("b.service", listed)), (Some(5), Some(60)));
+        let own = format!("{listed}[unit.\"a.service\"]\nremind = \"2h\"");
+        assert_eq!(minutes("a.service", &own), Some(120));
+        let never = listed.replace("[policy]", "remind = \"never\"\n[policy]");
+        assert_eq!(minutes("a.service", &never), None);
     }
 
     #[test]

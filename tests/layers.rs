@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules
     ("settings", &["message", "policy", "config", "incident", "event", "error"]),
     // three that do not know each other; policy and message are pure: no host, no store
-    ("trigger", &["incident", "event", "error", "host"]),
+    ("trigger", &["config", "incident", "event", "error", "host"]),
     ("message", &["config", "incident", "event", "error"]),
     ("policy", &["config", "incident", "event", "error"]),
     ("config", &["event", "error", "host"]),

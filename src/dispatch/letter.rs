@@ -146,6 +146,7 @@ fn about(
         again: again(claimed.reason.as_ref(), now),
         context: &claimed.context,
         late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
+        is_own: names::user() == event.subject.manager(),
     };
     // whoever is only spared a reminder heard of the failure
     let untold = || claimed.overtaken.iter().filter(|one| one.kind != Kind::Reminder);

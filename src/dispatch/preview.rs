@@ -85,6 +85,7 @@ pub fn preview(
                 None,
             )
         }),
+        is_own: names::user() == event.subject.manager(),
     };
     let letter = message::compose(&report);
     let method = method.and_then(|name| settings.method(name));

@@ -118,6 +118,7 @@ fn incident(
             .map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
         context,
         late: None,
+        is_own: names::user() == event.subject.manager(),
     };
     let sysalert_abi::Message { subject, parts, .. } = message::compose(&report).render();
     Ok(sysalert_abi::Member {

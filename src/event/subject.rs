@@ -125,6 +125,11 @@ impl Subject {
         self.split().0.unwrap_or("system")
     }
 
+    /// Whose manager it is.
+    pub fn whose(&self) -> Manager {
+        self.split().0.map_or(Manager::System, |user| Manager::User(user.to_owned()))
+    }
+
     /// True for a unit of a user's manager.
     pub fn is_users(&self) -> bool {
         self.split().0.is_some()

@@ -1,9 +1,11 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod listed;
 mod setup;
 mod started;
 mod units;
 
+pub use listed::{Detail, Listed};
 pub use setup::Setup;
 pub use units::Nature;
 
@@ -272,7 +274,7 @@ impl ServiceManager {
         self.ask(move |bus| property_of(bus, &words, kind, patience, read))
     }
 
-    /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
+    /// One question; `None` when its answer is none, or nobody answers.
     fn ask<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,

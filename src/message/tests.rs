@@ -68,6 +68,7 @@ fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime
         again: None,
         context: &NOTHING,
         late: None,
+        is_own: true,
     }
 }
 

@@ -85,6 +85,12 @@ pub const KEYS: &[Key] = &[
 pub const UNIT_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
     Key::new("sweep", Kind::Boolean, "false", "true: look for its failures in the journal, also without OnFailure="),
+    Key::new(
+        "stuck_after",
+        Kind::ANY_TIME,
+        "",
+        "if it is polled: it hangs when it starts, stops or reloads for longer; also a oneshot",
+    ),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
 
@@ -147,6 +153,8 @@ pub struct Rules {
     pub journal_lines: usize,
     /// Look for its failures in the journal, also without OnFailure=.
     pub sweep: bool,
+    /// So long it may start, stop or reload; `None`: as `[services]` says.
+    pub stuck_after: Option<Duration>,
     /// Recipients of this unit; empty: the method's own.
     pub to: Vec<String>,
 }
@@ -177,6 +185,7 @@ impl Rules {
             started_by: started_by::starts(&values.list("started_by")),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
+            stuck_after: values.text("stuck_after").map(|_| values.duration("stuck_after")),
             to: values.list("to"),
         }
     }

@@ -4,3 +4,4 @@ pub mod ended;
 pub mod handler;
 pub mod look;
 pub mod runs;
+pub mod services;

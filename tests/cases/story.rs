@@ -15,9 +15,9 @@ use sysalert::dispatch::{
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, Start, Subject, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{Detail, Listed, Unit};
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
 use sysalert::incident::Acknowledgement;
@@ -85,6 +85,12 @@ enum What {
     Stopped(Run),
     /// The unit is like this now.
     Unit(State),
+    /// Whoever polls the unit sees this from now on.
+    Shown(Shown),
+    /// `sysalert check services` runs; beside the units that are shown these are installed.
+    Check(Vec<String>),
+    /// The machine booted so long before; at the beginning of a story it has been up for long.
+    Booted(String),
     /// The database is damaged: "garbage", "empty", "index" (without its entries), or "TABLE": the pages that hold it.
     Damaged(String),
     /// A file changes of which every unit of the story is made.
@@ -110,6 +116,22 @@ struct State {
     sub: String,
     /// Its current run.
     run: usize,
+}
+
+/// How the manager shows a unit that is polled.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    unit: String,
+    /// "active running", "inactive dead masked": its state, and its load state unless it is loaded.
+    state: String,
+    /// Its current run, or the last one.
+    run: Option<usize>,
+    /// `Type=`.
+    kind: Option<String>,
+    /// True: its target is up, and it never ran.
+    #[serde(default)]
+    due: bool,
 }
 
 /// What systemd tells about a run; by default it exited with status 3.
@@ -303,6 +325,18 @@ impl Telling {
                 self.world.set(&state.unit, unit);
                 self.say(&step.at, &format!("{} is {}", state.unit, state.active));
             }
+            What::Shown(shown) => {
+                self.show(at, shown);
+                self.say(&step.at, &format!("{} is {}", shown.unit, shown.state));
+            }
+            What::Check(installed) => {
+                self.world.install(installed);
+                self.check(&step.at, at);
+            }
+            What::Booted(before) => {
+                self.world.boot(at - TimeDelta::from_std(humantime::parse_duration(before).unwrap()).unwrap());
+                self.say(&step.at, &format!("the machine booted {before} before"));
+            }
             What::Damaged(how) => {
                 damage::done(&self.site.state, how);
                 self.say(&step.at, &format!("the database is damaged: {how}"));
@@ -402,6 +436,47 @@ impl Telling {
             self.say("", "nothing is written");
         }
         if self.site.flag.exists() {
+            self.say("", "dispatch is woken");
+        }
+    }
+
+    /// The manager shows a unit like this from now on.
+    fn show(&self, at: DateTime<Utc>, shown: &Shown) {
+        let mut words = shown.state.split(' ').map(str::to_owned);
+        let (active, sub) = (words.next().unwrap(), words.next().unwrap());
+        let load = words.next().unwrap_or_else(|| "loaded".to_owned());
+        let invocation = shown.run.map(|run| format!("{run:032x}"));
+        let failed = active == "failed";
+        let word = |word: &str| failed.then(|| word.to_owned());
+        let problem =
+            Problem { service_result: word("exit-code"), exit_code: word("exited"), exit_status: word("3"), cause: None };
+        let detail = Detail {
+            kind: shown.kind.clone().or_else(|| Some("simple".to_owned())),
+            invocation: invocation.clone(),
+            since: (!shown.due).then_some(at),
+            is_due: shown.due,
+            problem,
+            ..Detail::default()
+        };
+        let active_since = (active == "active").then_some(at);
+        self.world
+            .set(&shown.unit, Unit { active: active.clone(), sub: sub.clone(), invocation, active_since, ..Unit::default() });
+        self.world.show(Listed { name: shown.unit.clone(), load, active, sub, has_job: false }, detail);
+    }
+
+    /// What `sysalert check services` does, and what it sees.
+    fn check(&mut self, when: &str, at: DateTime<Utc>) {
+        let _ = fs::remove_file(&self.site.flag);
+        let mut store = self.open();
+        let before = self.bytes();
+        let files = self.files();
+        let polled = pipeline::poll(&self.site, &mut store, &self.world, at, false, &|| Settings::read(&files)).unwrap();
+        drop(store);
+        self.say(when, if polled.in_grace { "the services are polled, in grace" } else { "the services are polled" });
+        if self.bytes() == before {
+            self.say("", "nothing is written");
+        }
+        if polled.settled.queued || polled.settled.waits {
             self.say("", "dispatch is woken");
         }
     }

@@ -1,15 +1,15 @@
 //! The journal and the service manager of a story: they know what happened, also where no handler was started.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert::event::{Problem, Subject};
+use sysalert::event::{Manager, Problem, Subject};
 use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{NoAnswer, Setup, Unit};
+use sysalert::host::manager::{Detail, Listed, NoAnswer, Setup, Unit};
 use sysalert::host::mounts::FileSystem;
-use sysalert::host::world::{Evidence, World};
+use sysalert::host::world::{Evidence, Poll, World};
 
 /// What the machine of a story knows.
 #[derive(Default, Clone)]
@@ -20,6 +20,10 @@ pub struct StoryWorld {
     lines: RefCell<BTreeMap<String, Vec<Line>>>,
     /// When files changed; every unit is made of all of them.
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
+    /// How the manager shows units that are polled.
+    shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
+    installed: RefCell<Vec<String>>,
+    booted: Cell<Option<DateTime<Utc>>>,
 }
 
 impl StoryWorld {
@@ -58,6 +62,21 @@ impl StoryWorld {
         self.files.borrow_mut().insert(path.to_owned(), at);
     }
 
+    /// Whoever polls the unit sees this.
+    pub fn show(&self, unit: Listed, detail: Detail) {
+        self.shown.borrow_mut().insert(unit.name.clone(), (unit, detail));
+    }
+
+    /// These services are installed.
+    pub fn install(&self, names: &[String]) {
+        self.installed.borrow_mut().extend_from_slice(names);
+    }
+
+    /// The machine boots.
+    pub fn boot(&self, at: DateTime<Utc>) {
+        self.booted.set(Some(at));
+    }
+
     /// True when this run failed.
     pub fn has_failed(&self, run: &str) -> bool {
         let is_it = |message: &Message| message.kind == Kind::Failed && message.invocation.as_deref() == Some(run);
@@ -78,23 +97,30 @@ impl World for StoryWorld {
         Ok(Messages { list: list.map(|(_, message)| message.clone()).collect(), whole: true })
     }
 
-    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
         let failed =
             |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
-        for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
-            units.entry(unit.clone()).or_insert(message.at);
+        for (name, message) in self.messages.borrow().iter().filter(|(_, message)| failed(message)) {
+            let (whose, unit) = name.split_once('/').unwrap_or(("system", name));
+            if whose == manager.to_string() {
+                units.entry(unit.to_owned()).or_insert(message.at);
+            }
         }
         Ok(Troubled { units, ..Troubled::default() })
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        self.booted.get()
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("the stories are about something else".to_owned())
     }
 
-    /// In a story all units are, but for those with this name.
+    /// In a story all units of the system are, but for those with this name.
     fn is_handled(&self, subject: &Subject) -> Option<bool> {
-        Some(!subject.name().starts_with("other"))
+        Some(!subject.is_users() && !subject.name().starts_with("other"))
     }
 
     fn lines(&self, _: &Subject, invocation: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
@@ -116,6 +142,26 @@ impl World for StoryWorld {
 
     fn about(&self, _: &Subject) -> Option<(Vec<String>, Vec<String>)> {
         None
+    }
+}
+
+impl Poll for StoryWorld {
+    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
+        assert!(globs.is_empty(), "the stories name their units");
+        let shown = self.shown.borrow();
+        let not_found = |name: &String| {
+            let [load, active, sub] = ["not-found", "inactive", "dead"].map(str::to_owned);
+            Listed { name: name.clone(), load, active, sub, has_job: false }
+        };
+        Ok(names.iter().map(|name| shown.get(name).map_or_else(|| not_found(name), |(unit, _)| unit.clone())).collect())
+    }
+
+    fn detail(&self, unit: &Listed) -> Option<Detail> {
+        Some(self.shown.borrow().get(&unit.name).map(|(_, detail)| detail.clone()).unwrap_or_default())
+    }
+
+    fn unit_files(&self) -> Vec<String> {
+        self.installed.borrow().clone()
     }
 }
 

@@ -114,6 +114,7 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         again: None,
         context: &context,
         late,
+        is_own: false,
     };
     (rows, compose(&report).render())
 }

@@ -32,6 +32,7 @@ mod metrics;
 mod names;
 mod permissions;
 mod plugins;
+mod polled;
 mod readme;
 mod recovery;
 mod restarts;

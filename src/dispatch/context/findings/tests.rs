@@ -25,8 +25,12 @@ impl World for Fake {
         unreachable!()
     }
 
-    fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, _: &Manager, _: DateTime<Utc>) -> Result<Troubled, String> {
         unreachable!()
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
