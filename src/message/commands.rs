@@ -60,12 +60,12 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, agai
 }
 
 /// A unit's name as an argument: a leading dash must not surprise who copies the line.
-fn quoted(unit: &str) -> String {
+pub(super) fn quoted(unit: &str) -> String {
     let plain = plain(unit);
     if unit.starts_with('-') { format!("-- {plain}") } else { plain }
 }
 
 /// A unit's name as a shell takes it: of all that a name may hold, only a backslash means something there.
-fn plain(unit: &str) -> String {
+pub(super) fn plain(unit: &str) -> String {
     if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
 }

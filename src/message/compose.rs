@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, visible};
+use super::{Banner, Context, Letter, Tone, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -77,6 +77,9 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_schedule() {
+        return schedule::compose(report);
+    }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
@@ -271,7 +274,7 @@ fn listed(report: &Report<'_>) -> Vec<String> {
     rows
 }
 
-fn late_by(late: &Late<'_>, again: bool) -> String {
+pub(super) fn late_by(late: &Late<'_>, again: bool) -> String {
     let since = format!("{} {} ago", if again { "it was due" } else { "it happened" }, span(late.by));
     match late.because {
         Some(Because::Failed(met)) => format!("{since}; earlier tries to send this failed: {met}"),

@@ -1,5 +1,7 @@
 //! Which units there are, of what nature they are, and that the manager reads their files anew: for whoever gives them drop-ins.
 
+use std::process::Command;
+
 use systemd::bus::{Message, MessageIter};
 
 use super::{NAME, SERVICE, ServiceManager, TIMER, UNIT, path_of};
@@ -177,6 +179,18 @@ impl ServiceManager {
 }
 
 const SIGHUP: i32 = 1;
+
+/// Runs `systemctl` with these words: for links that the manager makes for itself alone, or for no manager that runs.
+///
+/// # Errors
+/// What it says.
+pub fn systemctl(words: &[&str]) -> Result<(), String> {
+    match Command::new("systemctl").args(words).output() {
+        Ok(done) if done.status.success() => Ok(()),
+        Ok(done) => Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 fn silence() -> String {
     "systemd does not answer".to_owned()
