@@ -1,10 +1,13 @@
 //! The command line: one file a verb.
 
+mod ack;
 mod check;
 mod config;
 mod context;
 mod db;
+mod disable;
 mod dispatch;
+mod enable;
 mod explain;
 mod handlers;
 mod history;
@@ -13,7 +16,10 @@ mod outbox;
 mod output;
 mod plugin_host;
 mod preview;
+mod silence;
 mod status;
+mod targets;
+mod template_host;
 mod test;
 
 use std::path::PathBuf;
@@ -63,6 +69,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Let units tell their failures: one, several, all that timers start, or every service
+    Enable(enable::Enable),
+    /// Take back what `enable` did
+    Disable(disable::Disable),
     /// Record the failure of a unit (for OnFailure=)
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
@@ -71,9 +81,9 @@ enum Verb {
     Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
-    /// Look at what never triggers: the units of [services]
+    /// Look at what never triggers: the units of [services], and schedules
     Check(check::Check),
-    /// Show what is wrong now, and what waits to be sent
+    /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),
     /// Show or forget incidents; check, prune or measure the database
     #[command(subcommand)]
@@ -82,6 +92,12 @@ enum Verb {
     History(history::History),
     /// Say why the last event of a unit spoke or kept silent
     Explain(explain::Explain),
+    /// Say that you know of an incident: no reminder until it recovers
+    Ack(ack::Ack),
+    /// Report nothing of some units for a while
+    Silence(silence::Silence),
+    /// Report what a silence has kept back, and what comes
+    Unsilence(silence::Unsilence),
     /// Show what waits to be sent, try it again or give it up
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -96,6 +112,8 @@ enum Verb {
     Config(config::Config),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
+    #[command(hide = true, name = crate::dispatch::own_words::VERB)]
+    TemplateHost,
 }
 
 /// Runs the command that the arguments ask for, and tells the exit status.
@@ -112,8 +130,10 @@ pub fn run() -> Result<u8> {
             return Ok(status);
         }
     };
-    if let Verb::PluginHost(verb) = cli.verb {
-        return verb.run();
+    match cli.verb {
+        Verb::PluginHost(verb) => return verb.run(),
+        Verb::TemplateHost => return template_host::run(),
+        _ => {}
     }
     let environment = if matches!(cli.verb, Verb::Ended(_)) { Environment::AUnits } else { Environment::Ours };
     log::init(cli.global.verbose, environment);
@@ -140,6 +160,8 @@ pub fn run() -> Result<u8> {
 
 fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
     match verb {
+        Verb::Enable(verb) => verb.run(context),
+        Verb::Disable(verb) => verb.run(context),
         Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),
         Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
         Verb::Ended(verb) => verb.run(context),
@@ -149,11 +171,15 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Db(verb) => verb.run(context),
         Verb::History(verb) => verb.run(context),
         Verb::Explain(verb) => verb.run(context),
+        Verb::Ack(verb) => verb.run(context),
+        Verb::Silence(verb) => verb.run(context),
+        Verb::Unsilence(verb) => verb.run(context),
         Verb::Outbox(verb) => verb.run(context),
         Verb::Preview(verb) => verb.run(context),
         Verb::Test(verb) => verb.run(context),
         Verb::Methods(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
+        Verb::TemplateHost => template_host::run(),
     }
 }

@@ -3,9 +3,13 @@
 mod listed;
 mod setup;
 mod started;
+mod timers;
+mod units;
 
 pub use listed::{Detail, Listed};
 pub use setup::Setup;
+pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
+pub use units::{Nature, systemctl};
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -208,6 +212,14 @@ impl ServiceManager {
         Some((documentation, sockets))
     }
 
+    /// The main process of this run, also when it is gone; `None` when the unit has another run by now.
+    pub fn main_process(&mut self, unit: &str, invocation: &str) -> Option<u32> {
+        let path = path_of(unit);
+        let process = self.number_of::<u32>(&path, SERVICE, "ExecMainPID", "u").filter(|process| *process > 0)?;
+        // asked after the figure: if it is still this run now, it is its own
+        (self.invocation(&path)? == invocation).then_some(process)
+    }
+
     fn invocation(&mut self, path: &str) -> Option<String> {
         let bytes: Vec<u8> = self.get(path, UNIT, "InvocationID", "ay", |iter| {
             let mut bytes = Vec::new();
@@ -272,7 +284,7 @@ impl ServiceManager {
         self.ask(move |bus| property_of(bus, &words, kind, patience, read))
     }
 
-    /// One question; `None` when its answer is none, or nobody answers.
+    /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
     fn ask<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,

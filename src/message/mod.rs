@@ -6,6 +6,7 @@ mod compose;
 mod context;
 mod damage;
 mod digest;
+mod error_line;
 mod excerpt;
 mod findings;
 mod flapping;
@@ -15,20 +16,22 @@ mod markdown;
 mod method;
 mod overtaken;
 mod redact;
+mod schedule;
 mod template;
 mod text;
 
-pub use compose::{Because, Late, Report, compose, test_letter};
+pub use compose::{Again, Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use damage::{DamageReport, compose_damage};
-pub use digest::{Digest, Member, digest};
+pub use digest::{Digest, Member, News, digest};
+pub use error_line::{Said, error_line};
 pub use excerpt::{Raw, safe, shown, visible};
 pub use findings::{Changed, Core, Disk, Exhausted, Findings, OutOfMemory};
 pub use flapping::Phase;
 pub use heartbeat::heartbeat_letter;
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
-pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, apply, complaint, templates, trial};
+pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, complaint, in_words, render, templates, trial};
 
 use sysalert_abi::{Fact, List, Message, Parts};
 

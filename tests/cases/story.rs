@@ -11,16 +11,18 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use sysalert::dispatch::{
-    self, Complete, Outside, Tally,
+    self, Complete, Outside, Tally, own_words,
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, Problem, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
-use sysalert::host::manager::{Detail, Listed, Unit};
+use sysalert::host::manager::{Detail, Job, Listed, Timer, Unit};
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
+use sysalert::incident::Acknowledgement;
 use sysalert::pipeline::{self, Gathering};
+use sysalert::policy::Silence;
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
@@ -67,6 +69,12 @@ enum What {
     Killed(String),
     /// An administrator's command; the state folder is added.
     Sysalert(String),
+    /// Somebody acknowledges the incident of this unit.
+    Ack(String),
+    /// Somebody silences these units.
+    Silence(Quieted),
+    /// Somebody lifts that.
+    Unsilence(String),
     /// The configuration is now this one.
     Config(String),
     /// A run fails, and no handler is started: systemd has merged the trigger into another's, or tries it again first.
@@ -87,6 +95,61 @@ enum What {
     Damaged(String),
     /// A file changes of which every unit of the story is made.
     Changed(String),
+    /// A timer is like this now.
+    Timer(TimerState),
+    /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
+    Job([String; 2]),
+    /// Schedules are looked at.
+    Schedules(Here),
+}
+
+/// `{}`: a step that says no more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {}
+
+/// How the manager shows a timer that starts the unit of its name; times are counted from the step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimerState {
+    unit: String,
+    #[serde(default = "loaded")]
+    load: String,
+    #[serde(default = "enabled")]
+    file: String,
+    #[serde(default = "active")]
+    active: String,
+    #[serde(default)]
+    sub: String,
+    next: Option<String>,
+    last: Option<String>,
+    /// So long it is not active.
+    inactive: Option<String>,
+}
+
+fn loaded() -> String {
+    "loaded".to_owned()
+}
+
+fn enabled() -> String {
+    "enabled".to_owned()
+}
+
+fn active() -> String {
+    "active".to_owned()
+}
+
+fn length(words: &str) -> TimeDelta {
+    TimeDelta::from_std(humantime::parse_duration(words).unwrap()).unwrap()
+}
+
+/// What is silenced, for how long and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Quieted {
+    glob: String,
+    lasts: String,
+    why: Option<String>,
 }
 
 /// How the manager shows a unit.
@@ -136,6 +199,11 @@ struct Run {
     restarts: bool,
     /// How much processor time it used: "72s".
     cpu: Option<String>,
+    /// What it prints, each line "<3>..." if it has a priority.
+    #[serde(default)]
+    prints: Vec<String>,
+    /// What started it: "timer", "path" or "other".
+    start: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
     #[serde(default)]
     unwritten: bool,
@@ -323,6 +391,58 @@ impl Telling {
                 self.world.change(path, at);
                 self.say(&step.at, &format!("{path} is changed"));
             }
+            What::Timer(state) => {
+                let ago = |words: &Option<String>| words.as_deref().map(|words| at - length(words));
+                let next = state.next.as_deref().map(|words| at + length(words));
+                self.world.set_timer(Timer {
+                    name: state.unit.clone(),
+                    load: state.load.clone(),
+                    active: state.active.clone(),
+                    sub: state.sub.clone(),
+                    file: state.file.clone(),
+                    unit: state.unit.replace(".timer", ".service"),
+                    unit_load: loaded(),
+                    handled: true,
+                    due: next,
+                    next,
+                    last: ago(&state.last),
+                    inactive_since: ago(&state.inactive),
+                    ..Timer::default()
+                });
+                self.say(&step.at, &format!("{} is {}, {}, {}", state.unit, state.load, state.active, state.file));
+            }
+            What::Job([unit, ago]) => {
+                let ended = (!ago.is_empty()).then(|| at - length(ago));
+                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended });
+                let how = if ago.is_empty() { "and no run of it".to_owned() } else { format!("which succeeded {ago} ago") };
+                self.say(&step.at, &format!("the manager knows {unit}, {how}"));
+            }
+            What::Schedules(_) => {
+                let settings = Settings::read(&self.files()).unwrap();
+                let (site, mut store) = (self.site.clone(), self.open());
+                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at).unwrap();
+                self.say(
+                    &step.at,
+                    if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
+                );
+            }
+            What::Ack(unit) => {
+                let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
+                let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
+                let known = self.open().write(|db| store::acknowledge(db, &subject, acknowledgement)).unwrap();
+                let what = if known.is_some() { "alice acknowledges" } else { "there is nothing to acknowledge of" };
+                self.say(&step.at, &format!("{what} {unit}"));
+            }
+            What::Silence(Quieted { glob, lasts, why }) => {
+                let until = at + TimeDelta::from_std(humantime::parse_duration(lasts).unwrap()).unwrap();
+                let silence = Silence { glob: glob.clone(), since: at, until, by: "alice".to_owned(), why: why.clone() };
+                self.open().write(|db| store::silence(db, &silence)).unwrap();
+                self.say(&step.at, &format!("alice silences {glob} for {lasts}"));
+            }
+            What::Unsilence(glob) => {
+                self.open().write(|db| store::unsilence(db, glob)).unwrap();
+                self.say(&step.at, &format!("alice lifts the silence of {glob}"));
+            }
             What::Config(text) => {
                 self.config.clone_from(text);
                 self.say(&step.at, "the configuration is changed");
@@ -339,6 +459,7 @@ impl Telling {
             return;
         }
         let id = format!("{:032x}", run.run.unwrap_or(number));
+        self.world.print(&id, at, &run.prints);
         if run.not_started {
             let job = Some(format!("this-boot:{number}"));
             let refused =
@@ -372,7 +493,8 @@ impl Telling {
             (Outcome::Succeeded, _) => ("inactive", "dead"),
         };
         let invocation = Some(id);
-        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, ..Unit::default() });
+        let start = run.start.as_ref().map(|word| Start::parse(word).unwrap());
+        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, start, ..Unit::default() });
     }
 
     /// What the verbs `failure` and `success` do.
@@ -494,6 +616,10 @@ impl Telling {
         let mut store = Store::open(&self.site.state, Older::Migrate, PATIENCE)?;
         pipeline::examine(&self.site, &store, at)?;
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
+            pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        }
+        pipeline::due(&mut store, &settings, at)?;
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;
         let send = |_: &Site, method: &Method, envelope: Envelope| {
@@ -502,7 +628,7 @@ impl Telling {
             answer(script)
         };
         // the pauses in a story are the middle ones
-        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
+        let outside = Outside { clock: &|| at, dice: &|| 0.5, render: &|work, _| own_words::here(work), send: &send };
         let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(()))?;
         Ok((tally, dispatch::failing(&store, &settings, at)?))
     }

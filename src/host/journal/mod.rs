@@ -3,6 +3,7 @@
 //! Only the files that can hold what is asked for are opened: libsystemd otherwise maps and searches every file there is, which
 //! costs seconds where the journal is large and cold.
 
+mod complaints;
 mod deaths;
 mod excerpt;
 mod files;
@@ -10,6 +11,7 @@ mod messages;
 mod succeeded;
 mod troubled;
 
+pub use complaints::Complaint;
 pub use deaths::{Core, Deaths, Ended, OomKill};
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
@@ -83,24 +85,42 @@ impl Journal {
         succeeded::read(self.open(since)?, &fields, since, until).map_err(unreadable)
     }
 
-    /// The last lines of a run that ended then.
+    /// The last lines of a run that ended then; for a user's unit, with its main process.
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
-    pub fn lines(&mut self, subject: &Subject, invocation: &str, ended: DateTime<Utc>, most: usize) -> Result<Excerpt, String> {
+    pub fn lines(
+        &mut self,
+        subject: &Subject,
+        (invocation, process): (&str, Option<u32>),
+        ended: DateTime<Utc>,
+        most: usize,
+    ) -> Result<Excerpt, String> {
         let until = self.until();
         let fields = Fields::of(subject)?;
         // most runs are short: first the files of the last minutes, and older ones only when the run began before them
         let mut back = RECENT;
         loop {
             let since = micros(ended).saturating_sub(back);
-            let excerpt = excerpt::read(self.open(since)?, &fields, subject, invocation, most, until).map_err(unreadable)?;
+            let excerpt =
+                excerpt::read(self.open(since)?, &fields, subject, (invocation, process), most, until).map_err(unreadable)?;
             let widest = files::oldest().is_none_or(|oldest| since <= oldest);
             if !excerpt.begins_before || excerpt.lines.len() >= most || widest || clock::started() >= until {
                 return Ok(excerpt);
             }
             back = back.saturating_mul(60);
         }
+    }
+
+    /// What the manager said about a unit's files since then, and cannot use of them.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn complaints(&mut self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        let until = self.until();
+        let since = micros(since);
+        let fields = Fields::of(subject)?;
+        complaints::read(self.open(since)?, &fields, subject, since, until).map_err(unreadable)
     }
 
     /// How a unit's processes died in this run. A core dump that must come is waited for, a moment: it is told when the core is
