@@ -1,5 +1,7 @@
 //! An incident's life: from a subject's first failure to its recovery. Pure.
 
+use std::fmt;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +84,26 @@ pub struct Incident {
     pub last_failure: DateTime<Utc>,
     /// Set once it flaps.
     pub flapping: Option<Flapping>,
+    /// Set once somebody said that they know.
+    pub acknowledged: Option<Acknowledgement>,
+}
+
+/// Somebody knows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who.
+    pub by: String,
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// What they said about it.
+    pub why: Option<String>,
+}
+
+impl fmt::Display for Acknowledgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "acknowledged by {}", self.by)?;
+        self.why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+    }
 }
 
 /// How a subject flaps.
@@ -139,6 +161,7 @@ impl Incident {
             first_failure: at,
             last_failure: at,
             flapping: None,
+            acknowledged: None,
         }
     }
 
@@ -188,6 +211,14 @@ impl Incident {
             flapping.over = true;
             flapping.last = flapping.last.max(since);
         }
+        self
+    }
+
+    /// Somebody knows of it, until it is over.
+    #[must_use]
+    pub fn acknowledged(mut self, acknowledgement: Acknowledgement) -> Incident {
+        self.state = State::Acknowledged;
+        self.acknowledged = Some(acknowledgement);
         self
     }
 

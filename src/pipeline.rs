@@ -10,26 +10,39 @@
 //! After the first commit nothing can lose the event: whoever comes next, handler or dispatch, gathers what is missing and
 //! decides what is undecided.
 
+mod due;
 mod flapping;
 mod gather;
+mod poll;
+mod ready;
 mod repair;
+mod route;
+mod schedules;
 mod sweep;
 
+pub use due::due;
 pub use gather::Gathering;
+pub use poll::{Polled, poll};
 pub use repair::{examine, repair};
+pub use schedules::{Looked, schedules};
 
+use std::cell::Cell;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use sysalert_abi::Kind;
+
 use crate::error::{Error, Result};
-use crate::event::{Event, Outcome, Subject};
+use crate::event::{Event, Outcome, Start, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
-use crate::policy::{self, AlertOn, Flaps, Situation};
+use crate::policy::{self, AlertOn, Flaps, Reason, Silence, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
+use ready::ready;
 
 /// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
 /// time left for the spool.
@@ -99,7 +112,7 @@ fn wake(site: &Site, event: &Event) {
 }
 
 fn what(event: &Event) -> String {
-    format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem)
+    format!("{} {}: {}", event.subject.full_name(), event.outcome.as_str(), event.problem)
 }
 
 fn waits_in_spool(event: &Event, error: &Error) -> String {
@@ -137,9 +150,19 @@ fn settle_one(
     settings: ReadSettings<'_>,
 ) -> Result<bool> {
     let mut must_wake = false;
+    let complained = Cell::new(false);
+    let settings = || {
+        let settings = settings()?;
+        if !complained.replace(true) {
+            for complaint in settings.complaints_about(event.subject.name()) {
+                log::warn(Some(event.subject.as_str()), &format!("{complaint}; it is passed over"));
+            }
+        }
+        Ok(settings)
+    };
     for _ in 0..LOOKS {
         let gathering = Gathering { world, now: clock(), complete: None };
-        let settled = settle(site, store, Some(&event.subject), gathering, settings)?;
+        let settled = settle(site, store, Some(&event.subject), gathering, &settings)?;
         must_wake |= settled.queued || settled.waits;
         if !settled.changed {
             break;
@@ -188,23 +211,26 @@ pub fn settle(
     gathering: Gathering<'_>,
     settings: ReadSettings<'_>,
 ) -> Result<Settled> {
+    let now = gathering.now;
     let imported = import_spool(site, store)?;
     let settings = settings();
     let gathered = gather(site, store, subject, gathering, settings.as_ref().ok())?;
     // what was imported may be about other subjects
     let waits = gathered.waits() || imported;
-    if !gathered.has_changes() && store.with(store::undecided)?.is_empty() {
-        return Ok(Settled { waits, ..Settled::default() });
+    let (undecided, late) = ready(settings.as_ref().ok(), store.with(store::undecided)?);
+    if !gathered.has_changes() && undecided.is_empty() {
+        return Ok(Settled { waits: waits || late, ..Settled::default() });
     }
-    let (queued, overtaken) = store.write(|db| {
+    let (queued, late) = store.write(|db| {
         let overtaken = gathered.write(db)?;
         let Ok(settings) = &settings else { return Ok((false, overtaken)) };
-        let mut undecided = store::undecided(db)?.into_iter();
+        let (undecided, late) = ready(Some(settings), store::undecided(db)?);
+        let mut undecided = undecided.into_iter();
         let queued =
-            undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided).map(|told| told || queued))?;
-        Ok((queued, overtaken))
+            undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided, now).map(|told| told || queued))?;
+        Ok((queued, overtaken || late))
     })?;
-    settings.map(|_| Settled { queued, waits: waits || overtaken, changed: true })
+    settings.map(|_| Settled { queued, waits: waits || late, changed: true })
 }
 
 /// What waits in the spool, and in the one that stands in for it.
@@ -236,9 +262,12 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
 }
 
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
-fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::Answer<bool> {
-    let Undecided { id, event, counted } = undecided;
-    let rules = settings.rules(event.subject.name());
+fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTime<Utc>) -> store::Answer<bool> {
+    let Undecided { id, event, counted, error } = undecided;
+    let mut rules = settings.rules(event.subject.name());
+    if event.subject.is_schedule() {
+        rules = rules.of_schedule(&event.problem);
+    }
     let mut incident = store::active(db, &event.subject)?;
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
@@ -249,10 +278,27 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
+    let each = rules.alert_on == AlertOn::Each;
+    // somebody who was told needs no reason for the silence before
+    let passed_over = match &incident {
+        Some(incident) if told.is_empty() => store::passed_over(db, incident, *id, each)?,
+        _ => 0,
+    };
     let finals = match &incident {
-        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident, *id)?,
-        Some(incident) => incident.failures,
+        Some(incident) if !each => store::final_failures(db, incident, *id)?,
+        Some(incident) => incident.failures.saturating_sub(passed_over),
         None => 0,
+    };
+    let earlier = match (rules.ignore, TimeDelta::from_std(rules.ignore_within)) {
+        (0, _) => 0,
+        (_, Ok(window)) if !window.is_zero() && event.outcome == Outcome::Failed && told.is_empty() => {
+            store::failures_of_late(db, event, incident.as_ref().map(|incident| incident.id), window, each)?
+        }
+        _ => 0,
+    };
+    let start = match event.start {
+        Some(Start::Restart) if rules.asks_for_starts() => store::first_start(db, event)?,
+        start => start,
     };
     let (run_failed, failed_since) = match event.outcome {
         Outcome::Failed => (false, false),
@@ -263,16 +309,22 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     };
     let recovered_by_then = store::recovered_by_then(db, event)?;
     let of_late = flapping::OfLate::ask(db, &rules, event, incident.as_ref())?;
+    let silences = store::silences(db, now)?;
     let situation = Situation {
         event,
+        error: error.as_deref().filter(|error| !error.is_empty()),
         incident: incident.as_ref(),
         told: &told,
+        start,
         finals,
+        earlier,
+        passed_over,
         run_failed,
         failed_since,
         recovered_by_then,
         restarts: of_late.restarts,
         incidents: of_late.incidents,
+        silence: Silence::of(&silences, &event.subject, now),
         rules: &rules,
     };
     let verdict = policy::decide(&situation);
@@ -294,7 +346,14 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided) -> store::A
     store::decide(db, *id, after.as_ref().map(|incident| incident.id), &verdict.reason)?;
     if let (Some(kind), Some(incident)) = (verdict.alert, &after) {
         let alert = Alert { kind, key: &names::nonce(), about: Some((incident.id, *id)), at: event.at };
-        store::queue(db, &alert, &rules.methods)?;
+        let methods = match kind {
+            Kind::Recovery => route::back(db, settings, &rules, incident, now)?,
+            _ => route::to(settings, &rules.methods, incident.severity, now),
+        };
+        store::queue(db, &alert, &methods)?;
+    }
+    if let (Reason::Silenced { .. }, Some(incident)) = (&verdict.reason, &after) {
+        store::set_silenced(db, incident.id, Some(*id))?;
     }
     Ok(verdict.alert.is_some())
 }

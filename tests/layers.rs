@@ -11,8 +11,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "pipeline", "dispatch", "metrics", "store", "settings", "trigger", "message", "policy", "config", "incident",
-            "event", "error", "host",
+            "pipeline",
+            "dispatch",
+            "metrics",
+            "store",
+            "settings",
+            "trigger",
+            "message",
+            "policy",
+            "config",
+            "incident",
+            "overrides",
+            "event",
+            "error",
+            "host",
         ],
     ),
     // the two halves of the flow do not know each other: what one queues, the other finds in the store
@@ -25,11 +37,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules
     ("settings", &["message", "policy", "config", "incident", "event", "error"]),
     // three that do not know each other; policy and message are pure: no host, no store
-    ("trigger", &["incident", "event", "error", "host"]),
+    ("trigger", &["config", "incident", "event", "error", "host"]),
     ("message", &["config", "incident", "event", "error"]),
     ("policy", &["config", "incident", "event", "error"]),
     ("config", &["event", "error", "host"]),
     ("incident", &["event", "error"]),
+    // of host the nature of a unit alone: it decides, and touches nothing
+    ("overrides", &["event", "error", "host"]),
     // the ground
     ("host", &["event", "error"]),
     ("event", &["error"]),

@@ -235,6 +235,7 @@ fn letter(event: &Event, failures: &[(DateTime<Utc>, Problem)], context: &Contex
         failures,
         left_out: 0,
         flapping: None,
+        again: None,
         context,
         late,
     })

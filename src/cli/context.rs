@@ -1,15 +1,18 @@
 //! What the verbs share: where everything is, the settings, and the order in which root gives up its rights.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Manager, Subject, UnitName};
+use crate::event::{Manager, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
+use crate::host::unit_files::UnitFiles;
 use crate::host::{Options, Site, identity};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::store::Store;
 
 /// How long a verb waits for the lock.
@@ -20,22 +23,64 @@ pub(super) struct Context {
     pub(super) site: Site,
     files: OnceCell<Result<Files>>,
     settings: OnceCell<Result<Settings>>,
+    units: Rc<Units>,
+}
+
+/// The files of units that have something to say; each unit is looked for once.
+#[derive(Debug)]
+struct Units {
+    manager: Manager,
+    environment: Environment,
+    found: OnceCell<UnitFiles>,
+    known: RefCell<BTreeMap<String, Files>>,
+}
+
+impl Units {
+    fn found(&self) -> &UnitFiles {
+        self.found.get_or_init(|| UnitFiles::find(&self.manager, self.environment))
+    }
+}
+
+impl settings::UnitFiles for Units {
+    fn of(&self, unit: &str) -> Files {
+        let mut known = self.known.borrow_mut();
+        known.entry(unit.to_owned()).or_insert_with(|| having_section(self.found().of(unit))).clone()
+    }
+
+    fn all(&self) -> Files {
+        having_section(self.found().all())
+    }
+}
+
+fn having_section(mut files: Files) -> Files {
+    files.retain(|(_, text)| text.contains(settings::UNIT_SECTION));
+    files
 }
 
 impl Context {
     pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
-        Ok(Context { site: Site::find(options, environment)?, files: OnceCell::new(), settings: OnceCell::new() })
+        let site = Site::find(options, environment)?;
+        let (manager, found, known) = (site.manager.clone(), OnceCell::new(), RefCell::default());
+        Ok(Context {
+            site,
+            files: OnceCell::new(),
+            settings: OnceCell::new(),
+            units: Rc::new(Units { manager, environment, found, known }),
+        })
     }
 
     /// The valid settings.
     pub(super) fn settings(&self) -> Result<Settings> {
-        let read = || Settings::read(self.files().as_ref().map_err(Clone::clone)?);
+        let read = || {
+            let settings = Settings::read(self.files().as_ref().map_err(Clone::clone)?)?;
+            Ok(settings.with_unit_files(Rc::clone(&self.units) as Rc<dyn settings::UnitFiles>))
+        };
         self.settings.get_or_init(read).clone()
     }
 
     /// Before anything in the state folder is touched: root becomes its owner.
     pub(super) fn enter(&self) -> Result<()> {
-        identity::keep_from_others();
+        identity::keep_from_others(&self.site);
         if let Some(owner) = identity::owner(&self.site)? {
             // what root may read and the owner may not: a file that --config names
             let _ = self.files();
@@ -46,7 +91,7 @@ impl Context {
 
     /// The same, and the folder is there afterwards.
     pub(super) fn enter_or_make(&self) -> Result<()> {
-        identity::keep_from_others();
+        identity::keep_from_others(&self.site);
         identity::make_state_folder(&self.site)?;
         self.enter()
     }
@@ -57,13 +102,17 @@ impl Context {
         Store::read(&self.site.state)
     }
 
-    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`.
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
+        let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
+            Some(typed) => (typed, Subject::schedule),
+            None => (typed, Subject::unit),
+        };
         let (manager, unit) = match typed.split_once('/') {
             Some((user, unit)) if is_user(user) => (Manager::User(user.to_owned()), unit),
             _ => (self.site.manager.clone(), typed),
         };
-        Ok(Subject::unit(&manager, &UnitName::typed(unit)?))
+        Ok(of(&manager, &UnitName::typed(unit)?))
     }
 
     fn files(&self) -> &Result<Files> {
@@ -77,10 +126,10 @@ fn is_user(name: &str) -> bool {
 
 /// The error for a unit that was never recorded, with the nearest one that was.
 pub(super) fn never_recorded(subject: &Subject, known: &[Subject]) -> Error {
-    let error = Error::failure(format!("nothing was ever recorded for {}", subject.name()));
+    let error = Error::failure(format!("nothing was ever recorded for {}", subject.full_name()));
     let near = nearest(stem(subject), known.iter().map(stem));
     match near.and_then(|near| known.iter().find(|one| stem(one) == near)) {
-        Some(near) => error.hint(format!("did you mean {}?", near.name())),
+        Some(near) => error.hint(format!("did you mean {}?", near.full_name())),
         None => error.hint("`sysalert db list --all` shows what was recorded"),
     }
 }

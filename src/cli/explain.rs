@@ -1,15 +1,20 @@
 //! `sysalert explain UNIT`: why its last event spoke or kept silent.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
 
+use super::config::{origin_of, toml_of};
 use super::context::{Context, never_recorded};
 use super::outbox::next_try;
 use super::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{Outcome, local_time, utc_time};
 use crate::host::clock;
-use crate::store::{self, Which};
+use crate::incident::State;
+use crate::policy::Rules;
+use crate::store::{self, Row, Which};
 
 /// Why the last event spoke or kept silent.
 #[derive(Debug, Args)]
@@ -18,6 +23,26 @@ pub(super) struct Explain {
     unit: String,
     #[command(flatten)]
     output: Output,
+}
+
+/// What time alone will make due, as the settings stand.
+fn upcoming(row: &Row, rules: &Rules) -> Vec<(&'static str, String)> {
+    let mut next = Vec::new();
+    if row.incident.state != State::Open || !rules.enabled {
+        return next;
+    }
+    let length = |time: Duration| humantime::format_duration(time).to_string();
+    if let Some(every) = rules.remind {
+        next.push((
+            "reminder",
+            format!("{} after the last alert, until it recovers or is acknowledged (`remind`)", length(every)),
+        ));
+    }
+    if !rules.escalate_to.is_empty() {
+        let (methods, after) = (rules.escalate_to.join(", "), length(rules.escalate_after));
+        next.push(("escalation", format!("to {methods}, once, if nobody acknowledges it within {after} (`escalate_after`)")));
+    }
+    next
 }
 
 impl Explain {
@@ -35,6 +60,10 @@ impl Explain {
             Some(id) => store.with(|db| store::list(db, Which::One(id)))?.pop(),
             None => None,
         };
+        // whatever is wrong with the configuration, what was decided can be told
+        let settings = context.settings().ok();
+        let reads_lines = settings.as_ref().is_some_and(|settings| settings.rules(subject.name()).asks_for_error(&last.event));
+        let settings = settings.map(|settings| settings.written_for(subject.name())).unwrap_or_default();
         let decision = last.reason.as_ref().map(ToString::to_string);
 
         if self.output.output == Format::Json {
@@ -48,8 +77,13 @@ impl Explain {
                 "at": utc_time(last.event.at),
                 "what": last.event.problem.to_string(),
                 "invocation_id": last.event.invocation_id,
+                "error": last.error,
                 "decision": decision,
                 "reason": last.reason,
+                "settings": settings
+                    .iter()
+                    .map(|(key, value, origin)| json!({ "key": key, "value": value, "origin": origin_of(origin) }))
+                    .collect::<Vec<_>>(),
                 "incident": row.as_ref().map(super::db::json_of),
                 "deliveries": deliveries,
                 "waiting": waiting.iter().map(|waiting| &waiting.method).collect::<Vec<_>>(),
@@ -57,26 +91,48 @@ impl Explain {
             return Ok(0);
         }
         let how = if last.event.outcome == Outcome::Failed { format!(": {}", last.event.problem) } else { String::new() };
-        let mut text = format!("{}  {}{how}\n", subject.name(), last.event.outcome.as_str());
+        let mut text = match last.event.problem.lapse() {
+            Some(lapse) => format!("{}  {lapse}\n", subject.full_name()),
+            None if subject.is_schedule() => format!("{}  is well again\n", subject.full_name()),
+            None => format!("{}  {}{how}\n", subject.full_name(), last.event.outcome.as_str()),
+        };
         let mut say = |label: &str, value: &str| text += &format!("{label:>10}  {value}\n");
         say("when", &local_time(last.event.at));
         if let Some(id) = &last.event.invocation_id {
             say("run", id);
         }
-        say(
-            "decision",
-            decision.as_deref().unwrap_or("none yet: `sysalert config check` tells whether the configuration is the reason"),
-        );
+        if let Some(error) = &last.error {
+            say("error", error);
+        }
+        let none_yet = match reads_lines {
+            true => "none yet: sysalert-dispatch.service reads the run's last lines first, as `same_problem` says",
+            false => "none yet: `sysalert config check` tells whether the configuration is the reason",
+        };
+        say("decision", decision.as_deref().unwrap_or(none_yet));
+        for (key, value, origin) in &settings {
+            say("setting", &format!("{key} = {} ({origin})", toml_of(value)));
+        }
         if let Some(row) = &row {
             let incident = &row.incident;
             let failures =
                 if incident.failures == 1 { "1 failure".to_owned() } else { format!("{} failures", incident.failures) };
             let alerts = if row.alerts == 1 { "1 alert sent".to_owned() } else { format!("{} alerts sent", row.alerts) };
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
-            say("incident", &format!("{state}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+            let severity = incident.severity.as_str();
+            say("incident", &format!("{state}, {severity}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+            if let Some(acknowledged) = &incident.acknowledged {
+                say("known", &format!("{acknowledged}, {}: no reminder until it recovers", local_time(acknowledged.at)));
+            }
             if let Some(flapping) = incident.flaps() {
                 let since = local_time(flapping.since);
                 say("flapping", &format!("{}, {} times since {since}", flapping.does(), flapping.times));
+            }
+        }
+        // with broken settings nothing is due
+        let rules = context.settings().ok().map(|settings| settings.rules(subject.name()));
+        if let (Some(row), Some(rules)) = (&row, &rules) {
+            for (label, what) in upcoming(row, rules) {
+                say(label, &what);
             }
         }
         for one in &deliveries {

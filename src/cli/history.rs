@@ -1,14 +1,17 @@
 //! `sysalert history UNIT`: every recorded event of a unit.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
+use sysalert_abi::Kind;
 
 use super::context::{Context, never_recorded};
 use super::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{Event, Outcome, Start, short_time, utc_time};
+use crate::incident::Acknowledgement;
 use crate::store::{self, Delivery, Recorded, Sent};
 
 /// A delivery that came later than this many seconds after its event says so.
@@ -31,10 +34,15 @@ impl History {
         if history.is_empty() {
             return Err(never_recorded(&subject, &store.with(store::subjects)?));
         }
+        let known = store.with(|db| store::acknowledged(db, &subject))?;
         match self.output.output {
-            Format::Json => output::json(&history.iter().map(json_of).collect())?,
+            Format::Json => output::json(&history.iter().map(|one| json_of(one, &known)).collect())?,
             Format::Table => {
-                output::print(&output::table(&["WHEN", "WHAT", "DELIVERED", "DECISION"], history.iter().map(row)))?;
+                let mut rows: Vec<_> = history.iter().map(|one| (one.0.event.at, row(one))).collect();
+                rows.extend(known.values().map(|known| (known.at, known_row(known))));
+                rows.sort_by_key(|(at, _)| *at);
+                let rows = rows.into_iter().map(|(_, row)| row);
+                output::print(&output::table(&["WHEN", "WHAT", "DELIVERED", "DECISION"], rows))?;
             }
         }
         Ok(0)
@@ -43,11 +51,23 @@ impl History {
 
 fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
     let event = &recorded.event;
-    let delivered: Vec<String> = sent.iter().map(|sent| delivered(event, &sent.delivery)).collect();
+    let (again, sent): (Vec<_>, Vec<_>) = sent.iter().partition(|sent| sent.kind == Kind::Reminder);
+    let mut delivered: Vec<String> = sent.iter().map(|sent| delivered(event, &sent.delivery)).collect();
+    let methods: BTreeSet<&str> = again.iter().map(|sent| sent.delivery.method.as_str()).collect();
+    delivered.extend(methods.into_iter().filter_map(|method| {
+        let reminders = again.iter().filter(|sent| sent.delivery.method == method && sent.delivery.was_sent()).count();
+        match reminders {
+            0 => None,
+            1 => Some(format!("a reminder by {method}")),
+            many => Some(format!("{many} reminders by {method}")),
+        }
+    }));
     vec![
         short_time(event.at),
         match event.outcome {
+            Outcome::Failed if event.subject.is_schedule() => event.problem.to_string(),
             Outcome::Failed => format!("failed: {}", event.problem),
+            Outcome::Succeeded if event.subject.is_schedule() => "is well again".to_owned(),
             Outcome::Succeeded => event.outcome.as_str().to_owned(),
         },
         match &recorded.reason {
@@ -57,6 +77,11 @@ fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
         },
         recorded.reason.as_ref().map_or_else(|| "not decided yet".to_owned(), ToString::to_string),
     ]
+}
+
+fn known_row(known: &Acknowledgement) -> Vec<String> {
+    let dash = || "-".to_owned();
+    vec![short_time(known.at), known.to_string(), dash(), dash()]
 }
 
 /// "mail", "mail after 2h 5m", "not by phone"
@@ -72,7 +97,7 @@ fn delivered(event: &Event, delivery: &Delivery) -> String {
     format!("{} after {}", delivery.method, time.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
-fn json_of((recorded, sent): &(Recorded, Vec<Sent>)) -> Value {
+fn json_of((recorded, sent): &(Recorded, Vec<Sent>), known: &BTreeMap<i64, Acknowledgement>) -> Value {
     let event = &recorded.event;
     let delivery = |Sent { kind, delivery }: &Sent| {
         json!({
@@ -98,6 +123,7 @@ fn json_of((recorded, sent): &(Recorded, Vec<Sent>)) -> Value {
         "start": event.start.map(Start::as_str),
         "restarts": event.restarts,
         "incident": recorded.incident,
+        "acknowledged": recorded.incident.and_then(|id| known.get(&id)).map(super::db::acknowledged_json),
         "decision": recorded.reason.as_ref().map(ToString::to_string),
         "deliveries": sent.iter().map(delivery).collect::<Vec<_>>(),
     })

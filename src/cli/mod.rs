@@ -1,9 +1,13 @@
 //! The command line: one file a verb.
 
+mod ack;
+mod check;
 mod config;
 mod context;
 mod db;
+mod disable;
 mod dispatch;
+mod enable;
 mod explain;
 mod handlers;
 mod history;
@@ -12,7 +16,9 @@ mod outbox;
 mod output;
 mod plugin_host;
 mod preview;
+mod silence;
 mod status;
+mod targets;
 mod template_host;
 mod test;
 
@@ -63,6 +69,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Let units tell their failures: one, several, all that timers start, or every service
+    Enable(enable::Enable),
+    /// Take back what `enable` did
+    Disable(disable::Disable),
     /// Record the failure of a unit (for OnFailure=)
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
@@ -71,7 +81,9 @@ enum Verb {
     Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
-    /// Show what is wrong now, and what waits to be sent
+    /// Look at what never triggers: the units of [services], and schedules
+    Check(check::Check),
+    /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),
     /// Show or forget incidents; check, prune or measure the database
     #[command(subcommand)]
@@ -80,6 +92,12 @@ enum Verb {
     History(history::History),
     /// Say why the last event of a unit spoke or kept silent
     Explain(explain::Explain),
+    /// Say that you know of an incident: no reminder until it recovers
+    Ack(ack::Ack),
+    /// Report nothing of some units for a while
+    Silence(silence::Silence),
+    /// Report what a silence has kept back, and what comes
+    Unsilence(silence::Unsilence),
     /// Show what waits to be sent, try it again or give it up
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -123,25 +141,39 @@ pub fn run() -> Result<u8> {
     let context = Context::new(&Options { config, state_dir, plugin_dir, user }, environment)?;
     // what it meets it repairs itself
     let repairs = matches!(cli.verb, Verb::Dispatch);
+    let checks = matches!(cli.verb, Verb::Check(_));
     let done = run_verb(cli.verb, &context);
     if matches!(&done, Err(error) if error.is_of_damage()) && !repairs {
         // dispatch examines the database now; whoever may not wake it reads in the error how to
         pace::hurry(&context.site, pace::EXAMINED);
         let _ = wake::raise(&context.site);
     }
-    done
+    match done {
+        // for who reads the exit status alone: not that something is wrong, but that nobody knows
+        Err(error) if checks => {
+            log::fatal(&error.to_string());
+            Ok(check::UNKNOWN)
+        }
+        done => done,
+    }
 }
 
 fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
     match verb {
+        Verb::Enable(verb) => verb.run(context),
+        Verb::Disable(verb) => verb.run(context),
         Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),
         Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
         Verb::Ended(verb) => verb.run(context),
         Verb::Dispatch => dispatch::run(context),
+        Verb::Check(verb) => verb.run(context),
         Verb::Status(verb) => verb.run(context),
         Verb::Db(verb) => verb.run(context),
         Verb::History(verb) => verb.run(context),
         Verb::Explain(verb) => verb.run(context),
+        Verb::Ack(verb) => verb.run(context),
+        Verb::Silence(verb) => verb.run(context),
+        Verb::Unsilence(verb) => verb.run(context),
         Verb::Outbox(verb) => verb.run(context),
         Verb::Preview(verb) => verb.run(context),
         Verb::Test(verb) => verb.run(context),

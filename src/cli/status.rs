@@ -1,11 +1,11 @@
-//! `sysalert status`: what is wrong now, what waits to be sent.
+//! `sysalert status`: what is wrong now, what is silenced, what waits to be sent.
 
 use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
 use super::output::{self, Format, Output};
-use super::{db, methods, outbox};
+use super::{db, methods, outbox, silence};
 use crate::error::Result;
 use crate::event::{local_time, utc_time};
 use crate::host::clock;
@@ -22,7 +22,7 @@ impl Status {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let store = context.read()?;
         let recorded = store.is_some();
-        let (incidents, waiting, undecided, outages, damage) = match &store {
+        let (incidents, waiting, undecided, outages, silences, damage) = match &store {
             Some(store) => store.with(|db| {
                 let damage = store::damage(db)?;
                 Ok((
@@ -30,6 +30,7 @@ impl Status {
                     store::waiting(db)?,
                     store::count_undecided(db)?,
                     store::outages(db)?,
+                    store::silences(db, clock::system())?,
                     damage,
                 ))
             })?,
@@ -48,6 +49,7 @@ impl Status {
             });
             output::json(&json!({
                 "incidents": incidents,
+                "silences": silences.iter().map(silence::json_of).collect::<Vec<_>>(),
                 "outbox": waiting,
                 "undecided": undecided,
                 "failing_methods": failing,
@@ -62,6 +64,10 @@ impl Status {
             (true, true) => "Nothing is wrong.\n".to_owned(),
             (true, false) => db::table_of(&incidents),
         };
+        if !silences.is_empty() {
+            text += "\nSilenced:\n";
+            text += &silence::table_of(&silences);
+        }
         if !waiting.is_empty() {
             text += "\nNot yet delivered:\n";
             text += &outbox::table_of(&waiting, clock::system());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Hours;
 use crate::host::secret;
 
 /// One key of a section. The default is TOML text; empty means that the key may be absent.
@@ -39,12 +40,18 @@ pub enum Kind {
         /// The greatest.
         max: u64,
     },
+    /// "never", or a time of a second at least.
+    Interval,
+    /// Hours of the week as [`Hours`](super::Hours) reads them, or the word for none or all of them: "never", "always".
+    Hours(&'static str),
     /// Any text but the empty one.
     Text,
     /// One of these words.
     Choice(Cow<'static, [Cow<'static, str>]>),
     /// A list of texts.
     List,
+    /// A list of some of these words, at least one.
+    Choices(Cow<'static, [Cow<'static, str>]>),
     /// A text, or a table that says where it is kept.
     Secret,
     /// A text of several lines, or a table that names the file that holds it.
@@ -82,9 +89,21 @@ impl Kind {
                 let bounds = Duration::from_secs(*min)..=Duration::from_secs(*max);
                 value.as_str().and_then(duration).is_some_and(|time| bounds.contains(&time))
             }
+            Kind::Interval => {
+                let is_long = |text: &str| text == NEVER || Kind::Duration { min: 1, max: TEN_YEARS }.complaint(value).is_none();
+                value.as_str().is_some_and(is_long)
+            }
+            Kind::Hours(word) => value.as_str().is_some_and(|text| {
+                // quiet hours without an end would hold what waits for ever
+                text == *word || Hours::parse(text).is_some_and(|hours| *word != NEVER || !hours.never_end())
+            }),
             Kind::Text => value.as_str().is_some_and(is_plain),
             Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
             Kind::List => value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(is_plain))),
+            Kind::Choices(words) => value.as_array().is_some_and(|all| {
+                let is_known = |one: &Value| one.as_str().is_some_and(|text| words.iter().any(|word| word == text));
+                !all.is_empty() && all.iter().all(is_known)
+            }),
             Kind::Secret => match value {
                 Value::String(text) => !text.is_empty(),
                 Value::Object(_) => secret::place(value).is_some(),
@@ -107,10 +126,14 @@ impl Kind {
                 let shown = |seconds| humantime::format_duration(Duration::from_secs(seconds)).to_string();
                 format!("a time in quotes, from \"{}\" to \"{}\"", shown(*min), shown(*max))
             }
-            Kind::Text => "a text in quotes, not empty and without control characters".into(),
-            Kind::Choice(words) => {
-                format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
+            Kind::Interval => "\"never\", or a time such as \"30m\" or \"4h\", in quotes".into(),
+            Kind::Hours(word) => {
+                let most = if *word == NEVER { ", and not the whole week" } else { "" };
+                format!("\"{word}\", or hours such as \"22:00-07:00\" or \"Mon-Fri 08:00-18:00; Sat,Sun 10:00-16:00\"{most}")
             }
+            Kind::Text => "a text in quotes, not empty and without control characters".into(),
+            Kind::Choice(words) => format!("one of {}", quoted(words)),
+            Kind::Choices(words) => format!("a list of one or more of {}", quoted(words)),
             Kind::List => "a list of texts such as [\"one\", \"two\"]".into(),
             Kind::Secret => {
                 "a text, or where it is kept: .credential = \"NAME\", .file = \"/PATH\" or .env = \"VARIABLE\"".into()
@@ -120,6 +143,10 @@ impl Kind {
     }
 }
 
+fn quoted(words: &[Cow<'_, str>]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
 /// Something to read, on one line.
 fn is_plain(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control)
@@ -127,6 +154,9 @@ fn is_plain(text: &str) -> bool {
 
 /// No time of the configuration is longer, so that no sum of two overflows.
 const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
+
+/// The word for no time at all.
+pub(crate) const NEVER: &str = "never";
 
 /// A time such as "5m".
 pub(crate) fn duration(text: &str) -> Option<Duration> {
@@ -141,6 +171,7 @@ mod tests {
     #[test]
     fn values_that_fit_and_values_that_do_not() {
         let choice = Kind::Choice(Cow::Borrowed(&[Cow::Borrowed("none"), Cow::Borrowed("starttls")]));
+        let choices = Kind::Choices(Cow::Borrowed(&[Cow::Borrowed("timer"), Cow::Borrowed("path")]));
         let rows = [
             (Kind::Boolean, json!(true), json!("true")),
             (Kind::Integer { min: 0, max: 9 }, json!(9), json!(10)),
@@ -150,11 +181,18 @@ mod tests {
             (Kind::ANY_TIME, json!("0s"), json!("100years")),
             (Kind::Duration { min: 1, max: 120 }, json!("2m"), json!("0s")),
             (Kind::Duration { min: 1, max: 120 }, json!("1s"), json!("121s")),
+            (Kind::Interval, json!("never"), json!("0s")),
+            (Kind::Interval, json!("4h"), json!("always")),
+            (Kind::Hours(NEVER), json!("22:00-07:00"), json!("00:00-24:00")),
+            (Kind::Hours(NEVER), json!("never"), json!("always")),
+            (Kind::Hours("always"), json!("00:00-24:00"), json!("8-18")),
             (Kind::Text, json!("x"), json!(" ")),
             (Kind::Text, json!("ä b"), json!("a\nb")),
             (choice, json!("none"), json!("tls")),
             (Kind::List, json!([]), json!("x")),
             (Kind::List, json!(["x"]), json!(["x", 1])),
+            (choices.clone(), json!(["timer", "path"]), json!(["timer", "cron"])),
+            (choices, json!(["path"]), json!([])),
             (Kind::Secret, json!("x"), json!("")),
             (Kind::Secret, json!({"file": "/x"}), json!({"fiel": "/x"})),
             (Kind::Secret, json!({"env": "X"}), json!({"env": "X", "file": "/x"})),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Hours;
 use super::document::Setting;
 use super::key::{self, Key};
 
@@ -57,6 +58,16 @@ impl Values<'_> {
     /// A length of time.
     pub fn duration(&self, name: &str) -> Duration {
         self.value(name).as_str().and_then(key::duration).unwrap_or_default()
+    }
+
+    /// A length of time, or none.
+    pub fn interval(&self, name: &str) -> Option<Duration> {
+        self.value(name).as_str().and_then(key::duration)
+    }
+
+    /// Hours of the week; `None` for the word that stands for none or all of them.
+    pub fn hours(&self, name: &str) -> Option<Hours> {
+        self.value(name).as_str().and_then(Hours::parse)
     }
 
     /// A text that may be absent.

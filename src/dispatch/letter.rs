@@ -1,5 +1,7 @@
 //! From a claimed alert to the request about it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
@@ -9,7 +11,7 @@ use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
 use crate::host::names;
-use crate::message::{self, Because, DamageReport, Late, Letter, MethodReport, Phase, Report};
+use crate::message::{self, Again, Because, DamageReport, Late, Letter, MethodReport, Phase, Report};
 use crate::policy::{Reason, Rules};
 use crate::settings::Settings;
 use crate::store::{self, Claimed, Failures, Recorded, Store};
@@ -55,7 +57,7 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
                 return Ok(Prepared::Nothing);
             }
             incidents = storm::incidents(store, settings, &members, &host, &method.name)?;
-            (storm::letter(&members, &host), Vec::new(), Vec::new())
+            (storm::letter(&members, &host, claimed.reason.is_some()), Vec::new(), Vec::new())
         }
         None => (without_event(store, claimed, &host)?, Vec::new(), Vec::new()),
     };
@@ -97,9 +99,10 @@ fn about(
     // news of a failure that stayed one come when it has
     let news = match recorded.reason {
         Some(Reason::StayedFailed { seconds }) => event.at + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0)),
+        _ if claimed.kind == Kind::Reminder => claimed.at,
         _ => event.at,
     };
-    let why = why(recorded);
+    let why = claimed.reason.as_ref().map_or_else(|| why(recorded), |reason| Some(reason.why()));
     let report = Report {
         kind: claimed.kind,
         host,
@@ -108,11 +111,15 @@ fn about(
         why: why.as_deref(),
         failures: &failures,
         left_out,
-        flapping: phase(recorded).map(|phase| (phase, rules.flapping_window)),
+        flapping: phase(recorded).filter(|_| claimed.kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
+        again: again(claimed.reason.as_ref(), now),
         context: &claimed.context,
         late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
+        is_own: names::user() == event.subject.manager(),
     };
-    let (Some(first), Some(last)) = (claimed.overtaken.first(), claimed.overtaken.last()) else {
+    // whoever is only spared a reminder heard of the failure
+    let untold = || claimed.overtaken.iter().filter(|one| one.kind != Kind::Reminder);
+    let (Some(first), Some(last)) = (untold().next(), untold().next_back()) else {
         return message::compose(&report);
     };
     let tries = claimed.attempt - 1 + claimed.overtaken.iter().map(|one| one.attempts).sum::<u32>();
@@ -155,6 +162,17 @@ pub(super) fn phase(recorded: &Recorded) -> Option<Phase> {
         Reason::KeepsRestarting | Reason::KeepsRecovering => Some(Phase::Begins),
         Reason::Stable { .. } => Some(Phase::Stable),
         Reason::NoLongerRuns { .. } => Some(Phase::NoLongerRuns),
+        _ => None,
+    }
+}
+
+/// What a reminder says that is sent then, for this reason.
+pub(super) fn again(reason: Option<&Reason>, at: DateTime<Utc>) -> Option<Again> {
+    match reason? {
+        Reason::Reminder { told, .. } => Some(Again { at, told: *told, nobody_within: None }),
+        Reason::Unacknowledged { after, told } => {
+            Some(Again { at, told: *told, nobody_within: Some(Duration::from_secs(*after)) })
+        }
         _ => None,
     }
 }

@@ -8,7 +8,9 @@ mod child;
 pub mod conformance;
 mod context;
 mod damage;
+mod errors;
 pub mod heartbeat;
+mod hold;
 mod letter;
 mod limit;
 mod outage;
@@ -22,6 +24,7 @@ mod storm;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
+pub use errors::note_errors;
 pub use outage::failing;
 pub use preview::{Preview, preview};
 pub use storm::collect;

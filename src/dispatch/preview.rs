@@ -61,7 +61,8 @@ pub fn preview(
     });
     let left_out = failures.left_out;
     let known: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
-    let why = letter::why(&recorded);
+    let reason = alert.as_ref().and_then(|alert| alert.reason.as_ref());
+    let why = reason.map_or_else(|| letter::why(&recorded), |reason| Some(reason.why()));
     let gathered_later = kind != Kind::Recovery && rules.journal_lines > 0;
     let host = settings.host.clone().unwrap_or_else(names::host);
     let report = Report {
@@ -72,10 +73,19 @@ pub fn preview(
         why: why.as_deref(),
         failures: &known,
         left_out,
-        flapping: letter::phase(&recorded).map(|phase| (phase, rules.flapping_window)),
+        flapping: letter::phase(&recorded).filter(|_| kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
+        again: alert.as_ref().and_then(|alert| letter::again(alert.reason.as_ref(), alert.at)),
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
-        late: alert.as_ref().and_then(|alert| letter::late(alert.tries?, now - event.at, alert.detail.as_deref(), None)),
+        late: alert.as_ref().and_then(|alert| {
+            letter::late(
+                alert.tries?,
+                now - if kind == Kind::Reminder { alert.at } else { event.at },
+                alert.detail.as_deref(),
+                None,
+            )
+        }),
+        is_own: names::user() == event.subject.manager(),
     };
     let letter = message::compose(&report);
     let method = method.and_then(|name| settings.method(name));

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::letter;
+use super::{hold, letter};
 use crate::error::Result;
 use crate::host::names;
-use crate::message::{self, Letter, Member, Report};
+use crate::message::{self, Letter, Member, News, Report};
 use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
@@ -16,19 +16,20 @@ use sysalert_abi::Kind;
 /// A digest waits for more until nothing came for so long, but not longer than the window.
 const QUIET: TimeDelta = TimeDelta::seconds(3);
 
-/// Binds alerts to digests where there are too many of them.
+/// Binds alerts to digests where there are too many of them, and where they have waited for the end of quiet hours.
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
 pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
     let window = TimeDelta::from_std(settings.storm.window).unwrap_or(TimeDelta::zero());
-    if settings.storm.incidents == 0 {
-        return Ok(());
-    }
     if store.with(store::has_orphans)? {
         store.write(|db| store::release_orphans(db))?;
     }
-    for method in store.with(store::methods_at_work)? {
+    hold::hold(store, settings, now)?;
+    if settings.storm.incidents == 0 {
+        return Ok(());
+    }
+    for method in store.with(|db| store::methods_at_work(db, now))? {
         let (recent, waiting) = store.with(|db| store::load(db, &method, now - window, now))?;
         let is_storm = recent.max(waiting) > settings.storm.incidents;
         let open = store.with(|db| store::open_digest(db, &method, now))?;
@@ -45,21 +46,25 @@ pub fn collect(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Re
             let last = store::last_digest(db, &method)?.filter(|last| *last <= now).map(|last| last + window);
             let last = last.filter(|due| *due > now);
             let due = last.unwrap_or((now + QUIET).min(begun + window));
-            store::bind(db, digest, &method, due).map(drop)
+            store::bind(db, digest, &method, due, now).map(drop)
         })?;
     }
     Ok(())
 }
 
-/// The message about these incidents.
-pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
+/// The message about these incidents; `waited`: for the end of quiet hours.
+pub(super) fn letter(members: &[store::Member], host: &str, waited: bool) -> Letter {
     let members: Vec<Member<'_>> = members
         .iter()
         .map(|member| Member {
             name: member.recorded.event.subject.name(),
             at: member.recorded.event.at,
             problem: &member.recorded.event.problem,
-            recovered: member.kind == Kind::Recovery,
+            news: match member.kind {
+                Kind::Recovery => News::Recovered,
+                Kind::Reminder => News::StillFails,
+                _ => News::Failed,
+            },
             note: match member.recorded.reason {
                 Some(Reason::KeepsRestarting) => Some("keeps restarting"),
                 Some(Reason::KeepsRecovering) => Some("keeps failing and recovering"),
@@ -69,7 +74,7 @@ pub(super) fn letter(members: &[store::Member], host: &str) -> Letter {
             },
         })
         .collect();
-    message::digest(&message::Digest { host, members: &members })
+    message::digest(&message::Digest { host, members: &members, waited })
 }
 
 /// The same incident by incident, for channels that tell them apart: each once, by the newest alert about it.
@@ -94,11 +99,11 @@ fn incident(
     host: &str,
     method: &str,
 ) -> Result<sysalert_abi::Member> {
-    let store::Member { kind, recorded, incident, context } = member;
+    let store::Member { kind, at, reason, recorded, incident, context } = member;
     let event = &recorded.event;
     let failures = store.with(|db| store::failures_of(db, incident.id, event, letter::MOST_FAILURES))?;
     let told: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
-    let why = letter::why(recorded);
+    let why = reason.as_ref().map_or_else(|| letter::why(recorded), |reason| Some(reason.why()));
     let report = Report {
         kind: *kind,
         host,
@@ -107,9 +112,13 @@ fn incident(
         why: why.as_deref(),
         failures: &told,
         left_out: failures.left_out,
-        flapping: letter::phase(recorded).map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
+        again: letter::again(reason.as_ref(), *at),
+        flapping: letter::phase(recorded)
+            .filter(|_| *kind != Kind::Reminder)
+            .map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
         context,
         late: None,
+        is_own: names::user() == event.subject.manager(),
     };
     let sysalert_abi::Message { subject, parts, .. } = message::compose(&report).render();
     Ok(sysalert_abi::Member {
@@ -152,8 +161,9 @@ mod tests {
             restarts: true,
             at,
         };
-        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1) };
-        let member = store::Member { kind: Kind::Failure, recorded, incident, context: message::Context::default() };
+        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1), error: None };
+        let member =
+            store::Member { kind: Kind::Failure, at, reason: None, recorded, incident, context: message::Context::default() };
         let told = incidents(&store, &settings, &[member], "web1", "fleet").unwrap();
         assert_eq!(told[0].subject, "web.service keeps restarting on web1: 7 times in 1h");
     }

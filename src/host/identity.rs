@@ -7,10 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, User, chown, geteuid, initgroups, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, User, chown, geteuid, getuid, initgroups, setgid, setgroups, setuid};
 
-use super::Site;
+use super::{Site, env};
 use crate::error::{Error, Kind, Result};
+use crate::event::Manager;
 
 /// The user of the system's state folder.
 const OWNER: &str = "sysalert";
@@ -43,15 +44,13 @@ pub fn owner(site: &Site) -> Result<Option<Owner>> {
     }
 }
 
-/// The name of the user that this process runs as now.
-pub fn user() -> String {
-    let uid = geteuid();
-    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+/// Whatever is made from now on is for its owner and the folder's group: files 0640; a user's is for nobody else: 0600.
+pub fn keep_from_others(site: &Site) {
+    umask(Mode::from_bits_truncate(if is_users(site) { 0o077 } else { 0o027 }));
 }
 
-/// Whatever is made from now on is for its owner and the folder's group: files 0640.
-pub fn keep_from_others() {
-    umask(Mode::from_bits_truncate(0o027));
+fn is_users(site: &Site) -> bool {
+    matches!(site.manager, Manager::User(_))
 }
 
 /// Makes the state folder, if it is missing.
@@ -77,6 +76,9 @@ fn make(site: &Site) -> Result<()> {
         chown(&site.state, Some(owner.uid), Some(owner.gid))
             .map_err(|error| Error::file("hand over", &site.state, &error.into()))?;
     }
+    if is_users(site) {
+        return Ok(());
+    }
     // the group of the folder is the group of every file in it
     fs::set_permissions(&site.state, fs::Permissions::from_mode(0o2750))
         .map_err(|error| Error::file("set the mode of", &site.state, &error))
@@ -96,6 +98,15 @@ pub fn become_owner(Owner { uid, gid }: Owner) -> Result<()> {
     }
     setgid(gid).map_err(failed)?;
     setuid(uid).map_err(failed)
+}
+
+/// Who runs this command, by name; through sudo, who does that.
+pub fn who() -> String {
+    let is_name = |name: &String| name.len() <= 64 && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+    env::var("SUDO_USER").filter(is_name).unwrap_or_else(|| {
+        let uid = getuid();
+        User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| user.name)
+    })
 }
 
 /// The error for somebody who may not read the state.

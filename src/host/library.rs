@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::geteuid;
 
-use super::identity;
+use super::names;
 
 /// The file of this plugin in the first folder that has one.
 ///
@@ -33,7 +33,7 @@ pub fn open(path: &Path) -> Result<File, String> {
             io::ErrorKind::PermissionDenied => format!(
                 "; plugins run as the user {}, also when root starts this: put it where that user may read it, \
                  `install -D -m 0644 -t /usr/local/lib/sysalert/plugins FILE`",
-                identity::user()
+                names::user()
             ),
             _ => String::new(),
         };

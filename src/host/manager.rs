@@ -1,9 +1,15 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod listed;
 mod setup;
 mod started;
+mod timers;
+mod units;
 
+pub use listed::{Detail, Listed};
 pub use setup::Setup;
+pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
+pub use units::{Nature, systemctl};
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -206,6 +212,14 @@ impl ServiceManager {
         Some((documentation, sockets))
     }
 
+    /// The main process of this run, also when it is gone; `None` when the unit has another run by now.
+    pub fn main_process(&mut self, unit: &str, invocation: &str) -> Option<u32> {
+        let path = path_of(unit);
+        let process = self.number_of::<u32>(&path, SERVICE, "ExecMainPID", "u").filter(|process| *process > 0)?;
+        // asked after the figure: if it is still this run now, it is its own
+        (self.invocation(&path)? == invocation).then_some(process)
+    }
+
     fn invocation(&mut self, path: &str) -> Option<String> {
         let bytes: Vec<u8> = self.get(path, UNIT, "InvocationID", "ay", |iter| {
             let mut bytes = Vec::new();
@@ -265,16 +279,25 @@ impl ServiceManager {
         kind: &'static str,
         read: impl FnOnce(&mut MessageIter<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
+        let patience = self.patience;
+        let words = [path, interface, property].map(str::to_owned);
+        self.ask(move |bus| property_of(bus, &words, kind, patience, read))
+    }
+
+    /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
+    fn ask<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,
+    ) -> Option<T> {
         if self.is_dead {
             return None;
         }
         let (patience, connects) = (self.patience, self.line.is_none());
         let line = self.line.get_or_insert_with(|| line(self.connect));
         let (answers, answer) = mpsc::channel();
-        let words = [path, interface, property].map(str::to_owned);
         let question = move |bus: &mut Bus| {
             // whoever asked may have given up
-            let _ = answers.send(property_of(bus, &words, kind, patience, read));
+            let _ = answers.send(question(bus));
         };
         let asked = line.send(Box::new(question)).is_ok();
         // the library's own limit comes first, where it holds

@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, visible};
+use super::{Banner, Context, Letter, Tone, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -30,10 +30,25 @@ pub struct Report<'a> {
     pub left_out: u64,
     /// Set when the message is about flapping: what it tells, and the window.
     pub flapping: Option<(Phase, Duration)>,
+    /// Set when somebody is told again.
+    pub again: Option<Again>,
     /// What was gathered about the run while it was fresh.
     pub context: &'a Context,
     /// Set when the message is late.
     pub late: Option<Late<'a>>,
+    /// True when it is about a unit of the user who reads it, and not of one whose machine the reader administers.
+    pub is_own: bool,
+}
+
+/// What a reminder says beside its event.
+#[derive(Debug, Clone, Copy)]
+pub struct Again {
+    /// When it is sent.
+    pub at: DateTime<Utc>,
+    /// How many alerts there were before.
+    pub told: u64,
+    /// Set when others are told as well, since nobody acknowledged it in this time.
+    pub nobody_within: Option<Duration>,
 }
 
 /// Why a message is late.
@@ -50,7 +65,7 @@ pub struct Late<'a> {
 pub enum Because<'a> {
     /// What the last try to send it met.
     Failed(&'a str),
-    /// The method's limit, for which it waited.
+    /// What it waited for: its method's limit, quiet hours, the end of a silence.
     Held(&'a str),
 }
 
@@ -62,6 +77,9 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_schedule() {
+        return schedule::compose(report);
+    }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
@@ -70,14 +88,30 @@ pub fn compose(report: &Report<'_>) -> Letter {
         Kind::Reminder => ("Still failing", "is still failing"),
         _ => ("Failed", "failed"),
     };
-    let problem = if event.problem.is_unknown() { String::new() } else { event.problem.to_string() };
+    // what polling found has words of its own: "is not running"
+    let polled = event.problem.polled().filter(|_| !recovered);
+    let (status, verb, problem) = match (polled, report.kind) {
+        (Some((does, heading, why)), Kind::Reminder) => (heading, format!("still {does}"), why.unwrap_or_default()),
+        (Some((does, heading, why)), _) => (heading, does.to_owned(), why.unwrap_or_default()),
+        (None, _) if event.problem.is_unknown() => (status, verb.to_owned(), String::new()),
+        (None, _) => (status, verb.to_owned(), event.problem.to_string()),
+    };
     let how = if problem.is_empty() { String::new() } else { format!(": {problem}") };
+    let stop = if how.ends_with('?') { "" } else { "." };
     let (subject, lead, what) = if recovered {
         let was = report.failures.last().map(|(_, problem)| format!("Its last failure: {problem}")).unwrap_or_default();
-        let sentence = if was.is_empty() { String::new() } else { format!(" {was}.") };
+        let sentence = match was.as_str() {
+            "" => String::new(),
+            was if was.ends_with('?') => format!(" {was}"),
+            was => format!(" {was}."),
+        };
         (format!("{name} recovered on {host}"), format!("{name} on {host} is well again.{sentence}"), was)
     } else {
-        (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}."), capitalized(&problem))
+        (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}{stop}"), capitalized(&problem))
+    };
+    let (subject, lead) = match report.again {
+        Some(again) => still(report, again, &how),
+        None => (subject, lead),
     };
     let told = report.flapping.zip(report.incident.flapping.as_ref());
     let words = told.map(|((phase, window), flapping)| flapping::words(report, flapping, phase, window));
@@ -95,13 +129,26 @@ pub fn compose(report: &Report<'_>) -> Letter {
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
-        commands: commands(event, &context.findings, recovered),
+        commands: commands(event, &context.findings, recovered, report.again.is_some(), report.is_own),
         tone: match recovered {
             true if is_gone => Tone::Neutral,
             true => Tone::Well,
             false => Tone::Trouble,
         },
     }
+}
+
+/// The subject and the first sentences of a reminder.
+fn still(report: &Report<'_>, again: Again, how: &str) -> (String, String) {
+    let (name, host, incident) = (report.event.subject.name(), report.host, report.incident);
+    let does = incident.flaps().map_or_else(|| "is still failing".to_owned(), |flapping| format!("still {}", flapping.does()));
+    let lasts = span(again.at - incident.first_failure);
+    let nobody = match again.nobody_within {
+        Some(within) => format!("Nobody has acknowledged it within {}, and so you are told as well.", short(within)),
+        None => "Nobody has acknowledged it.".to_owned(),
+    };
+    let subject = format!("{name} {does} on {host}, for {lasts}{how}");
+    (subject, format!("{name} on {host} {does}{how}. It has not recovered for {lasts}. {nobody}"))
 }
 
 /// The message that proves that messages arrive.
@@ -127,7 +174,7 @@ fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) 
     let several = report.failures.len() > 1;
     let first = local_time(incident.first_failure);
     let mut facts = Vec::new();
-    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late))));
+    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late, report.again.is_some()))));
     facts.push(("Host", report.host.to_owned()));
     facts.push(("Unit", event.subject.name().to_owned()));
     let flaps = of_flapping.is_some();
@@ -140,10 +187,15 @@ fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) 
         facts.push(("Lasted", span(event.at - incident.first_failure)));
         facts.push(("Failures", counted(report, "")));
     } else {
-        facts.push(("Failed", local_time(event.at)));
+        facts.push((if event.problem.is_polled() { "Seen" } else { "Failed" }, local_time(event.at)));
         facts.push(("Failures", counted(report, &if several { format!(" since {first}") } else { String::new() })));
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
+    facts.extend(
+        report
+            .again
+            .map(|again| ("Told before", if again.told == 1 { "once".to_owned() } else { format!("{} times", again.told) })),
+    );
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
     facts.extend(context.findings.causes());
     facts.extend(context.ran.map(|ran| ("Ran", ran_for(ran, context.usual))));
@@ -222,12 +274,12 @@ fn listed(report: &Report<'_>) -> Vec<String> {
     rows
 }
 
-fn late_by(late: &Late<'_>) -> String {
-    let by = span(late.by);
+pub(super) fn late_by(late: &Late<'_>, again: bool) -> String {
+    let since = format!("{} {} ago", if again { "it was due" } else { "it happened" }, span(late.by));
     match late.because {
-        Some(Because::Failed(met)) => format!("it happened {by} ago; earlier tries to send this failed: {met}"),
-        Some(Because::Held(limit)) => format!("it happened {by} ago and waited for its turn: {limit}"),
-        None => format!("it happened {by} ago"),
+        Some(Because::Failed(met)) => format!("{since}; earlier tries to send this failed: {met}"),
+        Some(Because::Held(why)) => format!("{since} and waited: {why}"),
+        None => since,
     }
 }
 

@@ -17,10 +17,21 @@ pub struct Member<'a> {
     pub at: DateTime<Utc>,
     /// How it failed.
     pub problem: &'a Problem,
-    /// True when this is about its recovery.
-    pub recovered: bool,
+    /// What this tells.
+    pub news: News,
     /// What is told instead of that it failed or recovered: "keeps restarting".
     pub note: Option<&'static str>,
+}
+
+/// What is told about one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It failed.
+    Failed,
+    /// That it failed was told before, and it is not over.
+    StillFails,
+    /// It recovered.
+    Recovered,
 }
 
 /// Everything that a digest says.
@@ -30,6 +41,8 @@ pub struct Digest<'a> {
     pub host: &'a str,
     /// What it is about.
     pub members: &'a [Member<'a>],
+    /// True when they waited for the end of quiet hours; else they are too many.
+    pub waited: bool,
 }
 
 /// So many lines a list has at most. Whoever reads it wants the cause; `sysalert status` has them all.
@@ -41,21 +54,25 @@ const ROWS: usize = 3;
 /// The message about many incidents.
 pub fn digest(digest: &Digest<'_>) -> Letter {
     let host = digest.host;
-    let mut recovered: Vec<_> = digest.members.iter().filter(|member| member.recovered).collect();
+    let mut recovered: Vec<_> = digest.members.iter().filter(|member| member.news == News::Recovered).collect();
     recovered.sort_by_key(|member| member.at);
     // what has recovered meanwhile is told as that
     let is_well = |name: &str| recovered.iter().any(|member| member.name == name);
-    let mut failed: Vec<_> = digest.members.iter().filter(|member| !member.recovered && !is_well(member.name)).collect();
+    let mut failed: Vec<_> =
+        digest.members.iter().filter(|member| member.news == News::Failed && !is_well(member.name)).collect();
     failed.sort_by_key(|member| member.at);
+    let is_told = |name: &str| failed.iter().any(|member| member.name == name);
+    let is_still = |member: &&Member<'_>| member.news == News::StillFails && !is_well(member.name) && !is_told(member.name);
+    let mut still: Vec<_> = digest.members.iter().filter(is_still).collect();
+    still.sort_by_key(|member| member.at);
+    let of_still = causes(&still);
     let causes = causes(&failed);
     let by_one = causes.first().map(|(cause, waiting)| (cause.clone(), waiting.len()));
 
-    let count = |count: usize, verb: &str| format!("{count} {} {verb}", if count == 1 { "unit" } else { "units" });
-    let what = match (failed.len(), recovered.len()) {
-        (0, well) => count(well, "recovered"),
-        (bad, 0) => count(bad, "failed"),
-        (bad, well) => format!("{}, {}", count(bad, "failed"), count(well, "recovered")),
-    };
+    let fails = if still.len() == 1 { "still fails" } else { "still fail" };
+    let counts = [(failed.len(), "failed"), (still.len(), fails), (recovered.len(), "recovered")];
+    let count = |(count, verb): (usize, &str)| format!("{count} {} {verb}", if count == 1 { "unit" } else { "units" });
+    let what = counts.into_iter().filter(|(count, _)| *count > 0).map(count).collect::<Vec<_>>().join(", ");
     let because = by_one.as_ref().map(|(cause, waiting)| format!("{waiting} of them because {cause} failed"));
     let times: Vec<_> = digest.members.iter().map(|member| member.at).collect();
     let (first, last) = (times.iter().min().copied().unwrap_or_default(), times.iter().max().copied().unwrap_or_default());
@@ -64,38 +81,44 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     let when = |at: DateTime<Utc>| {
         if is_one_day { at.with_timezone(&Local).format("%H:%M:%S").to_string() } else { local_time(at) }
     };
+    let (meanwhile, why_one) = if digest.waited {
+        (" in quiet hours", "they waited for the end of quiet hours (`quiet`), or for those of their method (`hours`)")
+    } else {
+        ("", "more at once than [storm] allows single messages for")
+    };
     let mut lists = Vec::new();
     lists.extend((!failed.is_empty()).then(|| ("What failed", capped(by_cause(&failed, &causes, &when)))));
     let line = |member: &&Member<'_>| {
         let note = member.note.map_or_else(String::new, |note| format!(": {note}"));
         format!("{}  {}{note}", when(member.at), member.name)
     };
+    lists.extend((!still.is_empty()).then(|| ("What still fails", capped(by_cause(&still, &of_still, &when)))));
     lists.extend((!recovered.is_empty()).then(|| ("What recovered", capped(recovered.iter().map(line).collect()))));
     let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", quoted(cause))).collect();
     commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
     Letter {
         subject: match &because {
-            Some(because) => format!("{what} on {host}, {because}"),
-            None => format!("{what} on {host}"),
+            Some(because) => format!("{what} on {host}{meanwhile}, {because}"),
+            None => format!("{what} on {host}{meanwhile}"),
         },
         banner: Banner {
-            status: format!("Many at once on {host}"),
+            status: if digest.waited { format!("In quiet hours on {host}") } else { format!("Many at once on {host}") },
             title: what.clone(),
             what: capitalized(because.as_deref().unwrap_or_default()),
         },
         lead: match &because {
-            Some(because) => format!("{what} on {host}, {because}."),
-            None => format!("{what} on {host}."),
+            Some(because) => format!("{what} on {host}{meanwhile}, {because}."),
+            None => format!("{what} on {host}{meanwhile}."),
         },
         facts: vec![
             ("Host", host.to_owned()),
             ("First", local_time(first)),
             ("Last", format!("{}; {} later", local_time(last), span(last - first))),
-            ("Why one", "more at once than [storm] allows single messages for".to_owned()),
+            ("Why one", why_one.to_owned()),
         ],
         lists,
         commands,
-        tone: if failed.is_empty() { Tone::Well } else { Tone::Trouble },
+        tone: if failed.is_empty() && still.is_empty() { Tone::Well } else { Tone::Trouble },
         ..Letter::default()
     }
 }
@@ -173,7 +196,10 @@ mod tests {
     fn the_cause_of_most_comes_first_and_what_is_well_again_is_no_failure() {
         let (db, net) = (problem("dependency", Some("db.service")), problem("dependency", Some("net.service")));
         let (oom, timeout) = (problem("oom-kill", None), problem("timeout", None));
-        let row = |name, second, problem, recovered| Member { name, at: at(second), problem, recovered, note: None };
+        let row = |name, second, problem, recovered| {
+            let news = if recovered { News::Recovered } else { News::Failed };
+            Member { name, at: at(second), problem, news, note: None }
+        };
         let members = [
             row("early.service", 0, &oom, false),
             row("a.service", 2, &net, false),
@@ -183,7 +209,7 @@ mod tests {
             row("brief.service", 2, &timeout, false),
             row("brief.service", 9, &timeout, true),
         ];
-        let letter = digest(&Digest { host: "web1", members: &members });
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.subject, "5 units failed, 1 unit recovered on web1, 2 of them because db.service failed");
         let lines: Vec<_> = letter.lists[0].1.iter().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();
         let expected = [
@@ -203,15 +229,15 @@ mod tests {
         let names: Vec<String> = (0..1000).map(|number| format!("unit-{number}.service")).collect();
         let bad = problem("oom-kill", None);
         let members: Vec<_> =
-            names.iter().map(|name| Member { name, at: at(0), problem: &bad, recovered: false, note: None }).collect();
-        let letter = digest(&Digest { host: "web1", members: &members });
+            names.iter().map(|name| Member { name, at: at(0), problem: &bad, news: News::Failed, note: None }).collect();
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.lists[0].1.len(), LINES + 1);
         assert!(letter.lists[0].1[LINES].contains("940 lines more"), "{:?}", letter.lists[0].1[LINES]);
         // nor a thousand names
         let waits = problem("dependency", Some("db.service"));
         let members: Vec<_> =
-            names.iter().map(|name| Member { name, at: at(0), problem: &waits, recovered: false, note: None }).collect();
-        let letter = digest(&Digest { host: "web1", members: &members });
+            names.iter().map(|name| Member { name, at: at(0), problem: &waits, news: News::Failed, note: None }).collect();
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.subject, "1000 units failed on web1, 1000 of them because db.service failed");
         let lines = &letter.lists[0].1;
         assert_eq!((lines.len(), lines[ROWS + 1].as_str()), (ROWS + 2, "    and 964 more, 1000 in all"));

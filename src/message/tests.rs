@@ -65,8 +65,10 @@ fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime
         failures,
         left_out: 0,
         flapping: None,
+        again: None,
         context: &NOTHING,
         late: None,
+        is_own: true,
     }
 }
 

@@ -1,21 +1,33 @@
-//! Does anybody hear of this event? A situation goes in, a verdict with its reason comes out. Pure: no clock, no store.
+//! Does anybody hear of this event? A situation goes in, a verdict with its reason comes out; and what is told when nothing
+//! happens but time. Pure: no clock, no store.
 
+mod due;
+mod escalate;
 mod flapping;
 mod ignore;
 mod problem;
+mod quiet;
 mod reason;
 mod recovery;
+mod remind;
 mod restart;
+mod route;
 mod rules;
+mod silence;
+mod started_by;
 
+pub use due::{Standing, due};
 pub use flapping::Recent;
+pub use quiet::{Hold, Untold, hold};
 pub use reason::Reason;
-pub use rules::{AlertOn, KEYS, Rules, UNIT_KEYS};
+pub use route::{Filter, route};
+pub use rules::{AlertOn, KEYS, Rules, SEVERITIES, UNIT_KEYS};
+pub use silence::Silence;
 
 use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
 
-use crate::event::{Event, Outcome, Problem};
+use crate::event::{Event, Outcome, Problem, Start};
 use crate::incident::{How, Incident};
 
 /// All that a decision may look at.
@@ -23,12 +35,20 @@ use crate::incident::{How, Incident};
 pub struct Situation<'a> {
     /// The event to decide.
     pub event: &'a Event,
+    /// What its run complained of last, if that is known.
+    pub error: Option<&'a str>,
     /// The subject's incident that is not over, before this event.
     pub incident: Option<&'a Incident>,
     /// The problems of this incident that somebody was told, oldest first.
     pub told: &'a [Told],
-    /// How many failures of this incident came before that systemd did not try again.
+    /// What started the run; of one that systemd started again, what started the first of them. `None`: not known.
+    pub start: Option<Start>,
+    /// How many failures of this incident came before that count: systemd did not try again, and somebody asks about them.
     pub finals: u64,
+    /// How many such failures of earlier incidents came before within `ignore_within`.
+    pub earlier: u64,
+    /// How many came before that nobody asks about, for they were started otherwise; 0 once somebody was told.
+    pub passed_over: u64,
     /// True when a failure of the same run is on record.
     pub run_failed: bool,
     /// True when a failure of the incident happened and was recorded after this event.
@@ -39,6 +59,8 @@ pub struct Situation<'a> {
     pub restarts: Recent,
     /// The incidents before this one within `flapping_window` that somebody was told and that are over.
     pub incidents: Recent,
+    /// The silence that holds for this subject.
+    pub silence: Option<&'a Silence>,
     /// The settings for this subject.
     pub rules: &'a Rules,
 }
@@ -48,6 +70,8 @@ pub struct Situation<'a> {
 pub struct Told {
     /// What it was.
     pub problem: Problem,
+    /// What its run complained of last, if that is known.
+    pub error: Option<String>,
     /// When it happened.
     pub at: DateTime<Utc>,
     /// True when systemd was to start it again.
@@ -90,10 +114,12 @@ const FAILED: &[Rule] = &[
     recovery::by_then,
     flapping::goes_on,
     flapping::stayed_failed,
+    started_by::otherwise,
     flapping::keeps_restarting,
     restart::not_final,
     ignore::ignored,
     flapping::keeps_recovering,
+    ignore::too_often,
     problem::first,
     problem::new,
     problem::same,
@@ -114,8 +140,15 @@ const SUCCEEDED: &[Rule] = &[
     recovery::recovered,
 ];
 /// An end after which systemd starts it again.
-const RESTARTS: &[Rule] =
-    &[recovery::same_run, recovery::stopped, rules::disabled, flapping::goes_on, flapping::keeps_restarting, restart::not_over];
+const RESTARTS: &[Rule] = &[
+    recovery::same_run,
+    recovery::stopped,
+    rules::disabled,
+    flapping::goes_on,
+    started_by::otherwise,
+    flapping::keeps_restarting,
+    restart::not_over,
+];
 
 /// Decides one event.
 pub fn decide(situation: &Situation<'_>) -> Verdict {
@@ -136,8 +169,10 @@ pub fn decide(situation: &Situation<'_>) -> Verdict {
         _ if situation.event.outcome == Outcome::Failed => Flaps::Ends,
         _ => Flaps::AsBefore,
     };
-    Verdict { alert: reason.alert(), resolves, flaps, reason }
+    silence::silenced(situation, Verdict { alert: reason.alert(), resolves, flaps, reason })
 }
 
+#[cfg(test)]
+mod due_tests;
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Reason, Situation};
-use crate::config::{Key, Kind, Values};
+use super::{Reason, Situation, started_by};
+use crate::config::{Hours, Key, Kind, Values};
+use crate::event::{Event, Outcome, Problem, Start};
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
-const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
+const SAME_PROBLEM: &[Cow<'static, str>] = &[Cow::Borrowed("result"), Cow::Borrowed("error")];
+const STARTED_BY: &[Cow<'static, str>] =
+    &[Cow::Borrowed("any"), Cow::Borrowed("timer"), Cow::Borrowed("path"), Cow::Borrowed("other")];
+/// The words for how bad a failure is.
+pub const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
 
 /// The keys of `[policy]`; `[unit."GLOB"]` has them too.
 pub const KEYS: &[Key] = &[
@@ -21,12 +26,38 @@ pub const KEYS: &[Key] = &[
         "failures of one incident to keep quiet about before the first alert",
     ),
     Key::new(
+        "ignore_within",
+        Kind::ANY_TIME,
+        "\"0s\"",
+        "failures of earlier incidents count too, for so long; \"0s\": only those of this incident",
+    ),
+    Key::new(
         "alert_on",
         Kind::Choice(Cow::Borrowed(ALERT_ON)),
         "\"final\"",
         "\"each\": also failures after which systemd starts the unit again by itself",
     ),
+    Key::new(
+        "same_problem",
+        Kind::Choice(Cow::Borrowed(SAME_PROBLEM)),
+        "\"result\"",
+        "\"error\": another last error line is another problem, too, apart from its numbers, ids, times and temporary names",
+    ),
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
+    Key::new(
+        "remind",
+        Kind::Interval,
+        "\"never\"",
+        "tell again what is not over and nobody acknowledged, so long after the last alert",
+    ),
+    Key::new("escalate_to", Kind::List, "[]", "the methods that are told as well when nobody acknowledges an incident in time"),
+    Key::new("escalate_after", Kind::ANY_TIME, "\"15m\"", "in this time"),
+    Key::new(
+        "quiet",
+        Kind::Hours("never"),
+        "\"never\"",
+        "hours in which all but critical alerts wait, to be told as one message",
+    ),
     Key::new("recovery", Kind::Boolean, "true", "tell when it is well again"),
     Key::new("recovery_hold", Kind::ANY_TIME, "\"10s\"", "a daemon counts as recovered when it was active this long"),
     Key::new(
@@ -41,6 +72,12 @@ pub const KEYS: &[Key] = &[
         "\"1h\"",
         "how close together; it is stable when it was well for so long",
     ),
+    Key::new(
+        "started_by",
+        Kind::Choices(Cow::Borrowed(STARTED_BY)),
+        "[\"any\"]",
+        "tell of runs that these started: \"timer\", \"path\", \"other\"; what nobody knows is told",
+    ),
     Key::new("journal_lines", Kind::Integer { min: 0, max: 1000 }, "50", "how many of the run's last lines an alert shows"),
 ];
 
@@ -48,6 +85,18 @@ pub const KEYS: &[Key] = &[
 pub const UNIT_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
     Key::new("sweep", Kind::Boolean, "false", "true: look for its failures in the journal, also without OnFailure="),
+    Key::new(
+        "expect_success",
+        Kind::Duration { min: 1, max: 31_557_600 },
+        "",
+        "it should succeed at least so often: \"26h\"; for services that run and end",
+    ),
+    Key::new(
+        "stuck_after",
+        Kind::ANY_TIME,
+        "",
+        "if it is polled: it hangs when it starts, stops or reloads for longer; also a oneshot",
+    ),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
 
@@ -58,6 +107,15 @@ pub enum AlertOn {
     Final,
     /// Every failure.
     Each,
+}
+
+/// `same_problem`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameProblem {
+    /// What has the same result.
+    Result,
+    /// What also complains of the same.
+    Error,
 }
 
 /// The settings for one subject; nothing is optional.
@@ -71,10 +129,22 @@ pub struct Rules {
     pub severity: Severity,
     /// How many failures to keep quiet about.
     pub ignore: u64,
+    /// Failures of earlier incidents count within this time, too; zero: they never do.
+    pub ignore_within: Duration,
     /// Which failures count.
     pub alert_on: AlertOn,
+    /// What makes two failures the same problem.
+    pub same_problem: SameProblem,
     /// Between repetitions.
     pub min_interval: Duration,
+    /// So long after the last alert it is told again; `None`: never.
+    pub remind: Option<Duration>,
+    /// Who is told as well when nobody acknowledges it in time; empty: nobody.
+    pub escalate_to: Vec<String>,
+    /// In this time.
+    pub escalate_after: Duration,
+    /// The hours in which all but critical alerts wait.
+    pub quiet: Option<Hours>,
     /// Tell when it is well again.
     pub recovery: bool,
     /// So long a daemon must be active to count as recovered.
@@ -83,10 +153,16 @@ pub struct Rules {
     pub flapping: u64,
     /// How close together; it is stable when it was well for so long.
     pub flapping_window: Duration,
+    /// The kinds of start whose runs are told.
+    pub started_by: Vec<Start>,
     /// How many lines of the journal an alert shows.
     pub journal_lines: usize,
     /// Look for its failures in the journal, also without OnFailure=.
     pub sweep: bool,
+    /// It should succeed at least so often.
+    pub expect_success: Option<Duration>,
+    /// So long it may start, stop or reload; `None`: as `[services]` says.
+    pub stuck_after: Option<Duration>,
     /// Recipients of this unit; empty: the method's own.
     pub to: Vec<String>,
 }
@@ -99,16 +175,55 @@ impl Rules {
             methods: values.list("methods"),
             severity: values.text("severity").and_then(|word| Severity::parse(&word)).unwrap_or(Severity::Critical),
             ignore: values.count("ignore"),
+            ignore_within: values.duration("ignore_within"),
             alert_on: if values.text("alert_on").as_deref() == Some("each") { AlertOn::Each } else { AlertOn::Final },
+            same_problem: match values.text("same_problem").as_deref() {
+                Some("error") => SameProblem::Error,
+                _ => SameProblem::Result,
+            },
             min_interval: values.duration("min_interval"),
+            remind: values.interval("remind"),
+            escalate_to: values.list("escalate_to"),
+            escalate_after: values.duration("escalate_after"),
+            quiet: values.hours("quiet"),
             recovery: values.boolean("recovery"),
             recovery_hold: values.duration("recovery_hold"),
             flapping: values.count("flapping"),
             flapping_window: values.duration("flapping_window"),
+            started_by: started_by::starts(&values.list("started_by")),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
+            expect_success: Some(values.duration("expect_success")).filter(|expected| !expected.is_zero()),
+            stuck_after: values.text("stuck_after").map(|_| values.duration("stuck_after")),
             to: values.list("to"),
         }
+    }
+}
+
+impl Rules {
+    /// The same for a schedule. What stands until somebody mends it fails once, so there is nothing to ignore, and it does not
+    /// flap. What somebody did by hand may be meant.
+    #[must_use]
+    pub fn of_schedule(mut self, problem: &Problem) -> Rules {
+        self.flapping = 0;
+        match problem.lapse() {
+            Some(lapse) if lapse.is_by_hand() => self.severity = self.severity.min(Severity::Warning),
+            _ => {}
+        }
+        if problem.lapse().is_none_or(|lapse| !lapse.comes_again()) {
+            self.ignore = 0;
+        }
+        self
+    }
+
+    /// Whether it matters what this event's run complained of. What was never started has said nothing.
+    pub fn asks_for_error(&self, event: &Event) -> bool {
+        self.same_problem == SameProblem::Error && event.outcome == Outcome::Failed && event.invocation_id.is_some()
+    }
+
+    /// Whether it matters what started a run.
+    pub fn asks_for_starts(&self) -> bool {
+        !started_by::is_any(&self.started_by)
     }
 }
 

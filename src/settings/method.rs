@@ -1,12 +1,15 @@
 //! `[method.NAME]`: a way to send, and where its alerts go when it keeps failing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::config::{Document, Key, Kind, Origin, Setting, Values, nearest};
+use crate::incident::Severity;
 use crate::message::{self, Source, TEMPLATE_KEYS, Templates, templates};
+use crate::policy::{self, Filter};
 
 /// `[method.NAME]` has these; the rest belongs to its plugin.
 pub const KEYS: &[Key] = &[
@@ -21,6 +24,13 @@ pub const KEYS: &[Key] = &[
     Key::new("fallback", Kind::Text, "", "the method that sends instead when this one keeps failing or refuses an alert"),
     Key::new("fallback_after", Kind::ANY_TIME, "\"10m\"", "this one has failed for so long before its fallback sends instead"),
     Key::new("most", Kind::Integer { min: 0, max: 1_000_000 }, "0", "it sends at most so many messages `within`; 0: no limit"),
+    Key::new(
+        "severities",
+        Kind::Choices(Cow::Borrowed(policy::SEVERITIES)),
+        "[\"info\", \"warning\", \"critical\"]",
+        "it takes alerts of these alone",
+    ),
+    Key::new("hours", Kind::Hours("always"), "\"always\"", "it sends within these hours alone; a recovery at any time"),
     Key::new("within", Kind::Duration { min: 1, max: YEAR }, "\"1h\"", "the time for `most`"),
 ];
 
@@ -28,7 +38,7 @@ pub const KEYS: &[Key] = &[
 const YEAR: u64 = 31_557_600;
 
 /// The method that reports when none is configured.
-pub(super) const JOURNAL: &str = "journal";
+pub const JOURNAL: &str = "journal";
 
 /// A configured way to send.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +57,8 @@ pub struct Method {
     pub fallback_after: Duration,
     /// At most so many messages within so long; `None`: no limit.
     pub limit: Option<(u64, Duration)>,
+    /// What it takes, and when.
+    pub filter: Filter,
     /// Its own words, where it has some.
     pub templates: Templates,
     /// The keys that are its plugin's.
@@ -78,6 +90,10 @@ impl Method {
             fallback: values.text("fallback"),
             fallback_after: values.duration("fallback_after"),
             limit: (most > 0).then(|| (most, values.duration("within"))),
+            filter: Filter {
+                severities: values.list("severities").iter().filter_map(|word| Severity::parse(word)).collect(),
+                hours: values.hours("hours"),
+            },
             templates: templates(&values),
             config: written.iter().filter(|setting| !is_ours(setting)).cloned().collect(),
             origin: origin.cloned(),

@@ -15,11 +15,12 @@ pub struct Retried {
     pub leased: usize,
 }
 
-/// Makes an alert due at once, with those about its subject that go before it by the same method, or with it; without an ID, all.
+/// Makes an alert due at once, with those about its subject that go before it by the same method, or with it; without an ID, all but what
+/// waits for its hour.
 /// `None`: no alert of this ID waits.
 pub fn retry(db: &Connection, id: Option<i64>, now: DateTime<Utc>) -> rusqlite::Result<Option<Retried>> {
     let now = now.timestamp_micros();
-    let meant = "(?2 IS NULL OR id = ?2 OR id IN (
+    let meant = "(?2 IS NULL AND coalesce(held_until, 0) <= ?1 OR id = ?2 OR id IN (
         SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
             JOIN outbox me ON me.id = ?2 JOIN alerts mine ON mine.id = me.alert JOIN incidents its ON its.id = mine.incident
         WHERE o.method = me.method AND i.subject = its.subject
@@ -31,7 +32,10 @@ pub fn retry(db: &Connection, id: Option<i64>, now: DateTime<Utc>) -> rusqlite::
     }
     let sql = format!("SELECT count(*) FROM outbox WHERE {LEASED} AND {meant}");
     let leased = db.query_row(&sql, params![now, id], |row| row.get(0))?;
-    let due = db.execute(&format!("UPDATE outbox SET due = 0 WHERE NOT {LEASED} AND {meant}"), params![now, id])?;
+    let due = db.execute(
+        &format!("UPDATE outbox SET due = 0, held_until = iif(?2 IS NULL, held_until, 0) WHERE NOT {LEASED} AND {meant}"),
+        params![now, id],
+    )?;
     Ok(Some(Retried { due, leased }))
 }
 

@@ -9,24 +9,26 @@ use super::incidents;
 use super::outbox::{self, Alert, Claimed, kind};
 use crate::incident::Incident;
 use crate::message::Context;
+use crate::policy::Reason;
 
 /// The methods that have alerts about incidents to deliver which a digest could take in.
-pub fn methods_at_work(db: &Connection) -> rusqlite::Result<Vec<String>> {
+pub fn methods_at_work(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT DISTINCT o.method FROM outbox o JOIN alerts a ON a.id = o.alert
-        WHERE a.incident IS NOT NULL AND o.digest IS NULL AND o.attempts = 0 ORDER BY o.method";
-    db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+        WHERE a.incident IS NOT NULL AND o.digest IS NULL AND o.attempts = 0 AND coalesce(o.held_until, 0) <= ?1
+        ORDER BY o.method";
+    db.prepare(sql)?.query_map([now.timestamp_micros()], |row| row.get(0))?.collect()
 }
 
 /// Of how many incidents this method tells or told since then, and of how many it has yet to tell.
 pub fn load(db: &Connection, method: &str, since: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<(u64, u64)> {
     // later than now: the clock was set back
     let sql = "SELECT count(DISTINCT incident) FROM alerts a WHERE incident IS NOT NULL AND at > ?2 AND at <= ?3
-        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.alert = a.id AND o.method = ?1)
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.alert = a.id AND o.method = ?1 AND coalesce(o.held_until, 0) <= ?3)
           OR EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id AND d.method = ?1 AND d.status = 'sent'))";
     let recent = db.query_row(sql, params![method, since.timestamp_micros(), now.timestamp_micros()], |row| row.get(0))?;
     let sql = "SELECT count(DISTINCT a.incident) FROM outbox o JOIN alerts a ON a.id = o.alert
-        WHERE o.method = ?1 AND a.incident IS NOT NULL";
-    Ok((recent, db.query_row(sql, [method], |row| row.get(0))?))
+        WHERE o.method = ?1 AND a.incident IS NOT NULL AND coalesce(o.held_until, 0) <= ?2";
+    Ok((recent, db.query_row(sql, params![method, now.timestamp_micros()], |row| row.get(0))?))
 }
 
 /// A digest that is not being sent.
@@ -39,10 +41,10 @@ pub struct Open {
 }
 
 /// The digest of a method that still takes in alerts: one that was tried may have arrived, and what is new in it would look like
-/// what is known.
+/// what is known. One that tells what has waited tells nothing else.
 pub fn open_digest(db: &Connection, method: &str, now: DateTime<Utc>) -> rusqlite::Result<Option<Open>> {
     let sql = "SELECT a.id, a.at FROM outbox o JOIN alerts a ON a.id = o.alert
-        WHERE o.method = ?1 AND a.kind = 'digest' AND o.attempts = 0 AND coalesce(o.lease, 0) <= ?2 ORDER BY a.id DESC LIMIT 1";
+        WHERE o.method = ?1 AND a.kind = 'digest' AND a.reason IS NULL AND o.attempts = 0 AND coalesce(o.lease, 0) <= ?2 ORDER BY a.id DESC LIMIT 1";
     let row = db.query_row(sql, params![method, now.timestamp_micros()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     Ok(row.map(|(alert, at)| Open { alert, begun: super::time(at) }))
 }
@@ -61,10 +63,11 @@ pub fn begin_digest(db: &Connection, key: &str, method: &str, at: DateTime<Utc>)
 
 /// Binds what the method has to tell to a digest, which is due then; a digest that was tried already keeps its own time. What
 /// was tried by itself goes on by itself: it may have arrived, and would come once more under another key. How many were bound.
-pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>) -> rusqlite::Result<usize> {
-    let sql = "UPDATE outbox SET digest = ?1 WHERE method = ?2 AND digest IS NULL AND attempts = 0
+pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+    let sql =
+        "UPDATE outbox SET digest = ?1 WHERE method = ?2 AND digest IS NULL AND attempts = 0 AND coalesce(held_until, 0) <= ?3
         AND alert IN (SELECT id FROM alerts WHERE incident IS NOT NULL)";
-    let bound = db.execute(sql, params![digest, method])?;
+    let bound = db.execute(sql, params![digest, method, now.timestamp_micros()])?;
     if bound > 0 {
         let sql = "UPDATE outbox SET due = ?3 WHERE alert = ?1 AND method = ?2 AND attempts = 0";
         db.execute(sql, params![digest, method, due.timestamp_micros()])?;
@@ -77,6 +80,10 @@ pub fn bind(db: &Connection, digest: i64, method: &str, due: DateTime<Utc>) -> r
 pub struct Member {
     /// Its kind.
     pub kind: Kind,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// Why, where its event does not say it.
+    pub reason: Option<Reason>,
     /// The event that it is about.
     pub recorded: Recorded,
     /// The incident as it stands now.
@@ -92,19 +99,19 @@ pub fn members(db: &Connection, digest: i64) -> rusqlite::Result<Vec<Member>> {
 
 /// The alerts about incidents whose numbers this selects, oldest first.
 pub(super) fn those(db: &Connection, numbers: &str, values: impl Params) -> rusqlite::Result<Vec<Member>> {
-    let sql = format!("SELECT kind, event, incident, context FROM alerts WHERE id IN ({numbers}) ORDER BY id");
+    let sql = format!("SELECT kind, at, reason, event, incident, context FROM alerts WHERE id IN ({numbers}) ORDER BY id");
     let mut statement = db.prepare(&sql)?;
     let rows = statement.query_map(values, |row| {
         let word: String = row.get("kind")?;
         let about: (Option<i64>, Option<i64>) = (row.get("event")?, row.get("incident")?);
-        Ok((kind(&word), about, outbox::context(row)?))
+        Ok((kind(&word), super::time(row.get("at")?), outbox::reason(row)?, about, outbox::context(row)?))
     })?;
     let mut members = Vec::new();
     for row in rows {
-        let (kind, about, context) = row?;
+        let (kind, at, reason, about, context) = row?;
         let (Some(event), Some(incident)) = about else { continue };
         if let Some(recorded) = events::get(db, event)? {
-            members.push(Member { kind, recorded, incident: incidents::get(db, incident)?, context });
+            members.push(Member { kind, at, reason, recorded, incident: incidents::get(db, incident)?, context });
         }
     }
     Ok(members)
@@ -169,11 +176,11 @@ mod tests {
         let digest = store
             .write(|db| {
                 let digest = begin_digest(db, "key", "mail", at(60))?;
-                assert_eq!(bind(db, digest, "mail", at(60))?, 2, "the claim is over, and all the same");
+                assert_eq!(bind(db, digest, "mail", at(60), at(60))?, 2, "the claim is over, and all the same");
                 Ok(digest)
             })
             .unwrap();
-        assert_eq!(store.with(methods_at_work).unwrap(), [""; 0], "no digest could take in more");
+        assert_eq!(store.with(|db| methods_at_work(db, at(60))).unwrap(), [""; 0], "no digest could take in more");
         let names = |member: &Member| member.recorded.event.subject.name().to_owned();
         let members = store.with(|db| members(db, digest)).unwrap();
         assert_eq!(members.iter().map(names).collect::<Vec<_>>(), ["b.service", "c.service"]);

@@ -27,7 +27,8 @@ pub fn hand_over(db: &Connection, instead: Instead<'_>, alerts: Option<&[i64]>) 
     let Instead { by, of, because } = instead;
     let alerts = alerts.map(|alerts| serde_json::to_string(alerts).unwrap_or_default());
     let sql = format!(
-        "INSERT OR IGNORE INTO outbox (alert, method, instead_of, because) SELECT alert, ?3, ?1, ?4 FROM outbox
+        "INSERT OR IGNORE INTO outbox (alert, method, instead_of, because, held_until, held)
+            SELECT alert, ?3, ?1, ?4, held_until, iif(held_until IS NULL, NULL, held) FROM outbox
          WHERE {MEANT} AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = outbox.alert AND d.method = ?3)"
     );
     let queued = db.execute(&sql, params![of, alerts, by, because])?;

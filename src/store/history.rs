@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Kind;
 
 use super::deliveries::{self, Delivery};
 use super::events::{self, Recorded};
-use super::outbox;
+use super::{outbox, time};
 use crate::event::Subject;
 use crate::message::Context;
+use crate::policy::Reason;
 
 /// What became of one alert by one method: its last try.
 #[derive(Debug)]
@@ -48,6 +50,10 @@ pub fn of_subject(db: &Connection, subject: &Subject) -> rusqlite::Result<Vec<(R
 pub struct Newest {
     /// Its kind.
     pub kind: Kind,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// Why, where its event does not say it.
+    pub reason: Option<Reason>,
     /// The number of the event that it is about.
     pub event: i64,
     /// What is told beside the event; `None`: not gathered yet.
@@ -60,13 +66,15 @@ pub struct Newest {
 
 /// The newest alert about this subject, as it waits for this method, or for the one that had the most tries.
 pub fn newest_alert(db: &Connection, subject: &Subject, method: Option<&str>) -> rusqlite::Result<Option<Newest>> {
-    let sql = "SELECT a.kind, a.event, a.context, o.attempts, o.detail
+    let sql = "SELECT a.kind, a.at, a.reason, a.event, a.context, o.attempts, o.detail
          FROM events e JOIN alerts a ON a.event = e.id
             LEFT JOIN outbox o ON o.alert = a.id AND (?2 IS NULL OR o.method = ?2)
          WHERE e.subject = ?1 ORDER BY a.id DESC, o.attempts DESC LIMIT 1";
     let newest = |row: &Row<'_>| {
         Ok(Newest {
             kind: outbox::kind(&row.get::<_, String>("kind")?),
+            at: time(row.get("at")?),
+            reason: outbox::reason(row)?,
             event: row.get("event")?,
             context: row.get::<_, Option<String>>("context")?.and_then(|json| serde_json::from_str(&json).ok()),
             tries: row.get("attempts")?,

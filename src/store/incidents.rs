@@ -1,18 +1,21 @@
 //! Incidents: one at a time for each subject.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use serde::de::DeserializeOwned;
 
 use super::events::{self, maybe};
 use super::looks;
 use super::time;
 use crate::event::{Problem, Subject};
-use crate::incident::{Incident, Severity, State};
+use crate::incident::{Acknowledgement, Incident, Severity, State};
 use crate::policy::Reason;
 
-const COLUMNS: &str = "id, subject, state, severity, failures, first_failure, last_failure, flapping";
+pub(super) const COLUMNS: &str = "id, subject, state, severity, failures, first_failure, last_failure, flapping, acknowledged";
 
-fn incident(row: &rusqlite::Row<'_>) -> rusqlite::Result<Incident> {
+pub(super) fn incident(row: &rusqlite::Row<'_>) -> rusqlite::Result<Incident> {
     let state: String = row.get("state")?;
     let severity: String = row.get("severity")?;
     Ok(Incident {
@@ -24,8 +27,13 @@ fn incident(row: &rusqlite::Row<'_>) -> rusqlite::Result<Incident> {
         failures: row.get("failures")?,
         first_failure: time(row.get("first_failure")?),
         last_failure: time(row.get("last_failure")?),
-        flapping: row.get::<_, Option<String>>("flapping")?.and_then(|json| serde_json::from_str(&json).ok()),
+        flapping: json(row, "flapping")?,
+        acknowledged: json(row, "acknowledged")?,
     })
+}
+
+fn json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    Ok(row.get::<_, Option<String>>(column)?.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// The subject's incident that is not over.
@@ -39,6 +47,14 @@ pub(super) fn get(db: &Connection, id: i64) -> rusqlite::Result<Incident> {
     db.query_row(&format!("SELECT {COLUMNS} FROM incidents WHERE id = ?1"), [id], incident)
 }
 
+/// Who knew of this subject's incidents, by their numbers.
+pub fn acknowledged(db: &Connection, subject: &Subject) -> rusqlite::Result<BTreeMap<i64, Acknowledgement>> {
+    let sql = format!("SELECT {COLUMNS} FROM incidents WHERE subject = ?1 AND acknowledged IS NOT NULL");
+    let mut statement = db.prepare(&sql)?;
+    let incidents = statement.query_map([subject.as_str()], incident)?;
+    incidents.filter_map(|one| one.map(|one| one.acknowledged.map(|known| (one.id, known))).transpose()).collect()
+}
+
 /// Begins an incident; it has no failure yet.
 pub fn begin(db: &Connection, subject: &Subject, severity: Severity, at: DateTime<Utc>) -> rusqlite::Result<Incident> {
     let sql = "INSERT INTO incidents (subject, state, severity, failures, first_failure, last_failure) VALUES (?1, 'pending', ?2, 0, ?3, ?3)";
@@ -50,8 +66,8 @@ pub fn begin(db: &Connection, subject: &Subject, severity: Severity, at: DateTim
 pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite::Result<()> {
     let ended = (incident.state == State::Resolved).then(|| at.timestamp_micros());
     db.execute(
-        "UPDATE incidents SET state = ?2, severity = ?3, failures = ?4, first_failure = ?5, last_failure = ?6, ended = ?7, flapping = ?8
-            WHERE id = ?1",
+        "UPDATE incidents SET state = ?2, severity = ?3, failures = ?4, first_failure = ?5, last_failure = ?6, ended = ?7, flapping = ?8,
+            acknowledged = ?9 WHERE id = ?1",
         params![
             incident.id,
             incident.state.as_str(),
@@ -60,7 +76,8 @@ pub fn save(db: &Connection, incident: &Incident, at: DateTime<Utc>) -> rusqlite
             incident.first_failure.timestamp_micros(),
             incident.last_failure.timestamp_micros(),
             ended,
-            incident.flapping.as_ref().and_then(|flapping| serde_json::to_string(flapping).ok())
+            incident.flapping.as_ref().and_then(|flapping| serde_json::to_string(flapping).ok()),
+            incident.acknowledged.as_ref().and_then(|acknowledged| serde_json::to_string(acknowledged).ok())
         ],
     )?;
     Ok(())

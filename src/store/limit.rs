@@ -5,7 +5,8 @@ use rusqlite::{Connection, Params};
 
 /// Those that are due, or were when they were held, and do not say this yet.
 const MEANT: &str =
-    "method = ?1 AND coalesce(lease, 0) <= ?4 AND (held IS NOT NULL OR due <= ?4) AND (held IS NOT ?2 OR due <> ?3)";
+    "method = ?1 AND coalesce(lease, 0) <= ?4 AND (held IS NOT NULL OR due <= ?4) AND (held IS NOT ?2 OR due <> ?3)
+    AND coalesce(held_until, 0) <= ?4";
 
 /// Whether some alert of this method does not say yet that it waits for this, until then at least.
 pub fn to_hold(db: &Connection, method: &str, why: &str, until: DateTime<Utc>, now: DateTime<Utc>) -> rusqlite::Result<bool> {

@@ -11,6 +11,7 @@ mod digests;
 mod events;
 mod fallback;
 mod flapping;
+mod held;
 mod history;
 mod incidents;
 mod limit;
@@ -23,8 +24,11 @@ mod prune;
 mod replace;
 mod resends;
 mod salvage;
+mod schedules;
 mod schema;
+mod silences;
 mod spool;
+mod standing;
 mod stats;
 mod totals;
 
@@ -39,13 +43,14 @@ pub use digests::{
     release_orphans, rows_of_digest,
 };
 pub use events::{
-    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert,
-    last_of, nothing_open, run_failed, subjects, told, undecided,
+    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, first_start, get as event,
+    insert, last_of, nothing_open, passed_over, run_failed, set_error, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
-pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
+pub use flapping::{failures_of_late, fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
+pub use held::{Untold, bind_rows, hold_no_longer, hold_until, untold};
 pub use history::{Newest, Sent, newest_alert, of_subject};
-pub use incidents::{Row, Which, active, begin, clear, clearable, list, save};
+pub use incidents::{Row, Which, acknowledged, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
 pub use looks::{
     begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, set_swept, swept, to_look_at,
@@ -61,8 +66,16 @@ pub use replace::{Identity, current, replace};
 pub use resends::{
     Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
 };
+pub use schedules::{
+    Schedule, absences, forget_schedule, keep_schedule, lapsed, last_success, note_success, pulse, schedules, set_pulse,
+};
 use schema::Trouble;
+pub use silences::{silence, silences, unsilence};
 pub use spool::{keep as keep_in_spool, read as read_spool};
+pub use standing::{
+    Standing, acknowledge, end_silence, how_it_stands, set_escalated, set_held, set_reason, set_silenced, standing, told_by,
+    waits_for,
+};
 pub use stats::{Stats, stats};
 pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
 

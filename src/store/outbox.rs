@@ -12,6 +12,7 @@ use super::{digests, incidents, time};
 use crate::event::Event;
 use crate::incident::Incident;
 use crate::message::Context;
+use crate::policy::Reason;
 
 /// A new alert.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ pub struct Claimed {
     pub detail: Option<String>,
     /// When it was decided.
     pub at: DateTime<Utc>,
+    /// Why, where its event does not say it.
+    pub reason: Option<Reason>,
     /// The event and its incident; none for a test and for what is sysalert's own.
     pub about: Option<(Recorded, Incident)>,
     /// The outage of a method that it is about.
@@ -118,12 +121,12 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
 /// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order, the
 /// next failure waits for the last recovery; but what waits when the recovery comes is told with that. Each waits for what is
 /// told beside its event, and for what the method is being sent again: that must not come after the recovery. After a clock
-/// that was set back, what it made wait is due. What a limit held is due: whoever calls knows whether it still holds.
+/// that was set back, what it made wait is due, but for what waits for its hour. What a limit held is due: whoever calls knows whether it still holds.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
          WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried OR a.kind = 'digest' AND ?1 < a.at)
            AND o.method NOT IN (SELECT value FROM json_each(?2))
-           AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL
+           AND (a.event IS NULL OR a.context IS NOT NULL) AND o.digest IS NULL AND coalesce(o.held_until, 0) <= ?1
            AND NOT EXISTS (SELECT 1 FROM resends r WHERE r.method = o.method AND r.lease > ?1 AND r.tried <= ?1)
            AND NOT EXISTS (SELECT 1 FROM outbox e JOIN alerts b ON b.id = e.alert JOIN incidents i ON i.id = b.incident
                WHERE e.method = o.method AND i.subject = (SELECT subject FROM incidents WHERE id = a.incident) AND CASE
@@ -149,7 +152,7 @@ pub fn claim(
 ) -> rusqlite::Result<Option<Claimed>> {
     let Some(id) = due(db, now, busy)? else { return Ok(None) };
     let sql = "SELECT o.id, o.alert, o.method, o.attempts, o.detail, o.due, o.tried, o.failing, o.held, o.instead_of, o.because,
-            a.kind, a.key, a.at, a.incident, a.event, a.context, a.outage
+            a.kind, a.key, a.at, a.reason, a.incident, a.event, a.context, a.outage
          FROM outbox o JOIN alerts a ON a.id = o.alert WHERE o.id = ?1";
     let (mut claimed, about) = db.query_row(sql, [id], |row| {
         let method: String = row.get("method")?;
@@ -162,6 +165,7 @@ pub fn claim(
             attempt: row.get::<_, u32>("attempts")? + 1,
             detail: row.get("detail")?,
             at: time(row.get("at")?),
+            reason: reason(row)?,
             about: None,
             outage: outages::of_alert(row)?,
             damage: outages::of_alert(row)?,
@@ -198,6 +202,11 @@ pub fn claim(
 pub(super) fn context(row: &Row<'_>) -> rusqlite::Result<Context> {
     let json: Option<String> = row.get("context")?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+}
+
+pub(super) fn reason(row: &Row<'_>) -> rusqlite::Result<Option<Reason>> {
+    let json: Option<String> = row.get("reason")?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// It is delivered, or will never be: takes it out.
@@ -247,7 +256,8 @@ pub struct Waiting {
 
 /// What waits, oldest first.
 pub fn waiting(db: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let sql = "SELECT o.id, a.kind, i.subject, o.method, o.instead_of, a.at, a.outage, o.attempts, o.due, o.lease, o.detail, o.held,
+    let sql = "SELECT o.id, a.kind, i.subject, o.method, o.instead_of, a.at, a.outage, o.attempts,
+            max(o.due, coalesce(o.held_until, 0)) AS due, o.lease, o.detail, o.held,
             EXISTS (SELECT 1 FROM outbox r JOIN alerts b ON b.id = r.alert
                 WHERE r.method = o.method AND b.incident = a.incident AND r.alert > o.alert AND b.kind = 'recovery') AS with_recovery
          FROM outbox o JOIN alerts a ON a.id = o.alert LEFT JOIN incidents i ON i.id = a.incident ORDER BY o.alert, o.method";

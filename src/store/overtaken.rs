@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
+use sysalert_abi::Kind;
 
 use super::outbox::{self, Claimed};
 use super::{deliveries, time};
@@ -14,6 +15,8 @@ pub struct Overtaken {
     pub id: i64,
     /// Its number.
     pub alert: i64,
+    /// Its kind.
+    pub kind: Kind,
     /// When its event happened.
     pub at: DateTime<Utc>,
     /// How many tries there were.
@@ -28,13 +31,14 @@ pub struct Overtaken {
 
 /// The alerts of this incident before this one that wait for this method, oldest first.
 pub(super) fn by(db: &Connection, incident: i64, alert: i64, method: &str) -> rusqlite::Result<Vec<Overtaken>> {
-    let sql = "SELECT o.id, o.alert, a.at, o.attempts, o.detail, o.held, a.context FROM outbox o JOIN alerts a ON a.id = o.alert
+    let sql = "SELECT o.id, o.alert, a.kind, a.at, o.attempts, o.detail, o.held, a.context FROM outbox o JOIN alerts a ON a.id = o.alert
         WHERE a.incident = ?1 AND o.alert < ?2 AND o.method = ?3 AND o.digest IS NULL ORDER BY o.alert";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map(params![incident, alert, method], |row| {
         Ok(Overtaken {
             id: row.get("id")?,
             alert: row.get("alert")?,
+            kind: outbox::kind(&row.get::<_, String>("kind")?),
             at: time(row.get("at")?),
             attempts: row.get("attempts")?,
             detail: row.get("detail")?,
@@ -57,7 +61,7 @@ pub fn settle_overtaken(db: &Connection, recovery: &Claimed, detail: &str, at: D
 
 #[cfg(test)]
 mod tests {
-    use sysalert_abi::{Kind, Status};
+    use sysalert_abi::Status;
 
     use super::super::tests::{at, claim_at, failure, open, subject, told};
     use super::super::{Alert, Store, active, done, give_back, last_of, queue, record_delivery, set_context, waiting};

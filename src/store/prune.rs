@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
-use super::{Store, time, totals};
+use super::{Store, silences, time, totals};
 use crate::error::Result;
 use crate::policy::Reason;
 
@@ -56,7 +56,7 @@ impl Part {
             Part::Silent => format!(
                 "SELECT id FROM (SELECT e.id FROM incidents i JOIN events e ON e.subject = i.subject AND e.incident = i.id
                     WHERE i.state <> 'resolved' AND i.flapping IS NOT NULL AND e.at < ?1
-                    AND json_extract(e.reason, '$.reason') = '{}')
+                    AND json_extract(e.reason, '$.reason') = '{}' AND NOT EXISTS (SELECT 1 FROM alerts WHERE event = e.id))
                     WHERE {among} LIMIT ?2",
                 Reason::Flapping.word()
             ),
@@ -116,7 +116,10 @@ pub fn prune(store: &mut Store, before: DateTime<Utc>, told: &dyn Fn(Pruned)) ->
             told(pruned);
         }
     }
-    store.write(|db| totals::forget(db, before))?;
+    store.write(|db| {
+        totals::forget(db, before)?;
+        silences::forget(db, before)
+    })?;
     Ok(pruned)
 }
 
@@ -148,6 +151,7 @@ pub fn prune_a_step(store: &mut Store, history: Duration, now: DateTime<Utc>) ->
     }
     store.write(|db| {
         totals::forget(db, old)?;
+        silences::forget(db, old)?;
         note(db, PRUNED, now)
     })?;
     Ok(pruned)

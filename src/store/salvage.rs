@@ -8,8 +8,20 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::check::{self, Stage};
 
 /// In this order.
-pub(super) const TABLES: [&str; 9] =
-    ["incidents", "events", "alerts", "outbox", "deliveries", "resends", "outages", "marks", "meta"];
+pub(super) const TABLES: [&str; 12] = [
+    "incidents",
+    "events",
+    "alerts",
+    "outbox",
+    "deliveries",
+    "resends",
+    "silences",
+    "outages",
+    "marks",
+    "schedules",
+    "absences",
+    "meta",
+];
 
 /// What is kept.
 #[derive(Debug, Default)]
@@ -42,12 +54,14 @@ const CLEAN: &[&str] = &[
     "UPDATE incidents SET failures = max(iif(flapping IS NULL, 0, failures),
             (SELECT count(*) FROM events WHERE incident = incidents.id AND outcome = 'failed'))
         WHERE state <> 'resolved' OR failures < 0",
+    "UPDATE incidents SET acknowledged = NULL WHERE acknowledged IS NOT NULL AND NOT json_valid(acknowledged)",
     "UPDATE incidents SET ended = last_failure WHERE state = 'resolved' AND ended IS NULL",
     "DELETE FROM alerts WHERE kind NOT IN ('failure', 'reminder', 'recovery', 'digest', 'test')
         OR incident IS NOT NULL AND incident NOT IN (SELECT id FROM incidents)
         OR event IS NOT NULL AND event NOT IN (SELECT id FROM events)
         OR kind IN ('failure', 'reminder', 'recovery') AND (event IS NULL OR incident IS NULL) AND outage IS NULL",
     "UPDATE alerts SET context = NULL WHERE context IS NOT NULL AND NOT json_valid(context)",
+    "UPDATE alerts SET reason = NULL WHERE reason IS NOT NULL AND NOT json_valid(reason)",
     "DELETE FROM outbox WHERE alert NOT IN (SELECT id FROM alerts)
         OR alert IN (SELECT a.id FROM alerts a JOIN incidents i ON i.id = a.incident WHERE i.cleared)",
     "UPDATE outbox SET digest = NULL WHERE digest NOT IN (SELECT alert FROM outbox)",

@@ -195,6 +195,37 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
+    -- what the run complained of last, folded; '': nothing; null: nobody looked
+    ALTER TABLE events ADD COLUMN error TEXT;
+",
+    "
+    ALTER TABLE incidents ADD COLUMN acknowledged TEXT;                    -- JSON: by whom, when and why
+    ALTER TABLE incidents ADD COLUMN escalated INTEGER;                    -- when others were told, since nobody acknowledged it
+    ALTER TABLE incidents ADD COLUMN silenced INTEGER;                     -- its newest event that a silence keeps from being told
+    ALTER TABLE alerts ADD COLUMN reason TEXT;                             -- JSON: why, where that is not its event's reason
+    ALTER TABLE outbox ADD COLUMN held_until INTEGER;                      -- it is not sent before; 0: somebody wants it sent
+
+    CREATE TABLE silences (
+        glob TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        why TEXT
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    -- the timers that are watched, and the units that should succeed from time to time
+    CREATE TABLE schedules (
+        subject TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,              -- when it was first seen
+        active INTEGER NOT NULL DEFAULT 0,   -- 1: the timer was active at some time,
+        enabled INTEGER NOT NULL DEFAULT 0,  -- and enabled
+        due INTEGER                          -- when it is to elapse, if that is far enough ahead
+    ) STRICT, WITHOUT ROWID;
+    -- when the host was off or asleep: time that does not count
+    CREATE TABLE absences (since INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
+",
+    "
     -- a recovery that a part of the channel may have missed comes again until then, in microseconds
     ALTER TABLE resends ADD COLUMN ends INTEGER;
 ",

@@ -15,12 +15,14 @@ use sysalert::dispatch::{
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{Detail, Job, Listed, Timer, Unit};
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
+use sysalert::incident::Acknowledgement;
 use sysalert::pipeline::{self, Gathering};
+use sysalert::policy::Silence;
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
@@ -67,6 +69,12 @@ enum What {
     Killed(String),
     /// An administrator's command; the state folder is added.
     Sysalert(String),
+    /// Somebody acknowledges the incident of this unit.
+    Ack(String),
+    /// Somebody silences these units.
+    Silence(Quieted),
+    /// Somebody lifts that.
+    Unsilence(String),
     /// The configuration is now this one.
     Config(String),
     /// A run fails, and no handler is started: systemd has merged the trigger into another's, or tries it again first.
@@ -77,10 +85,71 @@ enum What {
     Stopped(Run),
     /// The unit is like this now.
     Unit(State),
+    /// Whoever polls the unit sees this from now on.
+    Shown(Shown),
+    /// `sysalert check services` runs; beside the units that are shown these are installed.
+    Check(Vec<String>),
+    /// The machine booted so long before; at the beginning of a story it has been up for long.
+    Booted(String),
     /// The database is damaged: "garbage", "empty", "index" (without its entries), or "TABLE": the pages that hold it.
     Damaged(String),
     /// A file changes of which every unit of the story is made.
     Changed(String),
+    /// A timer is like this now.
+    Timer(TimerState),
+    /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
+    Job([String; 2]),
+    /// Schedules are looked at.
+    Schedules(Here),
+}
+
+/// `{}`: a step that says no more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {}
+
+/// How the manager shows a timer that starts the unit of its name; times are counted from the step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimerState {
+    unit: String,
+    #[serde(default = "loaded")]
+    load: String,
+    #[serde(default = "enabled")]
+    file: String,
+    #[serde(default = "active")]
+    active: String,
+    #[serde(default)]
+    sub: String,
+    next: Option<String>,
+    last: Option<String>,
+    /// So long it is not active.
+    inactive: Option<String>,
+}
+
+fn loaded() -> String {
+    "loaded".to_owned()
+}
+
+fn enabled() -> String {
+    "enabled".to_owned()
+}
+
+fn active() -> String {
+    "active".to_owned()
+}
+
+fn length(words: &str) -> TimeDelta {
+    TimeDelta::from_std(humantime::parse_duration(words).unwrap()).unwrap()
+}
+
+/// What is silenced, for how long and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Quieted {
+    glob: String,
+    lasts: String,
+    why: Option<String>,
 }
 
 /// How the manager shows a unit.
@@ -93,6 +162,22 @@ struct State {
     sub: String,
     /// Its current run.
     run: usize,
+}
+
+/// How the manager shows a unit that is polled.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    unit: String,
+    /// "active running", "inactive dead masked": its state, and its load state unless it is loaded.
+    state: String,
+    /// Its current run, or the last one.
+    run: Option<usize>,
+    /// `Type=`.
+    kind: Option<String>,
+    /// True: its target is up, and it never ran.
+    #[serde(default)]
+    due: bool,
 }
 
 /// What systemd tells about a run; by default it exited with status 3.
@@ -114,6 +199,11 @@ struct Run {
     restarts: bool,
     /// How much processor time it used: "72s".
     cpu: Option<String>,
+    /// What it prints, each line "<3>..." if it has a priority.
+    #[serde(default)]
+    prints: Vec<String>,
+    /// What started it: "timer", "path" or "other".
+    start: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
     #[serde(default)]
     unwritten: bool,
@@ -281,6 +371,18 @@ impl Telling {
                 self.world.set(&state.unit, unit);
                 self.say(&step.at, &format!("{} is {}", state.unit, state.active));
             }
+            What::Shown(shown) => {
+                self.show(at, shown);
+                self.say(&step.at, &format!("{} is {}", shown.unit, shown.state));
+            }
+            What::Check(installed) => {
+                self.world.install(installed);
+                self.check(&step.at, at);
+            }
+            What::Booted(before) => {
+                self.world.boot(at - TimeDelta::from_std(humantime::parse_duration(before).unwrap()).unwrap());
+                self.say(&step.at, &format!("the machine booted {before} before"));
+            }
             What::Damaged(how) => {
                 damage::done(&self.site.state, how);
                 self.say(&step.at, &format!("the database is damaged: {how}"));
@@ -288,6 +390,58 @@ impl Telling {
             What::Changed(path) => {
                 self.world.change(path, at);
                 self.say(&step.at, &format!("{path} is changed"));
+            }
+            What::Timer(state) => {
+                let ago = |words: &Option<String>| words.as_deref().map(|words| at - length(words));
+                let next = state.next.as_deref().map(|words| at + length(words));
+                self.world.set_timer(Timer {
+                    name: state.unit.clone(),
+                    load: state.load.clone(),
+                    active: state.active.clone(),
+                    sub: state.sub.clone(),
+                    file: state.file.clone(),
+                    unit: state.unit.replace(".timer", ".service"),
+                    unit_load: loaded(),
+                    handled: true,
+                    due: next,
+                    next,
+                    last: ago(&state.last),
+                    inactive_since: ago(&state.inactive),
+                    ..Timer::default()
+                });
+                self.say(&step.at, &format!("{} is {}, {}, {}", state.unit, state.load, state.active, state.file));
+            }
+            What::Job([unit, ago]) => {
+                let ended = (!ago.is_empty()).then(|| at - length(ago));
+                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended });
+                let how = if ago.is_empty() { "and no run of it".to_owned() } else { format!("which succeeded {ago} ago") };
+                self.say(&step.at, &format!("the manager knows {unit}, {how}"));
+            }
+            What::Schedules(_) => {
+                let settings = Settings::read(&self.files()).unwrap();
+                let (site, mut store) = (self.site.clone(), self.open());
+                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at).unwrap();
+                self.say(
+                    &step.at,
+                    if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
+                );
+            }
+            What::Ack(unit) => {
+                let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
+                let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
+                let known = self.open().write(|db| store::acknowledge(db, &subject, acknowledgement)).unwrap();
+                let what = if known.is_some() { "alice acknowledges" } else { "there is nothing to acknowledge of" };
+                self.say(&step.at, &format!("{what} {unit}"));
+            }
+            What::Silence(Quieted { glob, lasts, why }) => {
+                let until = at + TimeDelta::from_std(humantime::parse_duration(lasts).unwrap()).unwrap();
+                let silence = Silence { glob: glob.clone(), since: at, until, by: "alice".to_owned(), why: why.clone() };
+                self.open().write(|db| store::silence(db, &silence)).unwrap();
+                self.say(&step.at, &format!("alice silences {glob} for {lasts}"));
+            }
+            What::Unsilence(glob) => {
+                self.open().write(|db| store::unsilence(db, glob)).unwrap();
+                self.say(&step.at, &format!("alice lifts the silence of {glob}"));
             }
             What::Config(text) => {
                 self.config.clone_from(text);
@@ -305,6 +459,7 @@ impl Telling {
             return;
         }
         let id = format!("{:032x}", run.run.unwrap_or(number));
+        self.world.print(&id, at, &run.prints);
         if run.not_started {
             let job = Some(format!("this-boot:{number}"));
             let refused =
@@ -338,7 +493,8 @@ impl Telling {
             (Outcome::Succeeded, _) => ("inactive", "dead"),
         };
         let invocation = Some(id);
-        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, ..Unit::default() });
+        let start = run.start.as_ref().map(|word| Start::parse(word).unwrap());
+        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, start, ..Unit::default() });
     }
 
     /// What the verbs `failure` and `success` do.
@@ -361,6 +517,47 @@ impl Telling {
             self.say("", "nothing is written");
         }
         if self.site.flag.exists() {
+            self.say("", "dispatch is woken");
+        }
+    }
+
+    /// The manager shows a unit like this from now on.
+    fn show(&self, at: DateTime<Utc>, shown: &Shown) {
+        let mut words = shown.state.split(' ').map(str::to_owned);
+        let (active, sub) = (words.next().unwrap(), words.next().unwrap());
+        let load = words.next().unwrap_or_else(|| "loaded".to_owned());
+        let invocation = shown.run.map(|run| format!("{run:032x}"));
+        let failed = active == "failed";
+        let word = |word: &str| failed.then(|| word.to_owned());
+        let problem =
+            Problem { service_result: word("exit-code"), exit_code: word("exited"), exit_status: word("3"), cause: None };
+        let detail = Detail {
+            kind: shown.kind.clone().or_else(|| Some("simple".to_owned())),
+            invocation: invocation.clone(),
+            since: (!shown.due).then_some(at),
+            is_due: shown.due,
+            problem,
+            ..Detail::default()
+        };
+        let active_since = (active == "active").then_some(at);
+        self.world
+            .set(&shown.unit, Unit { active: active.clone(), sub: sub.clone(), invocation, active_since, ..Unit::default() });
+        self.world.show(Listed { name: shown.unit.clone(), load, active, sub, has_job: false }, detail);
+    }
+
+    /// What `sysalert check services` does, and what it sees.
+    fn check(&mut self, when: &str, at: DateTime<Utc>) {
+        let _ = fs::remove_file(&self.site.flag);
+        let mut store = self.open();
+        let before = self.bytes();
+        let files = self.files();
+        let polled = pipeline::poll(&self.site, &mut store, &self.world, at, false, &|| Settings::read(&files)).unwrap();
+        drop(store);
+        self.say(when, if polled.in_grace { "the services are polled, in grace" } else { "the services are polled" });
+        if self.bytes() == before {
+            self.say("", "nothing is written");
+        }
+        if polled.settled.queued || polled.settled.waits {
             self.say("", "dispatch is woken");
         }
     }
@@ -419,6 +616,10 @@ impl Telling {
         let mut store = Store::open(&self.site.state, Older::Migrate, PATIENCE)?;
         pipeline::examine(&self.site, &store, at)?;
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
+            pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        }
+        pipeline::due(&mut store, &settings, at)?;
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;
         let send = |_: &Site, method: &Method, envelope: Envelope| {

@@ -111,8 +111,10 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         failures: &failures,
         left_out: 0,
         flapping: None,
+        again: None,
         context: &context,
         late,
+        is_own: false,
     };
     (rows, compose(&report).render())
 }

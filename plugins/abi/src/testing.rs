@@ -125,16 +125,18 @@ pub fn nasty() -> impl Iterator<Item = Message> {
         5 => message(&"subject ".repeat(10_000), &(0..10_000).map(|line| format!("line {line}")).collect::<Vec<_>>()),
         6 => message("everything that acts", &MARKUP.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()),
         7 => message(&MARKUP.concat(), &[MARKUP.concat().repeat(40)]),
+        // what grows each time that it is quoted
+        8 => message("\"\\\"", &vec!["\"\\".repeat(300); 60]),
         _ => mixed(number),
     })
 }
 
 /// A part of Unicode, and markup by chance.
 fn mixed(number: usize) -> Message {
-    const REST: usize = NASTY - 8;
+    const REST: usize = NASTY - 9;
     let all = 0x11_0000_usize;
     let part = all.div_ceil(REST);
-    let first = (number - 8) * part;
+    let first = (number - 9) * part;
     let unicode: Vec<char> =
         (first..(first + part).min(all)).filter_map(|code| char::from_u32(u32::try_from(code).ok()?)).collect();
     let mut dice = Dice(number as u64);

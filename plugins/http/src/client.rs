@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::call::{Call, place};
 use crate::reply::Reply;
-use crate::{proxy, trouble, trust};
+use crate::{proxy, trouble};
 
 /// No answer is read beyond this.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -34,7 +34,7 @@ impl Client {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Answer::Retry(format!("no call can be started: {error}"), None))?;
         let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust::configuration(ca)?)
+            .tls_backend_preconfigured(sysalert_tls::configuration(ca, None)?)
             .user_agent(concat!("sysalert/", env!("CARGO_PKG_VERSION")))
             // a token is not carried to where a server points
             .redirect(redirect::Policy::none())

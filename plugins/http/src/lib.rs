@@ -33,7 +33,6 @@ mod reply;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trouble;
-mod trust;
 mod words;
 
 pub use call::{Call, address, has_login, keep_secret, place};

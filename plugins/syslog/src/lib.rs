@@ -44,7 +44,8 @@ impl Plugin for Syslog {
     }
 
     fn check(request: &Request) -> Result<(), Answer> {
-        Settings::read(request).map(drop)
+        let settings = Settings::read(request)?;
+        if settings.transport == settings::Transport::Tls { tls::configuration(&settings).map(drop) } else { Ok(()) }
     }
 }
 

@@ -253,7 +253,9 @@ fn a_server_without_tls_is_refused_and_one_that_is_silent_is_not_waited_for() {
         stream.write_all(b"220 mail.example.org ESMTP\r\n").expect("written");
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let expected = format!("{target} was not trusted: it does not speak TLS here: check port and transport");
+    let expected = format!(
+        "{target} does not speak TLS here (received corrupt message of type InvalidContentType): check port and transport"
+    );
     assert_eq!(Syslog::failure(&request(tls(config))), Answer::Refused(expected));
     let (config, target, _) = server(|stream| stream_kept(&stream));
     let mut silent = request(tls(config));
@@ -278,8 +280,15 @@ fn a_wrong_section_is_refused_with_the_key() {
         (json!({"enterprise": 0}), "`enterprise` must be a nonzero u32"),
         (
             json!({"hots": "log"}),
-            "unknown field `hots`, expected one of `transport`, `host`, `port`, `ca`, `facility`, `lines`, `enterprise`",
+            "unknown field `hots`, expected one of `transport`, `host`, `port`, `ca`, `certificate`, `key`, `facility`, `lines`, \
+             `enterprise`",
         ),
+        (json!({"transport": "tcp", "host": "log", "key": "/x"}), "`key` is for `transport = \"tls\"`"),
+        (
+            json!({"transport": "tls", "host": "log", "certificate": "/x"}),
+            "`certificate` needs `key`, the file of its private key",
+        ),
+        (json!({"transport": "tls", "host": "log", "key": "/x"}), "`key` needs `certificate`"),
     ];
     for (config, expected) in rows {
         let answer = Syslog::failure(&request(config.clone()));

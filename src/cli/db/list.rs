@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{short_time, utc_time};
-use crate::incident::State;
+use crate::incident::{Acknowledgement, State};
 use crate::store::{self, Row, Which};
 
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ impl List {
 pub(in crate::cli) fn table_of(rows: &[Row]) -> String {
     let row = |row: &Row| {
         vec![
-            row.incident.subject.name().to_owned(),
+            row.incident.subject.full_name().to_owned(),
             state_of(row),
             row.incident.failures.to_string(),
             row.alerts.to_string(),
@@ -67,18 +67,24 @@ fn state_of(row: &Row) -> String {
     }
 }
 
-/// How it last failed, and that it flaps.
+/// How it last failed, that it flaps, and who knows of it.
 fn how(row: &Row) -> String {
     let incident = &row.incident;
     let flaps = incident.flapping.as_ref().map(|flapping| match incident.flaps() {
         Some(_) => format!("{}, {} times", flapping.does(), flapping.times),
         None => format!("{}, {} times", flapping.did(), flapping.times),
     });
-    match flaps {
+    let how = match flaps {
         Some(flaps) if incident.failures == 0 => flaps,
         Some(flaps) if incident.flaps().is_some() => format!("{flaps}: {}", row.problem),
         _ => row.problem.to_string(),
-    }
+    };
+    incident.acknowledged.as_ref().map_or(how.clone(), |acknowledged| format!("{how} ({acknowledged})"))
+}
+
+/// Who knows of an incident, for programs.
+pub(in crate::cli) fn acknowledged_json(acknowledged: &Acknowledgement) -> Value {
+    json!({ "by": acknowledged.by, "at": utc_time(acknowledged.at), "reason": acknowledged.why })
 }
 
 /// An incident for programs.
@@ -108,6 +114,7 @@ pub(in crate::cli) fn json_of(row: &Row) -> Value {
                 "times": flapping.times,
             })
         }),
+        "acknowledged": incident.acknowledged.as_ref().map(acknowledged_json),
         "decision": row.reason.as_ref().map(ToString::to_string),
     })
 }

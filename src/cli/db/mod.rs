@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::context::Context;
 use crate::error::Result;
-pub(super) use list::{json_of, table_of};
+pub(super) use list::{acknowledged_json, json_of, table_of};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Db {
