@@ -3,8 +3,8 @@
 use super::Findings;
 use crate::event::Event;
 
-/// The commands, the most useful first; at most four, and for who is told `again` how to end that.
-pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, again: bool) -> Vec<String> {
+/// The commands, the most useful first; at most four, and how to acknowledge it where that matters.
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, acknowledge: bool) -> Vec<String> {
     let unit = quoted(event.subject.unit_name());
     let (user, users) = if event.subject.is_users() { (" --user", "USER_") } else { ("", "") };
     let status = format!("systemctl{user} status {unit}");
@@ -12,7 +12,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, agai
     if recovered {
         return vec![status, explain];
     }
-    let acknowledge = again.then(|| format!("sysalert{user} ack {unit}"));
+    let acknowledge = acknowledge.then(|| format!("sysalert{user} ack {unit}"));
     let problem = &event.problem;
     let settings = || format!("systemctl{user} cat {unit}");
     let mut commands = vec![status];

@@ -138,6 +138,13 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Whether something follows when nobody acknowledges an incident.
+    pub fn wait_for_somebody(&self) -> bool {
+        self.remind.is_some() || !self.escalate_to.is_empty()
+    }
+}
+
 /// A unit that the settings turn off.
 pub(super) fn disabled(situation: &Situation<'_>) -> Option<Reason> {
     (!situation.rules.enabled).then_some(Reason::Disabled)

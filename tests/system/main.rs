@@ -33,6 +33,7 @@ mod permissions;
 mod plugins;
 mod readme;
 mod recovery;
+mod reminders;
 mod restarts;
 mod resumes;
 mod rotation;
