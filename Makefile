@@ -26,6 +26,9 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/sysalert
 confdir = $(DESTDIR)/etc/sysalert
 units := $(notdir $(wildcard units/system/*.*))
 units := $(filter-out %.d,$(units))
+user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
+# As they lie below units/ here, and below lib/systemd/ there.
+all_units := $(units:%=system/%) $(user_units:%=user/%)
 
 .PHONY: help setup build check fuzz demo install uninstall
 
@@ -68,8 +71,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0755 $(release)/sysalert $(bindir)/sysalert
 	install -d $(plugindir)
 	for name in $(plugins); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
-	install -D -m 0644 -t $(libdir)/systemd/system $(units:%=units/system/%)
-	install -D -m 0644 -t $(libdir)/systemd/system/sysalert-.service.d units/system/sysalert-.service.d/10-sysalert.conf
+	for unit in $(all_units) {system,user}/sysalert-.service.d/10-sysalert.conf; do install -D -m 0644 units/$$unit $(libdir)/systemd/$$unit; done
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
@@ -78,7 +80,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
 ifneq ($(PREFIX),/usr)
-	sed -i 's,^\(Exec[a-zA-Z]*=[+-]*\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(units:%=$(libdir)/systemd/system/%)) $(docdir)/overrides/NAME.service.d/*.conf
+	sed -i 's,^\(Exec[a-zA-Z]*=[+-]*\)/usr/bin/sysalert,\1$(PREFIX)/bin/sysalert,' $(filter %.service,$(all_units:%=$(libdir)/systemd/%)) $(docdir)/overrides/NAME.service.d/*.conf
 endif
 	install -D -m 0644 -t $(docdir)/examples plugins/abi/examples/bell.c plugins/abi/examples/board.rs
 	for name in $(plugins); do install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; done
@@ -89,12 +91,13 @@ endif
 uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/sysalert
 	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) $(scripts)/activate uninstall
 	rm -f $(bindir)/sysalert $(includedir)/sysalert_plugin.h
-	rm -f $(units:%=$(libdir)/systemd/system/%)
+	rm -f $(all_units:%=$(libdir)/systemd/%)
 	rm -f $(libdir)/systemd/system-preset/90-sysalert.preset $(libdir)/sysusers.d/sysalert.conf $(libdir)/tmpfiles.d/sysalert.conf
-	rm -rf $(libdir)/systemd/system/sysalert-.service.d $(docdir)
+	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(docdir)
 	rm -f $(plugins:%=$(plugindir)/%.so)
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi
 	@echo "Kept: $(confdir) (the configuration), $(DESTDIR)/var/lib/sysalert (the record of all failures),"
-	@echo "$(DESTDIR)/var/log/sysalert, the user sysalert, and the drop-ins below /etc/systemd/system that name"
-	@echo "sysalert: as long as they are there, systemd says at each failure that it found no handler."
+	@echo "$(DESTDIR)/var/log/sysalert, the user sysalert, and the drop-ins below /etc/systemd that name sysalert:"
+	@echo "as long as they are there, systemd says at each failure that it found no handler. Before an"
+	@echo "uninstallation, \`sysalert disable --all\` takes them back, and with --global those for all users."

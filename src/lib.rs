@@ -22,4 +22,5 @@ pub mod error;
 pub mod event;
 pub mod host;
 pub mod incident;
+pub mod overrides;
 pub mod settings;

@@ -13,6 +13,7 @@
 mod due;
 mod flapping;
 mod gather;
+mod ready;
 mod repair;
 mod route;
 mod sweep;
@@ -21,13 +22,14 @@ pub use due::due;
 pub use gather::Gathering;
 pub use repair::{examine, repair};
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Outcome, Subject};
+use crate::event::{Event, Outcome, Start, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
 use crate::host::{Site, log, names, wake};
@@ -36,6 +38,7 @@ use crate::policy::{self, AlertOn, Flaps, Reason, Silence, Situation};
 use crate::settings::Settings;
 use crate::store::{self, Alert, Database, Older, Store, Undecided};
 use gather::gather;
+use ready::ready;
 
 /// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
 /// time left for the spool.
@@ -143,9 +146,19 @@ fn settle_one(
     settings: ReadSettings<'_>,
 ) -> Result<bool> {
     let mut must_wake = false;
+    let complained = Cell::new(false);
+    let settings = || {
+        let settings = settings()?;
+        if !complained.replace(true) {
+            for complaint in settings.complaints_about(event.subject.name()) {
+                log::warn(Some(event.subject.as_str()), &format!("{complaint}; it is passed over"));
+            }
+        }
+        Ok(settings)
+    };
     for _ in 0..LOOKS {
         let gathering = Gathering { world, now: clock(), complete: None };
-        let settled = settle(site, store, Some(&event.subject), gathering, settings)?;
+        let settled = settle(site, store, Some(&event.subject), gathering, &settings)?;
         must_wake |= settled.queued || settled.waits;
         if !settled.changed {
             break;
@@ -200,18 +213,20 @@ pub fn settle(
     let gathered = gather(site, store, subject, gathering, settings.as_ref().ok())?;
     // what was imported may be about other subjects
     let waits = gathered.waits() || imported;
-    if !gathered.has_changes() && store.with(store::undecided)?.is_empty() {
-        return Ok(Settled { waits, ..Settled::default() });
+    let (undecided, late) = ready(settings.as_ref().ok(), store.with(store::undecided)?);
+    if !gathered.has_changes() && undecided.is_empty() {
+        return Ok(Settled { waits: waits || late, ..Settled::default() });
     }
-    let (queued, overtaken) = store.write(|db| {
+    let (queued, late) = store.write(|db| {
         let overtaken = gathered.write(db)?;
         let Ok(settings) = &settings else { return Ok((false, overtaken)) };
-        let mut undecided = store::undecided(db)?.into_iter();
+        let (undecided, late) = ready(Some(settings), store::undecided(db)?);
+        let mut undecided = undecided.into_iter();
         let queued =
             undecided.try_fold(false, |queued, undecided| decide(db, settings, &undecided, now).map(|told| told || queued))?;
-        Ok((queued, overtaken))
+        Ok((queued, overtaken || late))
     })?;
-    settings.map(|_| Settled { queued, waits: waits || overtaken, changed: true })
+    settings.map(|_| Settled { queued, waits: waits || late, changed: true })
 }
 
 /// What waits in the spool, and in the one that stands in for it.
@@ -244,7 +259,7 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
 
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
 fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTime<Utc>) -> store::Answer<bool> {
-    let Undecided { id, event, counted } = undecided;
+    let Undecided { id, event, counted, error } = undecided;
     let rules = settings.rules(event.subject.name());
     let mut incident = store::active(db, &event.subject)?;
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
@@ -256,10 +271,27 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     }
     let about = |ask: &dyn Fn(i64) -> store::Answer<bool>| incident.as_ref().map_or(Ok(false), |incident| ask(incident.id));
     let told = incident.as_ref().map_or_else(|| Ok(Vec::new()), |incident| store::told(db, incident))?;
+    let each = rules.alert_on == AlertOn::Each;
+    // somebody who was told needs no reason for the silence before
+    let passed_over = match &incident {
+        Some(incident) if told.is_empty() => store::passed_over(db, incident, *id, each)?,
+        _ => 0,
+    };
     let finals = match &incident {
-        Some(incident) if rules.alert_on == AlertOn::Final => store::final_failures(db, incident, *id)?,
-        Some(incident) => incident.failures,
+        Some(incident) if !each => store::final_failures(db, incident, *id)?,
+        Some(incident) => incident.failures.saturating_sub(passed_over),
         None => 0,
+    };
+    let earlier = match (rules.ignore, TimeDelta::from_std(rules.ignore_within)) {
+        (0, _) => 0,
+        (_, Ok(window)) if !window.is_zero() && event.outcome == Outcome::Failed && told.is_empty() => {
+            store::failures_of_late(db, event, incident.as_ref().map(|incident| incident.id), window, each)?
+        }
+        _ => 0,
+    };
+    let start = match event.start {
+        Some(Start::Restart) if rules.asks_for_starts() => store::first_start(db, event)?,
+        start => start,
     };
     let (run_failed, failed_since) = match event.outcome {
         Outcome::Failed => (false, false),
@@ -273,9 +305,13 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     let silences = store::silences(db, now)?;
     let situation = Situation {
         event,
+        error: error.as_deref().filter(|error| !error.is_empty()),
         incident: incident.as_ref(),
         told: &told,
+        start,
         finals,
+        earlier,
+        passed_over,
         run_failed,
         failed_since,
         recovered_by_then,

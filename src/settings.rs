@@ -2,12 +2,15 @@
 
 mod heartbeat;
 mod method;
+mod units;
 
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
+pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -67,7 +70,7 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
 ];
 
-/// The keys that a unit's settings are made of, `[unit]` before `[policy]`.
+/// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
 /// The valid settings.
@@ -89,6 +92,7 @@ pub struct Settings {
     pub heartbeat: Option<Heartbeat>,
     document: Document,
     globs: Vec<(WildMatch, String)>,
+    units: Option<Rc<dyn UnitFiles>>,
 }
 
 /// When many messages become one.
@@ -120,26 +124,35 @@ impl Settings {
         let methods = method::methods(&document);
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
-        let settings = Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document };
+        let settings =
+            Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document, units: None };
         settings.check()?;
         Ok(settings)
     }
 
-    /// The settings for a unit, by its name as a person writes it: the most specific glob's, then `[policy]`'s.
+    /// The same with what the files of units say.
+    #[must_use]
+    pub fn with_unit_files(self, units: Rc<dyn UnitFiles>) -> Settings {
+        Settings { units: Some(units), ..self }
+    }
+
+    /// The settings for a unit, by its name as a person writes it: what its own files say, then the most specific glob's, then
+    /// `[policy]`'s.
     pub fn rules(&self, unit: &str) -> policy::Rules {
-        let mut written: Vec<&[Setting]> = self
-            .globs
-            .iter()
-            .filter(|(glob, _)| glob.matches(unit))
-            .map(|(_, name)| self.document.section("unit", Some(name)))
-            .take(1)
-            .collect();
-        written.push(self.document.section("policy", None));
+        let own = self.of_files(unit).0;
+        let written = self.written(unit, &own);
         let mut rules = policy::Rules::from(&Values { keys: UNIT, written: &written });
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
         }
         rules
+    }
+
+    /// What is written for a unit, the most specific first.
+    fn written<'a>(&'a self, unit: &str, own: &'a [Setting]) -> Vec<&'a [Setting]> {
+        let glob = self.globs.iter().find(|(glob, _)| glob.matches(unit));
+        let glob = glob.map(|(_, name)| self.document.section("unit", Some(name)));
+        [Some(own), glob, Some(self.document.section("policy", None))].into_iter().flatten().collect()
     }
 
     /// The method of this name; `journal` is always there.
@@ -175,6 +188,8 @@ impl Settings {
                 rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
             }
         }
+        let in_files = self.in_files().into_iter();
+        rows.extend(in_files.map(|s| (UNIT_SECTION.to_owned(), s.key, s.value, Some(s.origin))));
         for method in self.methods.values().filter(|method| method.origin.is_none()) {
             rows.push((format!("method.{}", method.name), "plugin".to_owned(), Value::from(method.plugin.as_str()), None));
         }

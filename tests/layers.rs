@@ -11,8 +11,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "pipeline", "dispatch", "metrics", "store", "settings", "trigger", "message", "policy", "config", "incident",
-            "event", "error", "host",
+            "pipeline",
+            "dispatch",
+            "metrics",
+            "store",
+            "settings",
+            "trigger",
+            "message",
+            "policy",
+            "config",
+            "incident",
+            "overrides",
+            "event",
+            "error",
+            "host",
         ],
     ),
     // the two halves of the flow do not know each other: what one queues, the other finds in the store
@@ -30,6 +42,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["config", "incident", "event", "error"]),
     ("config", &["event", "error", "host"]),
     ("incident", &["event", "error"]),
+    // of host the nature of a unit alone: it decides, and touches nothing
+    ("overrides", &["event", "error", "host"]),
     // the ground
     ("host", &["event", "error"]),
     ("event", &["error"]),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::output::{self, Format, Output};
+use crate::config::Origin;
 use crate::dispatch;
 use crate::error::{Error, Result};
 use crate::host::secret;
@@ -37,7 +38,8 @@ fn check(context: &Context) -> Result<u8> {
     let settings = context.settings()?;
     // plugins are foreign code: not as root, where that can be had
     context.enter()?;
-    let complaints = dispatch::check(&context.site, &settings);
+    let mut complaints = dispatch::check(&context.site, &settings);
+    complaints.extend(settings.complaints_about_units());
     if !complaints.is_empty() {
         return Err(Error::config(complaints.join("\n")));
     }
@@ -57,7 +59,7 @@ impl Show {
         });
         if self.output.output == Format::Json {
             let rows = rows.map(|(section, key, value, origin)| {
-                let origin = origin.map(|origin| json!({ "file": origin.file.to_string_lossy(), "line": origin.line }));
+                let origin = origin.as_ref().map(origin_of);
                 json!({ "section": section, "key": key, "value": value, "origin": origin })
             });
             output::json(&rows.collect())?;
@@ -84,7 +86,13 @@ fn shown(value: Value, is_secret: bool) -> Value {
     if is_secret && secret::place(&value).is_none() { Value::String("(not shown)".to_owned()) } else { value }
 }
 
-fn toml_of(value: &Value) -> String {
+/// Where a setting stands, as JSON.
+pub(super) fn origin_of(origin: &Origin) -> Value {
+    json!({ "file": origin.file.to_string_lossy(), "line": origin.line })
+}
+
+/// A value as the configuration would have it.
+pub(super) fn toml_of(value: &Value) -> String {
     match value {
         Value::Object(table) => {
             let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {}", toml_of(value))).collect();

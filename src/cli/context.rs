@@ -1,6 +1,8 @@
 //! What the verbs share: where everything is, the settings, and the order in which root gives up its rights.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::nearest;
@@ -8,8 +10,9 @@ use crate::error::{Error, Result};
 use crate::event::{Manager, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
+use crate::host::unit_files::UnitFiles;
 use crate::host::{Options, Site, identity};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::store::Store;
 
 /// How long a verb waits for the lock.
@@ -19,21 +22,56 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Context {
     pub(super) site: Site,
     files: OnceCell<Result<Files>>,
+    units: Rc<Units>,
+}
+
+/// The files of units that have something to say; each unit is looked for once.
+#[derive(Debug)]
+struct Units {
+    manager: Manager,
+    environment: Environment,
+    found: OnceCell<UnitFiles>,
+    known: RefCell<BTreeMap<String, Files>>,
+}
+
+impl Units {
+    fn found(&self) -> &UnitFiles {
+        self.found.get_or_init(|| UnitFiles::find(&self.manager, self.environment))
+    }
+}
+
+impl settings::UnitFiles for Units {
+    fn of(&self, unit: &str) -> Files {
+        let mut known = self.known.borrow_mut();
+        known.entry(unit.to_owned()).or_insert_with(|| having_section(self.found().of(unit))).clone()
+    }
+
+    fn all(&self) -> Files {
+        having_section(self.found().all())
+    }
+}
+
+fn having_section(mut files: Files) -> Files {
+    files.retain(|(_, text)| text.contains(settings::UNIT_SECTION));
+    files
 }
 
 impl Context {
     pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
-        Ok(Context { site: Site::find(options, environment)?, files: OnceCell::new() })
+        let site = Site::find(options, environment)?;
+        let (manager, found, known) = (site.manager.clone(), OnceCell::new(), RefCell::default());
+        Ok(Context { site, files: OnceCell::new(), units: Rc::new(Units { manager, environment, found, known }) })
     }
 
     /// The valid settings.
     pub(super) fn settings(&self) -> Result<Settings> {
-        Settings::read(self.files().as_ref().map_err(Clone::clone)?)
+        let settings = Settings::read(self.files().as_ref().map_err(Clone::clone)?)?;
+        Ok(settings.with_unit_files(Rc::clone(&self.units) as Rc<dyn settings::UnitFiles>))
     }
 
     /// Before anything in the state folder is touched: root becomes its owner.
     pub(super) fn enter(&self) -> Result<()> {
-        identity::keep_from_others();
+        identity::keep_from_others(&self.site);
         if let Some(owner) = identity::owner(&self.site)? {
             // what root may read and the owner may not: a file that --config names
             let _ = self.files();
@@ -44,7 +82,7 @@ impl Context {
 
     /// The same, and the folder is there afterwards.
     pub(super) fn enter_or_make(&self) -> Result<()> {
-        identity::keep_from_others();
+        identity::keep_from_others(&self.site);
         identity::make_state_folder(&self.site)?;
         self.enter()
     }

@@ -65,8 +65,11 @@ fn deliver(context: &Context) -> Result<u8> {
         let world = Machine::new(&site.manager, BUDGET);
         let complete = Complete { now, synced };
         let gathering = Gathering { world: &world, now, complete: Some(complete.until()) };
-        let settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
+        let mut settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
         let settings = context.settings()?;
+        if dispatch::note_errors(store, &settings, &world, complete)? {
+            settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
+        }
         pipeline::due(store, &settings, now)?;
         waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
         dispatch::collect(store, &settings, now)

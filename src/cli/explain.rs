@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::config::{origin_of, toml_of};
 use super::context::{Context, never_recorded};
 use super::outbox::next_try;
 use super::output::{self, Format, Output};
@@ -59,6 +60,8 @@ impl Explain {
             Some(id) => store.with(|db| store::list(db, Which::One(id)))?.pop(),
             None => None,
         };
+        // whatever is wrong with the configuration, what was decided can be told
+        let settings = context.settings().map(|settings| settings.written_for(subject.name())).unwrap_or_default();
         let decision = last.reason.as_ref().map(ToString::to_string);
 
         if self.output.output == Format::Json {
@@ -72,8 +75,13 @@ impl Explain {
                 "at": utc_time(last.event.at),
                 "what": last.event.problem.to_string(),
                 "invocation_id": last.event.invocation_id,
+                "error": last.error,
                 "decision": decision,
                 "reason": last.reason,
+                "settings": settings
+                    .iter()
+                    .map(|(key, value, origin)| json!({ "key": key, "value": value, "origin": origin_of(origin) }))
+                    .collect::<Vec<_>>(),
                 "incident": row.as_ref().map(super::db::json_of),
                 "deliveries": deliveries,
                 "waiting": waiting.iter().map(|waiting| &waiting.method).collect::<Vec<_>>(),
@@ -87,17 +95,24 @@ impl Explain {
         if let Some(id) = &last.event.invocation_id {
             say("run", id);
         }
+        if let Some(error) = &last.error {
+            say("error", error);
+        }
         say(
             "decision",
             decision.as_deref().unwrap_or("none yet: `sysalert config check` tells whether the configuration is the reason"),
         );
+        for (key, value, origin) in &settings {
+            say("setting", &format!("{key} = {} ({origin})", toml_of(value)));
+        }
         if let Some(row) = &row {
             let incident = &row.incident;
             let failures =
                 if incident.failures == 1 { "1 failure".to_owned() } else { format!("{} failures", incident.failures) };
             let alerts = if row.alerts == 1 { "1 alert sent".to_owned() } else { format!("{} alerts sent", row.alerts) };
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
-            say("incident", &format!("{state}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+            let severity = incident.severity.as_str();
+            say("incident", &format!("{state}, {severity}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
             if let Some(acknowledged) = &incident.acknowledged {
                 say("known", &format!("{acknowledged}, {}: no reminder until it recovers", local_time(acknowledged.at)));
             }

@@ -4,7 +4,9 @@ mod ack;
 mod config;
 mod context;
 mod db;
+mod disable;
 mod dispatch;
+mod enable;
 mod explain;
 mod handlers;
 mod history;
@@ -15,6 +17,7 @@ mod plugin_host;
 mod preview;
 mod silence;
 mod status;
+mod targets;
 mod test;
 
 use std::path::PathBuf;
@@ -64,6 +67,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Let units tell their failures: one, several, all that timers start, or every service
+    Enable(enable::Enable),
+    /// Take back what `enable` did
+    Disable(disable::Disable),
     /// Record the failure of a unit (for OnFailure=)
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
@@ -137,6 +144,8 @@ pub fn run() -> Result<u8> {
 
 fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
     match verb {
+        Verb::Enable(verb) => verb.run(context),
+        Verb::Disable(verb) => verb.run(context),
         Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),
         Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
         Verb::Ended(verb) => verb.run(context),

@@ -50,8 +50,8 @@ pub enum Kind {
     Choice(Cow<'static, [Cow<'static, str>]>),
     /// A list of texts.
     List,
-    /// A list of these words.
-    Words(&'static [&'static str]),
+    /// A list of some of these words, at least one.
+    Choices(Cow<'static, [Cow<'static, str>]>),
     /// A text, or a table that says where it is kept.
     Secret,
     /// A text of several lines, or a table that names the file that holds it.
@@ -100,10 +100,10 @@ impl Kind {
             Kind::Text => value.as_str().is_some_and(is_plain),
             Kind::Choice(words) => value.as_str().is_some_and(|text| words.iter().any(|word| word == text)),
             Kind::List => value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some_and(is_plain))),
-            Kind::Words(words) => {
-                let is_known = |one: &Value| one.as_str().is_some_and(|text| words.contains(&text));
-                value.as_array().is_some_and(|all| all.iter().all(is_known))
-            }
+            Kind::Choices(words) => value.as_array().is_some_and(|all| {
+                let is_known = |one: &Value| one.as_str().is_some_and(|text| words.iter().any(|word| word == text));
+                !all.is_empty() && all.iter().all(is_known)
+            }),
             Kind::Secret => match value {
                 Value::String(text) => !text.is_empty(),
                 Value::Object(_) => secret::place(value).is_some(),
@@ -132,12 +132,8 @@ impl Kind {
                 format!("\"{word}\", or hours such as \"22:00-07:00\" or \"Mon-Fri 08:00-18:00; Sat,Sun 10:00-16:00\"{most}")
             }
             Kind::Text => "a text in quotes, not empty and without control characters".into(),
-            Kind::Choice(words) => {
-                format!("one of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
-            }
-            Kind::Words(words) => {
-                format!("a list of {}", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
-            }
+            Kind::Choice(words) => format!("one of {}", quoted(words)),
+            Kind::Choices(words) => format!("a list of one or more of {}", quoted(words)),
             Kind::List => "a list of texts such as [\"one\", \"two\"]".into(),
             Kind::Secret => {
                 "a text, or where it is kept: .credential = \"NAME\", .file = \"/PATH\" or .env = \"VARIABLE\"".into()
@@ -145,6 +141,10 @@ impl Kind {
             Kind::Template => "a template, not empty, or .file = \"/PATH\"".into(),
         }
     }
+}
+
+fn quoted(words: &[Cow<'_, str>]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
 /// Something to read, on one line.
@@ -171,6 +171,7 @@ mod tests {
     #[test]
     fn values_that_fit_and_values_that_do_not() {
         let choice = Kind::Choice(Cow::Borrowed(&[Cow::Borrowed("none"), Cow::Borrowed("starttls")]));
+        let choices = Kind::Choices(Cow::Borrowed(&[Cow::Borrowed("timer"), Cow::Borrowed("path")]));
         let rows = [
             (Kind::Boolean, json!(true), json!("true")),
             (Kind::Integer { min: 0, max: 9 }, json!(9), json!(10)),
@@ -185,12 +186,13 @@ mod tests {
             (Kind::Hours(NEVER), json!("22:00-07:00"), json!("00:00-24:00")),
             (Kind::Hours(NEVER), json!("never"), json!("always")),
             (Kind::Hours("always"), json!("00:00-24:00"), json!("8-18")),
-            (Kind::Words(&["a", "b"]), json!(["b"]), json!(["b", "c"])),
             (Kind::Text, json!("x"), json!(" ")),
             (Kind::Text, json!("ä b"), json!("a\nb")),
             (choice, json!("none"), json!("tls")),
             (Kind::List, json!([]), json!("x")),
             (Kind::List, json!(["x"]), json!(["x", 1])),
+            (choices.clone(), json!(["timer", "path"]), json!(["timer", "cron"])),
+            (choices, json!(["path"]), json!([])),
             (Kind::Secret, json!("x"), json!("")),
             (Kind::Secret, json!({"file": "/x"}), json!({"fiel": "/x"})),
             (Kind::Secret, json!({"env": "X"}), json!({"env": "X", "file": "/x"})),

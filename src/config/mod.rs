@@ -6,9 +6,11 @@ mod hours;
 mod key;
 mod nearest;
 mod section;
+mod unit_section;
 
 pub use document::{Document, Origin, Setting};
 pub use hours::Hours;
 pub use key::{Key, Kind};
 pub use nearest::nearest;
 pub use section::{Section, Values};
+pub use unit_section::{camel_case, unit_section};

@@ -40,7 +40,7 @@ impl Complete {
     }
 
     /// Whether nobody waits for more about this time. What lies ahead is of a clock that was set back.
-    fn reaches(self, at: DateTime<Utc>) -> bool {
+    pub(super) fn reaches(self, at: DateTime<Utc>) -> bool {
         at <= self.until() || at > self.now + PATIENCE
     }
 

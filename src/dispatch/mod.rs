@@ -6,6 +6,7 @@ mod check;
 pub mod conformance;
 mod context;
 mod damage;
+mod errors;
 pub mod heartbeat;
 mod hold;
 mod letter;
@@ -20,6 +21,7 @@ mod storm;
 
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
+pub use errors::note_errors;
 pub use outage::failing;
 pub use preview::{Preview, preview};
 pub use storm::collect;

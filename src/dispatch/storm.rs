@@ -160,7 +160,7 @@ mod tests {
             restarts: true,
             at,
         };
-        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1) };
+        let recorded = Recorded { id: 1, event, reason: Some(Reason::KeepsRestarting), incident: Some(1), error: None };
         let member =
             store::Member { kind: Kind::Failure, at, reason: None, recorded, incident, context: message::Context::default() };
         let told = incidents(&store, &settings, &[member], "web1", "fleet").unwrap();

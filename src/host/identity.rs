@@ -11,6 +11,7 @@ use nix::unistd::{Gid, Uid, User, chown, geteuid, getuid, initgroups, setgid, se
 
 use super::{Site, env};
 use crate::error::{Error, Kind, Result};
+use crate::event::Manager;
 
 /// The user of the system's state folder.
 const OWNER: &str = "sysalert";
@@ -43,9 +44,13 @@ pub fn owner(site: &Site) -> Result<Option<Owner>> {
     }
 }
 
-/// Whatever is made from now on is for its owner and the folder's group: files 0640.
-pub fn keep_from_others() {
-    umask(Mode::from_bits_truncate(0o027));
+/// Whatever is made from now on is for its owner and the folder's group: files 0640; a user's is for nobody else: 0600.
+pub fn keep_from_others(site: &Site) {
+    umask(Mode::from_bits_truncate(if is_users(site) { 0o077 } else { 0o027 }));
+}
+
+fn is_users(site: &Site) -> bool {
+    matches!(site.manager, Manager::User(_))
 }
 
 /// Makes the state folder, if it is missing.
@@ -57,7 +62,7 @@ pub fn make_state_folder(site: &Site) -> Result<()> {
 }
 
 fn make(site: &Site) -> Result<()> {
-    let made = DirBuilder::new().recursive(!site.is_systems).mode(0o750).create(&site.state);
+    let made = DirBuilder::new().recursive(!site.is_systems).mode(if is_users(site) { 0o700 } else { 0o750 }).create(&site.state);
     match made {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file("make", &site.state, &error)),
         _ => {}
@@ -70,6 +75,9 @@ fn make(site: &Site) -> Result<()> {
         })?;
         chown(&site.state, Some(owner.uid), Some(owner.gid))
             .map_err(|error| Error::file("hand over", &site.state, &error.into()))?;
+    }
+    if is_users(site) {
+        return Ok(());
     }
     // the group of the folder is the group of every file in it
     fs::set_permissions(&site.state, fs::Permissions::from_mode(0o2750))

@@ -2,8 +2,10 @@
 
 mod setup;
 mod started;
+mod units;
 
 pub use setup::Setup;
+pub use units::Nature;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -265,16 +267,25 @@ impl ServiceManager {
         kind: &'static str,
         read: impl FnOnce(&mut MessageIter<'_>) -> Option<T> + Send + 'static,
     ) -> Option<T> {
+        let patience = self.patience;
+        let words = [path, interface, property].map(str::to_owned);
+        self.ask(move |bus| property_of(bus, &words, kind, patience, read))
+    }
+
+    /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
+    fn ask<T: Send + 'static>(
+        &mut self,
+        question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,
+    ) -> Option<T> {
         if self.is_dead {
             return None;
         }
         let (patience, connects) = (self.patience, self.line.is_none());
         let line = self.line.get_or_insert_with(|| line(self.connect));
         let (answers, answer) = mpsc::channel();
-        let words = [path, interface, property].map(str::to_owned);
         let question = move |bus: &mut Bus| {
             // whoever asked may have given up
-            let _ = answers.send(property_of(bus, &words, kind, patience, read));
+            let _ = answers.send(question(bus));
         };
         let asked = line.send(Box::new(question)).is_ok();
         // the library's own limit comes first, where it holds

@@ -1,6 +1,7 @@
 //! Every touch of the machine: time, environment, files, users, the journal, other processes.
 
 pub mod clock;
+pub mod dropins;
 pub mod env;
 pub mod files;
 pub mod identity;
@@ -13,6 +14,7 @@ pub mod names;
 pub mod pace;
 pub mod secret;
 pub mod site;
+pub mod unit_files;
 pub mod wake;
 pub mod world;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::env::Environment;
+use super::env::{self, Environment};
 use super::names;
 use crate::error::{Error, Result};
 use crate::event::Manager;
@@ -64,7 +64,7 @@ impl Site {
     /// `Usage`, when `--user` has no home to go to.
     pub fn find(options: &Options, environment: Environment) -> Result<Site> {
         let given = options.state_dir.clone().or_else(|| environment.path("SYSALERT_STATE_DIR"));
-        let (config, state, runtime) = if options.user { users(environment)? } else { systems(environment) };
+        let (config, state, runtime) = if options.user { users()? } else { systems(environment) };
         // a state folder of one's own has no path unit that watches over it, so its flag stays inside
         let flag = given.as_ref().map_or_else(|| runtime.join(FLAG), |state| state.join(FLAG));
         let file = options.config.clone().or_else(|| environment.path("SYSALERT_CONFIG"));
@@ -86,16 +86,17 @@ fn systems(environment: Environment) -> (PathBuf, PathBuf, PathBuf) {
     (CONFIG.into(), state.unwrap_or_else(|| STATE.into()), RUNTIME.into())
 }
 
-fn users(environment: Environment) -> Result<(PathBuf, PathBuf, PathBuf)> {
+/// A user's units have the environment of their manager, and nothing to gain by another one.
+fn users() -> Result<(PathBuf, PathBuf, PathBuf)> {
     let home = || {
-        environment.folder("HOME").ok_or_else(|| {
+        env::folder("HOME").ok_or_else(|| {
             Error::usage("--user needs a home: HOME is not set").hint("run it as the user whose units it is about")
         })
     };
     let below_home =
-        |variable: &str, default: &str| environment.folder(variable).map_or_else(|| home().map(|home| home.join(default)), Ok);
+        |variable: &str, default: &str| env::folder(variable).map_or_else(|| home().map(|home| home.join(default)), Ok);
     let state = below_home("XDG_STATE_HOME", ".local/state")?.join("sysalert");
     // without a runtime folder there is no user manager whose path unit could see the flag
-    let runtime = environment.folder("XDG_RUNTIME_DIR").map_or_else(|| state.clone(), |folder| folder.join("sysalert"));
+    let runtime = env::folder("XDG_RUNTIME_DIR").map_or_else(|| state.clone(), |folder| folder.join("sysalert"));
     Ok((below_home("XDG_CONFIG_HOME", ".config")?.join("sysalert"), state, runtime))
 }

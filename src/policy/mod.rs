@@ -14,19 +14,20 @@ mod restart;
 mod route;
 mod rules;
 mod silence;
+mod started_by;
 
 pub use due::{Standing, due};
 pub use flapping::Recent;
 pub use quiet::{Hold, Untold, hold};
 pub use reason::Reason;
 pub use route::{Filter, route};
-pub use rules::{AlertOn, KEYS, Rules, UNIT_KEYS};
+pub use rules::{AlertOn, KEYS, Rules, SEVERITIES, UNIT_KEYS};
 pub use silence::Silence;
 
 use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
 
-use crate::event::{Event, Outcome, Problem};
+use crate::event::{Event, Outcome, Problem, Start};
 use crate::incident::{How, Incident};
 
 /// All that a decision may look at.
@@ -34,12 +35,20 @@ use crate::incident::{How, Incident};
 pub struct Situation<'a> {
     /// The event to decide.
     pub event: &'a Event,
+    /// What its run complained of last, if that is known.
+    pub error: Option<&'a str>,
     /// The subject's incident that is not over, before this event.
     pub incident: Option<&'a Incident>,
     /// The problems of this incident that somebody was told, oldest first.
     pub told: &'a [Told],
-    /// How many failures of this incident came before that systemd did not try again.
+    /// What started the run; of one that systemd started again, what started the first of them. `None`: not known.
+    pub start: Option<Start>,
+    /// How many failures of this incident came before that count: systemd did not try again, and somebody asks about them.
     pub finals: u64,
+    /// How many such failures of earlier incidents came before within `ignore_within`.
+    pub earlier: u64,
+    /// How many came before that nobody asks about, for they were started otherwise; 0 once somebody was told.
+    pub passed_over: u64,
     /// True when a failure of the same run is on record.
     pub run_failed: bool,
     /// True when a failure of the incident happened and was recorded after this event.
@@ -61,6 +70,8 @@ pub struct Situation<'a> {
 pub struct Told {
     /// What it was.
     pub problem: Problem,
+    /// What its run complained of last, if that is known.
+    pub error: Option<String>,
     /// When it happened.
     pub at: DateTime<Utc>,
     /// True when systemd was to start it again.
@@ -103,10 +114,12 @@ const FAILED: &[Rule] = &[
     recovery::by_then,
     flapping::goes_on,
     flapping::stayed_failed,
+    started_by::otherwise,
     flapping::keeps_restarting,
     restart::not_final,
     ignore::ignored,
     flapping::keeps_recovering,
+    ignore::too_often,
     problem::first,
     problem::new,
     problem::same,
@@ -127,8 +140,15 @@ const SUCCEEDED: &[Rule] = &[
     recovery::recovered,
 ];
 /// An end after which systemd starts it again.
-const RESTARTS: &[Rule] =
-    &[recovery::same_run, recovery::stopped, rules::disabled, flapping::goes_on, flapping::keeps_restarting, restart::not_over];
+const RESTARTS: &[Rule] = &[
+    recovery::same_run,
+    recovery::stopped,
+    rules::disabled,
+    flapping::goes_on,
+    started_by::otherwise,
+    flapping::keeps_restarting,
+    restart::not_over,
+];
 
 /// Decides one event.
 pub fn decide(situation: &Situation<'_>) -> Verdict {

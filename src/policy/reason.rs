@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sysalert_abi::Kind;
 
 use super::Silence;
-use crate::event::local_time;
+use crate::event::{Start, local_time};
 
 /// The reason of a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,10 +16,19 @@ use crate::event::local_time;
 pub enum Reason {
     /// Spoke: the first failure that counts.
     First,
+    /// Spoke: the first failure of a run that somebody asks about.
+    FirstAskedFor,
     /// Spoke: as many failures were ignored as the settings say.
     IgnoredEnough {
         /// How many kept quiet.
         ignored: u64,
+    },
+    /// Spoke: with the failures of earlier incidents it is more than the settings ignore.
+    TooOften {
+        /// How many failures there were, this one included.
+        failures: u64,
+        /// Within how many seconds.
+        seconds: u64,
     },
     /// Spoke: systemd has tried it again, and now gives up.
     StaysFailed {
@@ -38,6 +47,13 @@ pub enum Reason {
     /// Spoke: it fails in a way that nobody was told yet.
     NewProblem {
         /// What was told last.
+        was: String,
+    },
+    /// Spoke: it fails in the same way and complains of something else.
+    NewError {
+        /// Of what.
+        error: String,
+        /// What was told of such a failure last.
         was: String,
     },
     /// Spoke: a problem that was told before is back after another one.
@@ -89,6 +105,20 @@ pub enum Reason {
         /// How many to ignore.
         of: u64,
     },
+    /// Silent: this failure is among the ones to ignore, with those of earlier incidents.
+    IgnoredWithin {
+        /// Which one it is, from 1.
+        seen: u64,
+        /// How many to ignore.
+        of: u64,
+        /// Within how many seconds.
+        seconds: u64,
+    },
+    /// Silent: nobody asks about runs that were started like this.
+    StartedOtherwise {
+        /// What started it.
+        by: Start,
+    },
     /// Silent: systemd starts it again by itself.
     Restarts,
     /// Silent: it ended well, and systemd starts it again by itself.
@@ -132,9 +162,12 @@ impl Reason {
     pub fn alert(&self) -> Option<Kind> {
         match self {
             Reason::First
+            | Reason::FirstAskedFor
             | Reason::IgnoredEnough { .. }
+            | Reason::TooOften { .. }
             | Reason::StaysFailed { .. }
             | Reason::NewProblem { .. }
+            | Reason::NewError { .. }
             | Reason::Returned { .. }
             | Reason::KeepsRestarting
             | Reason::KeepsRecovering
@@ -144,6 +177,8 @@ impl Reason {
             Reason::Recovered | Reason::Stable { .. } | Reason::NoLongerRuns { .. } => Some(Kind::Recovery),
             Reason::Silenced { .. }
             | Reason::Ignored { .. }
+            | Reason::IgnoredWithin { .. }
+            | Reason::StartedOtherwise { .. }
             | Reason::Restarts
             | Reason::StartedAgain
             | Reason::Flapping
@@ -174,11 +209,16 @@ impl Reason {
     pub fn why(&self) -> String {
         match self {
             Reason::First => "the first failure of a new incident".to_owned(),
+            Reason::FirstAskedFor => "the first failure of this incident that `started_by` asks for".to_owned(),
             Reason::IgnoredEnough { ignored: 1 } => "the failure before this one kept silent".to_owned(),
             Reason::IgnoredEnough { ignored } => format!("{ignored} failures before this one kept silent"),
+            Reason::TooOften { failures, seconds } => {
+                format!("it failed {failures} times within {}, though it recovered in between", length(*seconds))
+            }
             Reason::StaysFailed { restarts: 1 } => "systemd tried it once more, and gives up".to_owned(),
             Reason::StaysFailed { restarts } => format!("systemd tried it {restarts} times more, and gives up"),
             Reason::NewProblem { was } => format!("a new problem; reported last: {was}"),
+            Reason::NewError { error, was } => format!("a different error than before: {error}; before: {was}"),
             Reason::Returned { was } => format!("an earlier problem is back; reported last: {was}"),
             Reason::KeepsRestarting => "systemd keeps restarting it".to_owned(),
             Reason::KeepsRecovering => "it keeps failing and recovering".to_owned(),
@@ -199,6 +239,17 @@ impl Reason {
                 format!("{}; it is reported then, if it is not over", Silence::words(*until, by, why.as_deref()))
             }
             Reason::Ignored { seen, of } => format!("failure {seen} of the {of} to ignore, as `ignore` says"),
+            Reason::IgnoredWithin { seen, of, seconds } => {
+                format!("failure {seen} of the {of} to ignore within {}, as `ignore` and `ignore_within` say", length(*seconds))
+            }
+            Reason::StartedOtherwise { by } => {
+                let what = match by {
+                    Start::Timer => "a timer",
+                    Start::Path => "a path unit",
+                    Start::Other | Start::Restart => "neither a timer nor a path unit",
+                };
+                format!("{what} started this run, and `started_by` does not ask for that")
+            }
             Reason::Restarts => "systemd starts it again by itself (Restart=), and `alert_on` is \"final\"".to_owned(),
             Reason::StartedAgain => "it ended well, and systemd starts it again by itself (Restart=)".to_owned(),
             Reason::Flapping => "it flaps, which is reported; it speaks again when it is stable or stays failed".to_owned(),
@@ -220,9 +271,10 @@ impl Reason {
     }
 }
 
-/// "1h", "1m 30s"
+/// "1h", "1m 30s", "2d"
 fn length(seconds: u64) -> String {
-    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+    let text = humantime::format_duration(Duration::from_secs(seconds)).to_string();
+    text.replace("days", "d").replace("day", "d")
 }
 
 impl fmt::Display for Reason {

@@ -18,7 +18,7 @@ pub struct Filter {
 impl Filter {
     /// Whether it lets everything pass.
     pub fn is_open(&self) -> bool {
-        self.severities.is_empty() && self.hours.is_none()
+        self.hours.is_none() && [Severity::Info, Severity::Warning, Severity::Critical].into_iter().all(|each| self.takes(each))
     }
 
     /// Why it does not take an alert of this severity now, in words.

@@ -3,12 +3,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Reason, Situation};
+use super::{Reason, Situation, started_by};
 use crate::config::{Hours, Key, Kind, Values};
+use crate::event::{Event, Outcome, Start};
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
-const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
+const SAME_PROBLEM: &[Cow<'static, str>] = &[Cow::Borrowed("result"), Cow::Borrowed("error")];
+const STARTED_BY: &[Cow<'static, str>] =
+    &[Cow::Borrowed("any"), Cow::Borrowed("timer"), Cow::Borrowed("path"), Cow::Borrowed("other")];
+/// The words for how bad a failure is.
+pub const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
 
 /// The keys of `[policy]`; `[unit."GLOB"]` has them too.
 pub const KEYS: &[Key] = &[
@@ -21,10 +26,22 @@ pub const KEYS: &[Key] = &[
         "failures of one incident to keep quiet about before the first alert",
     ),
     Key::new(
+        "ignore_within",
+        Kind::ANY_TIME,
+        "\"0s\"",
+        "failures of earlier incidents count too, for so long; \"0s\": only those of this incident",
+    ),
+    Key::new(
         "alert_on",
         Kind::Choice(Cow::Borrowed(ALERT_ON)),
         "\"final\"",
         "\"each\": also failures after which systemd starts the unit again by itself",
+    ),
+    Key::new(
+        "same_problem",
+        Kind::Choice(Cow::Borrowed(SAME_PROBLEM)),
+        "\"result\"",
+        "\"error\": another last error line is another problem, too, apart from its numbers, ids, times and temporary names",
     ),
     Key::new("min_interval", Kind::ANY_TIME, "\"5m\"", "between repetitions; a new problem and a recovery never wait"),
     Key::new(
@@ -55,6 +72,12 @@ pub const KEYS: &[Key] = &[
         "\"1h\"",
         "how close together; it is stable when it was well for so long",
     ),
+    Key::new(
+        "started_by",
+        Kind::Choices(Cow::Borrowed(STARTED_BY)),
+        "[\"any\"]",
+        "tell of runs that these started: \"timer\", \"path\", \"other\"; what nobody knows is told",
+    ),
     Key::new("journal_lines", Kind::Integer { min: 0, max: 1000 }, "50", "how many of the run's last lines an alert shows"),
 ];
 
@@ -74,6 +97,15 @@ pub enum AlertOn {
     Each,
 }
 
+/// `same_problem`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameProblem {
+    /// What has the same result.
+    Result,
+    /// What also complains of the same.
+    Error,
+}
+
 /// The settings for one subject; nothing is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -85,8 +117,12 @@ pub struct Rules {
     pub severity: Severity,
     /// How many failures to keep quiet about.
     pub ignore: u64,
+    /// Failures of earlier incidents count within this time, too; zero: they never do.
+    pub ignore_within: Duration,
     /// Which failures count.
     pub alert_on: AlertOn,
+    /// What makes two failures the same problem.
+    pub same_problem: SameProblem,
     /// Between repetitions.
     pub min_interval: Duration,
     /// So long after the last alert it is told again; `None`: never.
@@ -105,6 +141,8 @@ pub struct Rules {
     pub flapping: u64,
     /// How close together; it is stable when it was well for so long.
     pub flapping_window: Duration,
+    /// The kinds of start whose runs are told.
+    pub started_by: Vec<Start>,
     /// How many lines of the journal an alert shows.
     pub journal_lines: usize,
     /// Look for its failures in the journal, also without OnFailure=.
@@ -121,7 +159,12 @@ impl Rules {
             methods: values.list("methods"),
             severity: values.text("severity").and_then(|word| Severity::parse(&word)).unwrap_or(Severity::Critical),
             ignore: values.count("ignore"),
+            ignore_within: values.duration("ignore_within"),
             alert_on: if values.text("alert_on").as_deref() == Some("each") { AlertOn::Each } else { AlertOn::Final },
+            same_problem: match values.text("same_problem").as_deref() {
+                Some("error") => SameProblem::Error,
+                _ => SameProblem::Result,
+            },
             min_interval: values.duration("min_interval"),
             remind: values.interval("remind"),
             escalate_to: values.list("escalate_to"),
@@ -131,6 +174,7 @@ impl Rules {
             recovery_hold: values.duration("recovery_hold"),
             flapping: values.count("flapping"),
             flapping_window: values.duration("flapping_window"),
+            started_by: started_by::starts(&values.list("started_by")),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
             to: values.list("to"),
@@ -142,6 +186,16 @@ impl Rules {
     /// Whether something follows when nobody acknowledges an incident.
     pub fn wait_for_somebody(&self) -> bool {
         self.remind.is_some() || !self.escalate_to.is_empty()
+    }
+
+    /// Whether it matters what this event's run complained of. What was never started has said nothing.
+    pub fn asks_for_error(&self, event: &Event) -> bool {
+        self.same_problem == SameProblem::Error && event.outcome == Outcome::Failed && event.invocation_id.is_some()
+    }
+
+    /// Whether it matters what started a run.
+    pub fn asks_for_starts(&self) -> bool {
+        !started_by::is_any(&self.started_by)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[method.NAME]`: a way to send, and where its alerts go when it keeps failing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::config::{Document, Key, Kind, Origin, Setting, Values, nearest};
 use crate::incident::Severity;
 use crate::message::{self, Source, TEMPLATE_KEYS, Templates, templates};
-use crate::policy::Filter;
+use crate::policy::{self, Filter};
 
 /// `[method.NAME]` has these; the rest belongs to its plugin.
 pub const KEYS: &[Key] = &[
@@ -23,7 +24,12 @@ pub const KEYS: &[Key] = &[
     Key::new("fallback", Kind::Text, "", "the method that sends instead when this one keeps failing or refuses an alert"),
     Key::new("fallback_after", Kind::ANY_TIME, "\"10m\"", "this one has failed for so long before its fallback sends instead"),
     Key::new("most", Kind::Integer { min: 0, max: 1_000_000 }, "0", "it sends at most so many messages `within`; 0: no limit"),
-    Key::new("severities", Kind::Words(&Severity::WORDS), "[]", "it takes alerts of these alone; empty: of all"),
+    Key::new(
+        "severities",
+        Kind::Choices(Cow::Borrowed(policy::SEVERITIES)),
+        "[\"info\", \"warning\", \"critical\"]",
+        "it takes alerts of these alone",
+    ),
     Key::new("hours", Kind::Hours("always"), "\"always\"", "it sends within these hours alone; a recovery at any time"),
     Key::new("within", Kind::Duration { min: 1, max: YEAR }, "\"1h\"", "the time for `most`"),
 ];

@@ -70,13 +70,22 @@ pub struct Undecided {
     pub event: Event,
     /// The incident that it was counted in already: it was decided before, and has turned final since.
     pub counted: Option<i64>,
+    /// What its run complained of last; empty: nothing; `None`: nobody looked yet.
+    pub error: Option<String>,
 }
 
 /// The confirmed events without a verdict, in the order in which they happened.
 pub fn undecided(db: &Connection) -> rusqlite::Result<Vec<Undecided>> {
-    let sql = format!("SELECT id, {COLUMNS}, incident FROM events WHERE reason IS NULL AND confirmed ORDER BY at, id");
-    let row = |row: &Row<'_>| Ok(Undecided { id: row.get("id")?, event: event(row)?, counted: row.get("incident")? });
+    let sql = format!("SELECT id, {COLUMNS}, incident, error FROM events WHERE reason IS NULL AND confirmed ORDER BY at, id");
+    let row = |row: &Row<'_>| {
+        Ok(Undecided { id: row.get("id")?, event: event(row)?, counted: row.get("incident")?, error: row.get("error")? })
+    };
     db.prepare(&sql)?.query_map([], row)?.collect()
+}
+
+/// Notes what an event's run complained of last.
+pub fn set_error(db: &Connection, id: i64, error: &str) -> rusqlite::Result<()> {
+    db.execute("UPDATE events SET error = ?2 WHERE id = ?1", params![id, error]).map(drop)
 }
 
 /// How many events have no verdict yet.
@@ -114,21 +123,51 @@ pub fn failed_since(db: &Connection, incident: i64, id: i64, event: &Event) -> r
     db.prepare(sql)?.exists(params![incident, id, event.at.timestamp_micros()])
 }
 
-/// How many final failures of an incident were decided before this event.
+/// How many final failures of an incident were decided before this event; without those of which nobody asks.
 pub fn final_failures(db: &Connection, incident: &Incident, id: i64) -> rusqlite::Result<u64> {
     // by the subject: of those events there is an index
-    let sql = "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
-        AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL";
+    let sql = format!(
+        "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
+        AND outcome = 'failed' AND NOT restarts AND reason IS NOT NULL AND NOT {PASSED_OVER}"
+    );
     let first = incident.first_failure.timestamp_micros();
-    db.query_row(sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
+    db.query_row(&sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
+}
+
+/// How many failures of an incident were decided before this event of which nobody asks; `each`: also those that systemd tried
+/// again.
+pub fn passed_over(db: &Connection, incident: &Incident, id: i64, each: bool) -> rusqlite::Result<u64> {
+    let among = if each { "" } else { "AND NOT restarts" };
+    let sql = format!(
+        "SELECT count(*) FROM events WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND id <> ?4
+        AND outcome = 'failed' {among} AND reason IS NOT NULL AND {PASSED_OVER}"
+    );
+    let first = incident.first_failure.timestamp_micros();
+    db.query_row(&sql, params![incident.subject.as_str(), first, incident.id, id], |row| row.get(0))
+}
+
+/// Decided by `started_by`.
+pub(super) const PASSED_OVER: &str = "json_extract(reason, '$.reason') = 'started-otherwise'";
+
+/// What started the first of the runs that systemd has started again and again up to this event's; `None`: not known.
+pub fn first_start(db: &Connection, event: &Event) -> rusqlite::Result<Option<Start>> {
+    let sql = "SELECT start, restarts FROM events WHERE subject = ?1 AND at < ?2 AND confirmed AND run <> ?3
+        AND coalesce(start, '') <> 'restart' ORDER BY at DESC, id DESC LIMIT 1";
+    let row = |row: &Row<'_>| Ok((row.get::<_, Option<String>>("start")?, row.get::<_, bool>("restarts")?));
+    let first = db.query_row(sql, params![event.subject.as_str(), event.at.timestamp_micros(), event.run], row).optional()?;
+    // one that systemd did not start again is the end of an older story
+    Ok(first.filter(|(_, restarts)| *restarts).and_then(|(start, _)| Start::parse(&start?)))
 }
 
 /// The problems of an incident that somebody was told, in the order in which that was decided: the clock may have been set.
 pub fn told(db: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Told>> {
-    let sql = "SELECT service_result, exit_code, exit_status, cause, restarts, at FROM events
+    let sql = "SELECT service_result, exit_code, exit_status, cause, error, restarts, at FROM events
         WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND spoke AND outcome = 'failed'
         ORDER BY (SELECT max(a.id) FROM alerts a WHERE a.event = events.id), at, id";
-    let told = |row: &Row<'_>| Ok(Told { problem: problem(row)?, at: time(row.get("at")?), restarts: row.get("restarts")? });
+    let told = |row: &Row<'_>| {
+        let error = row.get::<_, Option<String>>("error")?.filter(|error| !error.is_empty());
+        Ok(Told { problem: problem(row)?, error, at: time(row.get("at")?), restarts: row.get("restarts")? })
+    };
     let first = incident.first_failure.timestamp_micros();
     db.prepare(sql)?.query_map(params![incident.subject.as_str(), first, incident.id], told)?.collect()
 }
@@ -182,17 +221,20 @@ pub struct Recorded {
     pub reason: Option<Reason>,
     /// Its incident's number.
     pub incident: Option<i64>,
+    /// What its run complained of last, where that was looked for.
+    pub error: Option<String>,
 }
 
 /// The newest event of a subject.
 pub fn last_of(db: &Connection, subject: &Subject) -> rusqlite::Result<Option<Recorded>> {
-    let sql = format!("SELECT id, {COLUMNS}, reason, incident FROM events WHERE subject = ?1 ORDER BY at DESC, id DESC LIMIT 1");
+    let sql =
+        format!("SELECT id, {COLUMNS}, reason, incident, error FROM events WHERE subject = ?1 ORDER BY at DESC, id DESC LIMIT 1");
     db.query_row(&sql, [subject.as_str()], recorded).optional()
 }
 
 /// The event of this number.
 pub fn get(db: &Connection, id: i64) -> rusqlite::Result<Option<Recorded>> {
-    db.query_row(&format!("SELECT id, {COLUMNS}, reason, incident FROM events WHERE id = ?1"), [id], recorded).optional()
+    db.query_row(&format!("SELECT id, {COLUMNS}, reason, incident, error FROM events WHERE id = ?1"), [id], recorded).optional()
 }
 
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
@@ -202,6 +244,7 @@ fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
         event: event(row)?,
         reason: reason.and_then(|json| serde_json::from_str(&json).ok()),
         incident: row.get("incident")?,
+        error: row.get::<_, Option<String>>("error")?.filter(|error| !error.is_empty()),
     })
 }
 

@@ -4,6 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::events::PASSED_OVER;
 use super::{incidents, time};
 use crate::event::{Event, Subject};
 use crate::policy::Recent;
@@ -37,6 +38,25 @@ pub fn incidents_of_late(db: &Connection, event: &Event, window: TimeDelta) -> r
     db.query_row(sql, params![event.subject.as_str(), from, event.at.timestamp_micros()], |row| {
         Ok(Recent { times: row.get(0)?, since: row.get::<_, Option<i64>>(1)?.map_or(event.at, time) })
     })
+}
+
+/// The failures of earlier incidents within this time before this event, without those that nobody asks about and those that
+/// somebody cleared; `each`: also those that systemd tried again.
+pub fn failures_of_late(
+    db: &Connection,
+    event: &Event,
+    incident: Option<i64>,
+    window: TimeDelta,
+    each: bool,
+) -> rusqlite::Result<u64> {
+    let among = if each { "" } else { "AND NOT e.restarts" };
+    let sql = format!(
+        "SELECT count(*) FROM events e JOIN incidents i ON i.id = e.incident
+        WHERE e.subject = ?1 AND e.at > ?2 AND e.at <= ?3 AND e.outcome = 'failed' {among}
+        AND e.incident IS NOT ?4 AND NOT i.cleared AND NOT {PASSED_OVER}"
+    );
+    let begin = event.at.checked_sub_signed(window).unwrap_or(DateTime::UNIX_EPOCH).timestamp_micros();
+    db.query_row(&sql, params![event.subject.as_str(), begin, event.at.timestamp_micros(), incident], |row| row.get(0))
 }
 
 /// What counts begins here: with the window, at the last time that the failures were forgotten, or that systemd gave up.
@@ -132,6 +152,40 @@ mod tests {
         assert_eq!(of_late(&store, 400, 9), (1, 400), "forgotten at 350");
     }
 
+    #[test]
+    fn failures_of_other_incidents_count_within_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        let day = TimeDelta::days(1);
+        let mut incident = |events: &[(Event, Reason)], cleared: bool| {
+            let ended = |db: &Connection| {
+                let incident = begin_incident(db, &subject("a"), crate::incident::Severity::Critical, events[0].0.at)?;
+                for (event, reason) in events {
+                    insert(db, event, true)?;
+                    decide(db, db.last_insert_rowid(), Some(incident.id), reason)?;
+                }
+                match cleared {
+                    true => incidents::clear(db, &subject("a"), at(9_000_000)).map(drop),
+                    false => save(db, &crate::incident::Incident::resolved(incident.clone()), at(0)),
+                }?;
+                Ok(incident.id)
+            };
+            store.write(|db| ended(db)).unwrap()
+        };
+        incident(&[(failure("a", "1", 0), Reason::First)], false);
+        let by_hand = Reason::StartedOtherwise { by: crate::event::Start::Other };
+        let second = [(restart("2", 100), Reason::Restarts), (failure("a", "3", 200), Reason::First)];
+        let second = incident(&second, false);
+        incident(&[(failure("a", "4", 300), by_hand)], false);
+        incident(&[(failure("a", "5", 400), Reason::First)], true);
+        let of_late = |second, incident, each| {
+            store.with(|db| failures_of_late(db, &failure("a", "x", second), incident, day, each)).unwrap()
+        };
+        assert_eq!((of_late(500, None, false), of_late(500, None, true)), (2, 3), "0 and 200; 100 when each counts");
+        assert_eq!((of_late(500, Some(second), false), of_late(150, None, false)), (1, 1), "only others, and only before");
+        assert_eq!((of_late(86_300, None, false), of_late(86_400, None, false), of_late(99_999, None, true)), (2, 1, 0));
+    }
+
     /// An hour of ten failures a second: what it costs, and that nothing asks for all of it.
     #[test]
     fn an_hour_of_a_unit_that_flaps_is_affordable() {
@@ -202,6 +256,11 @@ mod tests {
             (
                 "SELECT 1 FROM events WHERE subject = 'a' AND at >= 9 AND incident = 1 AND spoke AND outcome = 'failed'",
                 "events_spoke",
+            ),
+            (
+                "SELECT count(*) FROM events e JOIN incidents i ON i.id = e.incident WHERE e.subject = 'a' AND e.at > 9
+                    AND e.at <= 99 AND e.outcome = 'failed' AND NOT e.restarts AND e.incident IS NOT 7 AND NOT i.cleared",
+                "events_final",
             ),
             (
                 "SELECT 1 FROM events WHERE subject = 'a' AND at > 9 AND at <= 10 AND restarts AND confirmed LIMIT 5",

@@ -42,11 +42,11 @@ pub use digests::{
     release_orphans, rows_of_digest,
 };
 pub use events::{
-    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, get as event, insert,
-    last_of, nothing_open, run_failed, subjects, told, undecided,
+    Failures, Recorded, Undecided, count_undecided, decide, failed_since, failures_of, final_failures, first_start, get as event,
+    insert, last_of, nothing_open, passed_over, run_failed, set_error, subjects, told, undecided,
 };
 pub use fallback::{Instead, hand_over, tell_stand_in, to_hand_over};
-pub use flapping::{fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
+pub use flapping::{failures_of_late, fold, incidents_of_late, is_well, restarts_of_late, restarts_since, stays_failed};
 pub use held::{Untold, bind_rows, hold_no_longer, hold_until, untold};
 pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, acknowledged, active, begin, clear, clearable, list, save};

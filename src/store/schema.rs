@@ -195,6 +195,10 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     "
+    -- what the run complained of last, folded; '': nothing; null: nobody looked
+    ALTER TABLE events ADD COLUMN error TEXT;
+",
+    "
     ALTER TABLE incidents ADD COLUMN acknowledged TEXT;                    -- JSON: by whom, when and why
     ALTER TABLE incidents ADD COLUMN escalated INTEGER;                    -- when others were told, since nobody acknowledged it
     ALTER TABLE incidents ADD COLUMN silenced INTEGER;                     -- its newest event that a silence keeps from being told

@@ -15,7 +15,7 @@ use sysalert::dispatch::{
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, Subject, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit;
 use sysalert::host::site::ConfigPlace;
@@ -131,6 +131,11 @@ struct Run {
     restarts: bool,
     /// How much processor time it used: "72s".
     cpu: Option<String>,
+    /// What it prints, each line "<3>..." if it has a priority.
+    #[serde(default)]
+    prints: Vec<String>,
+    /// What started it: "timer", "path" or "other".
+    start: Option<String>,
     /// True: the journal has not caught up; it never tells of this run.
     #[serde(default)]
     unwritten: bool,
@@ -339,6 +344,7 @@ impl Telling {
             return;
         }
         let id = format!("{:032x}", run.run.unwrap_or(number));
+        self.world.print(&id, at, &run.prints);
         if run.not_started {
             let job = Some(format!("this-boot:{number}"));
             let refused =
@@ -372,7 +378,8 @@ impl Telling {
             (Outcome::Succeeded, _) => ("inactive", "dead"),
         };
         let invocation = Some(id);
-        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, ..Unit::default() });
+        let start = run.start.as_ref().map(|word| Start::parse(word).unwrap());
+        self.world.set(unit, Unit { active: active.to_owned(), sub: sub.to_owned(), invocation, start, ..Unit::default() });
     }
 
     /// What the verbs `failure` and `success` do.
@@ -453,6 +460,9 @@ impl Telling {
         let mut store = Store::open(&self.site.state, Older::Migrate, PATIENCE)?;
         pipeline::examine(&self.site, &store, at)?;
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
+            pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
+        }
         pipeline::due(&mut store, &settings, at)?;
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Problem, Subject};
-use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Message, Messages, Succeeded, Troubled};
+use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
 use sysalert::host::manager::{NoAnswer, Setup, Unit};
 use sysalert::host::mounts::FileSystem;
 use sysalert::host::world::{Evidence, World};
@@ -16,6 +16,8 @@ use sysalert::host::world::{Evidence, World};
 pub struct StoryWorld {
     messages: RefCell<Vec<(String, Message)>>,
     units: RefCell<BTreeMap<String, Unit>>,
+    /// What runs printed.
+    lines: RefCell<BTreeMap<String, Vec<Line>>>,
     /// When files changed; every unit is made of all of them.
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
 }
@@ -24,6 +26,16 @@ impl StoryWorld {
     /// The manager says something about a unit.
     pub fn say(&self, unit: &str, message: Message) {
         self.messages.borrow_mut().push((unit.to_owned(), message));
+    }
+
+    /// A run prints these lines, and the manager says that it failed.
+    pub fn print(&self, run: &str, at: DateTime<Utc>, lines: &[String]) {
+        let line = |text: &String| match text.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+            Some((priority, text)) => Line::new(at, "job".into(), priority.parse().ok(), text.into()),
+            None => Line::new(at, "job".into(), None, text.as_str().into()),
+        };
+        let said = Line::new(at, "systemd".into(), Some(3), "Failed to start it.".into());
+        self.lines.borrow_mut().insert(run.to_owned(), lines.iter().map(line).chain([said]).collect());
     }
 
     /// A unit is like this from now on.
@@ -85,8 +97,9 @@ impl World for StoryWorld {
         Some(!subject.name().starts_with("other"))
     }
 
-    fn lines(&self, _: &Subject, _: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
-        Err("the stories are about something else".to_owned())
+    fn lines(&self, _: &Subject, invocation: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
+        let lines = self.lines.borrow().get(invocation).cloned().ok_or("the story does not tell")?;
+        Ok(Excerpt { lines, ..Excerpt::default() })
     }
 
     fn unit(&self, subject: &Subject) -> Option<Unit> {

@@ -70,17 +70,10 @@ fn below_usr_local_it_works_the_same() {
     make(&guest, "install PREFIX=/usr/local");
     let start = guest.property("sysalert-failure@a.service.service", "ExecStart");
     assert!(start.contains("/usr/local/bin/sysalert failure"), "{start}");
-    guest
-        .run(&[
-            "install",
-            "-D",
-            "-m",
-            "0644",
-            "/usr/local/share/doc/sysalert/overrides/NAME.service.d/10-sysalert.conf",
-            "/etc/systemd/system/backup.service.d/10-sysalert.conf",
-        ])
-        .ok();
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n");
+    guest.sysalert(&["enable", "--strict", "backup.service"]).ok();
+    let end = guest.property("backup.service", "ExecStopPostEx");
+    assert!(end.contains("/usr/local/bin/sysalert ended"), "{end}");
     guest.run(&["systemctl", "start", "backup.service"]);
     guest.wait_until("the journal tells the failure", || {
         guest.journal(&["SYSALERT_UNIT=backup.service"]).contains("backup.service failed")

@@ -106,7 +106,7 @@ fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_o
         assert_eq!(job.reason(), "same-problem");
         let explained = job.explain();
         assert!(explained.contains("silent: the same problem as reported for"), "{explained}");
-        assert!(explained.contains(&format!("open; {repetition} failures since")), "{explained}");
+        assert!(explained.contains(&format!("open, critical; {repetition} failures since")), "{explained}");
         database_says(&guest, &job, &[("open", repetition, 1)]);
     }
     assert_eq!(guest.mails().len(), 1, "two repetitions keep silent");

@@ -20,18 +20,33 @@ pub struct Line {
     pub at: DateTime<Utc>,
     /// Who wrote it: "backup" or "systemd".
     pub identifier: String,
+    /// How grave it is, as in `syslog(3)`.
+    pub priority: Option<u8>,
     /// What it wrote. Of a line that the journal has in pieces this is the last one, with "[...]" before it.
     pub text: Vec<u8>,
     is_end: bool,
 }
 
 impl Line {
+    /// A whole line.
+    pub fn new(at: DateTime<Utc>, identifier: String, priority: Option<u8>, text: Vec<u8>) -> Line {
+        Line { at, identifier, priority, text, is_end: false }
+    }
+
+    /// True when the manager wrote it.
+    pub fn is_managers(&self) -> bool {
+        self.identifier == MANAGER
+    }
+
     /// Begins it at a whole word: of half a secret nobody can tell that it is one.
     fn mark(&mut self) {
         let word = self.text.iter().position(|byte| *byte == b' ').unwrap_or(0);
         self.text.splice(..word, *b"[...]");
     }
 }
+
+/// As the manager names itself. A program that takes the name has its own lines passed over.
+const MANAGER: &str = "systemd";
 
 /// The last lines of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,10 +193,7 @@ fn line(journal: &mut JournalRef, at: u64) -> systemd::Result<Line> {
         Some(name) => Some(name),
         None => field(journal, "_COMM")?,
     };
-    Ok(Line {
-        at: time(at),
-        identifier: String::from_utf8_lossy(&identifier.unwrap_or_default()).into_owned(),
-        text: field(journal, "MESSAGE")?.unwrap_or_default(),
-        is_end: false,
-    })
+    let identifier = String::from_utf8_lossy(&identifier.unwrap_or_default()).into_owned();
+    let priority = text(journal, "PRIORITY")?.and_then(|number| number.parse().ok());
+    Ok(Line::new(time(at), identifier, priority, field(journal, "MESSAGE")?.unwrap_or_default()))
 }
