@@ -43,8 +43,8 @@ extern "C" {
 /*
  * Sends one message.
  *
- *   request       the request: JSON, UTF-8, no byte order mark. It is NOT ended by a zero byte.
- *   length        the number of its bytes.
+ *   request       the request: JSON, UTF-8, no byte order mark, with a zero byte behind it and none inside.
+ *   length        the number of its bytes, without that zero byte.
  *   reply         where to store the address of the reply: JSON, UTF-8, at most 60,000 bytes. The buffer stays the plugin's:
  *                 sysalert hands it to `free` of the same struct.
  *   reply_length  where to store the number of the reply's bytes, without any zero byte at the end.
@@ -88,7 +88,9 @@ extern "C" {
  *   again_after      with "sent": for a channel that forgets, such as Alertmanager, which ends what is not repeated. After
  *                    this many seconds (at least 30) `failure` is called again while the incident is not over, and so on:
  *                    with kind "digest" and all such incidents of this method in `incidents`, each as it stands then. An
- *                    incident that is over is told to `success` once, and comes no more. May be left out, and usually is
+ *                    incident that is over is told to `success` once; with this number in that reply, since a part of the
+ *                    channel missed it, it comes again as well: with kind "recovery" in `incidents`, ten times at most,
+ *                    until a reply is without this number. May be left out, and usually is
  */
 typedef int32_t (*sysalert_plugin_call)(const uint8_t *request, size_t length, uint8_t **reply, size_t *reply_length);
 
@@ -120,6 +122,13 @@ struct sysalert_plugin_v1 {
      * With "required": true there is no default. With NULL the keys stay unchecked.
      */
     const char *settings;
+    /*
+     * NULL, or says whether the request's `config` would do, without sending anything: `sysalert config check` asks, so that
+     * what `settings` cannot tell (a key that needs another one, a text that is no address) is found before a message is lost.
+     * The reply's status is "sent" when it would do, else as for a message, with a `detail` that names the key in backticks:
+     * its line is cited. A secret that is not at hand (a credential, a variable) is "elsewhere", and no complaint about it is told.
+     */
+    sysalert_plugin_call check;
 };
 
 /* The same type by one word; in C++, and beside the function, `sysalert_plugin_v1` alone means the function. */

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use sysalert_abi::{Status, one_line};
 
-use super::letter;
 use super::plugin::{self, Description};
-use crate::config::{Kind, nearest};
+use super::{conformance, own_words};
+use crate::config::{Kind, Setting, nearest};
 use crate::host::{Site, library, secret};
-use crate::message::{self, TEMPLATE_KEYS};
+use crate::message::TEMPLATE_KEYS;
 use crate::settings::{METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
@@ -101,24 +104,40 @@ fn complaints(site: &Site, section: &str, method: &Method) -> Vec<String> {
             }
         }
     }
-    if let Err(why) = secret::resolve_files(method.config()) {
+    let config = secret::resolve_files(method.config());
+    if let Err(why) = &config {
         complaints.push(format!("{place}: {why}"));
     }
-    match letter::templates(method) {
-        Ok(templates) => {
-            let wrong = templates.iter().filter_map(|(form, text)| Some((form.key(), message::trial(*form, text)?)));
-            complaints.extend(wrong.map(|(key, why)| format!("{place}: `{key}` cannot be used: {why}")));
-        }
-        Err(why) => complaints.push(format!("{place}: {why}")),
-    }
-    let is_empty = |value: &serde_json::Value| value.as_array().is_some_and(Vec::is_empty);
+    complaints.extend(own_words::trial(&method.templates).into_iter().map(|why| format!("{place}: {why}")));
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     for key in known
         .iter()
         .filter(|key| key.required && !method.config.iter().any(|setting| setting.key == key.name && !is_empty(&setting.value)))
     {
         complaints.push(format!("{place} needs the key `{}`", key.name));
     }
+    // its own word, where it would not repeat what is said already
+    match config {
+        Ok(config) if complaints.is_empty() => complaints.extend(own_complaint(&path, section, &place, method, &config)),
+        _ => {}
+    }
     complaints
+}
+
+/// What the plugin itself says against its section, cited by the first of the keys that it names.
+fn own_complaint(path: &Path, section: &str, place: &str, method: &Method, config: &Map<String, Value>) -> Option<String> {
+    let said = match plugin::check(path, &conformance::request(config)) {
+        Ok(reply) => reply.filter(|reply| reply.status != Status::Sent)?.detail,
+        Err(why) => return Some(format!("{place}: {why}")),
+    };
+    let said = said.strip_prefix("its configuration does not fit: ").unwrap_or(&said);
+    let named: Vec<&Setting> =
+        said.split('`').skip(1).step_by(2).filter_map(|key| method.config.iter().find(|setting| setting.key == key)).collect();
+    if named.iter().any(|setting| config[&setting.key] == secret::ELSEWHERE) {
+        return None;
+    }
+    let place = named.first().map_or_else(|| place.to_owned(), |setting| format!("{}: {section}", setting.origin));
+    Some(format!("{place}: {}", one_line(said, 500)))
 }
 
 fn keys(plugin: &Description) -> Option<Vec<Described>> {

@@ -155,7 +155,7 @@ fn questions(config: &Map<String, Value>) -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-fn request(config: &Map<String, Value>) -> Value {
+pub(super) fn request(config: &Map<String, Value>) -> Value {
     let subject = "sysalert methods check: this message tries a plugin";
     json!({
         "schema": sysalert_abi::SCHEMA, "nonce": names::nonce(), "kind": "test", "host": names::host(),

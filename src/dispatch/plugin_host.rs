@@ -2,32 +2,31 @@
 //! crate are the only places with unsafe code.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
-use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
 use nix::unistd::dup2_stdout;
 use serde::Serialize;
 use serde_json::Value;
 use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
 
+use super::child;
 use super::plugin::{Description, Envelope, Said};
 use crate::host::library;
 
 /// Address space for the plugin: enough for TLS and a dozen threads' stacks, and an end for one that never stops.
 const MEMORY: u64 = 1 << 30;
 
-/// Does the task ("send", "describe" or "ask") with the plugin at `path`: standard input in, one line on standard output out.
+/// Does the task ("send", "describe", "check" or "ask") with the plugin at `path`: standard input in, one line on standard output out.
 ///
 /// # Errors
 /// When standard input or output cannot be used.
 pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
-    confine();
+    child::confine(c"sysalert-plugin", MEMORY);
     // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance,
     // and which no program that it starts inherits
     let mut reply = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
@@ -38,23 +37,13 @@ pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
     reply.write_all(&line)
 }
 
-/// What the kernel is to keep from this process. A limit that an outer sandbox forbids to set is set there.
-fn confine() {
-    let _ = prctl::set_name(c"sysalert-plugin");
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    let _ = prctl::set_no_new_privs();
-    // the request holds passwords: no core dump, no reading by others of this user
-    let _ = prctl::set_dumpable(false);
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    let _ = setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY);
-}
-
 /// A loaded plugin.
 struct Plugin {
     description: Description,
     failure: Call,
     success: Call,
     free: Free,
+    check: Option<Call>,
 }
 
 fn work(task: &str, path: &Path) -> Result<Said, String> {
@@ -65,10 +54,18 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
     if task == "describe" {
         return Ok(Said::Described(plugin.description));
     }
+    if task == "check" {
+        let request: Value = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
+        let replies = plugin.check.map(|check| reply(&plugin, path, check, &request)).transpose()?;
+        return Ok(Said::Replies(replies.into_iter().collect()));
+    }
     if task == "ask" {
         let requests: Vec<Value> =
             serde_json::from_slice(&input).map_err(|error| format!("cannot read the requests: {error}"))?;
-        let reply = |request: &Value| reply(&plugin, path, request["kind"] == Kind::Recovery.as_str(), request);
+        let reply = |request: &Value| {
+            let is_recovery = request["kind"] == Kind::Recovery.as_str();
+            reply(&plugin, path, plugin.call(is_recovery), request)
+        };
         return requests.iter().map(reply).collect::<Result<_, _>>().map(Said::Replies);
     }
     let mut envelope: Envelope = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
@@ -76,12 +73,19 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
         envelope.request.config.insert("to".to_owned(), envelope.recipients.into());
     }
     let is_recovery = envelope.request.kind == Kind::Recovery;
-    reply(&plugin, path, is_recovery, &envelope.request).map(Said::Reply)
+    reply(&plugin, path, plugin.call(is_recovery), &envelope.request).map(Said::Reply)
 }
 
-fn reply(plugin: &Plugin, path: &Path, is_recovery: bool, request: &impl Serialize) -> Result<Reply, String> {
-    let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
-    let call = if is_recovery { plugin.success } else { plugin.failure };
+impl Plugin {
+    fn call(&self, is_recovery: bool) -> Call {
+        if is_recovery { self.success } else { self.failure }
+    }
+}
+
+fn reply(plugin: &Plugin, path: &Path, call: Call, request: &impl Serialize) -> Result<Reply, String> {
+    let json = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    // inside of JSON there is no zero byte
+    let request = CString::new(json).map_err(|error| error.to_string())?;
     let reply = ask(plugin, call, &request)?;
     serde_json::from_slice(&reply).map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))
 }
@@ -111,15 +115,17 @@ fn load(path: &Path) -> Result<Plugin, String> {
              (at least {MINIMUM_SIZE} bytes): install the plugin that belongs to this sysalert"
         ));
     }
-    // SAFETY: a struct of at least MINIMUM_SIZE bytes holds these fields; `settings` is read only from one that reaches so far.
-    let (failure, success, free, name, version, settings) = unsafe {
+    let size = size as usize;
+    // SAFETY: a struct of at least MINIMUM_SIZE bytes holds these fields; the later ones are read only where it reaches so far.
+    let (failure, success, free, name, version, settings, check) = unsafe {
         (
             (&raw const (*plugin).failure).read(),
             (&raw const (*plugin).success).read(),
             (&raw const (*plugin).free).read(),
             (&raw const (*plugin).name).read(),
             (&raw const (*plugin).version).read(),
-            if size as usize >= size_of::<PluginV1>() { (&raw const (*plugin).settings).read() } else { std::ptr::null() },
+            if size >= offset_of!(PluginV1, check) { (&raw const (*plugin).settings).read() } else { std::ptr::null() },
+            if size >= size_of::<PluginV1>() { (&raw const (*plugin).check).read() } else { None },
         )
     };
     let (Some(failure), Some(success), Some(free)) = (failure, success, free) else {
@@ -131,6 +137,7 @@ fn load(path: &Path) -> Result<Plugin, String> {
         failure,
         success,
         free,
+        check,
     })
 }
 
@@ -145,11 +152,11 @@ fn text(pointer: *const c_char) -> Option<String> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }
 
-fn ask(plugin: &Plugin, call: Call, request: &[u8]) -> Result<Vec<u8>, String> {
+fn ask(plugin: &Plugin, call: Call, request: &CStr) -> Result<Vec<u8>, String> {
     let mut reply = std::ptr::null_mut();
     let mut length = 0;
-    // SAFETY: `request` is readable for its length, `reply` and `length` can be written, as the header says.
-    let status = unsafe { call(request.as_ptr(), request.len(), &raw mut reply, &raw mut length) };
+    // SAFETY: `request` is readable for its length and the zero byte behind it, `reply` and `length` can be written, as the header says.
+    let status = unsafe { call(request.as_ptr().cast(), request.count_bytes(), &raw mut reply, &raw mut length) };
     if status != 0 || reply.is_null() {
         return Err(format!("the plugin gave no reply (its status is {status})"));
     }

@@ -118,6 +118,7 @@ fn incident(
         flapping: letter::phase(recorded).filter(|_| *kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
         context,
         late: None,
+        is_own: names::user() == event.subject.manager(),
     };
     let sysalert_abi::Message { subject, parts, .. } = message::compose(&report).render();
     Ok(sysalert_abi::Member {

@@ -70,6 +70,19 @@ fn unreadable(path: &Path, cause: &io::Error) -> Error {
     }
 }
 
+/// What a file holds that is to be replaced; nothing where there is none yet.
+///
+/// # Errors
+/// The system's; and when this is a link, a folder, a device or a FIFO, which a file would be put in place of.
+pub fn to_replace(path: &Path) -> io::Result<String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Ok(fs::read_to_string(path).unwrap_or_default()),
+        Ok(_) => Err(io::Error::other("it is no regular file, and stays as it is")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Replaces a file, in one step, by one that everybody may read. No fsync: after a power cut the old one may be back.
 ///
 /// # Errors

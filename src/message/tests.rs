@@ -69,6 +69,7 @@ fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime
         acknowledge: false,
         context: &NOTHING,
         late: None,
+        is_own: true,
     }
 }
 

@@ -3,7 +3,6 @@
 mod successes;
 mod text;
 
-use std::fs;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -56,12 +55,15 @@ fn write(path: &Path, store: &Store, Measuring { settings, version, now, .. }: M
     successes::add(&mut totals.units, fresh);
     let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
     let text = text::text(&totals, &methods, version, now);
-    if fs::read_to_string(path).is_ok_and(|old| text::is_fresh(&old, &text, now, PACE)) {
+    let failed = |error| Error::file("write the metrics to", path, &error);
+    let old =
+        files::to_replace(path).map_err(|error| failed(error).hint("`textfile` must name a file, or one that is not there"))?;
+    if text::is_fresh(&old, &text, now, PACE) {
         return Ok(());
     }
     let hint = "the user sysalert must be able to write the folder; another one than /run/sysalert-metrics needs \
         ReadWritePaths= in a drop-in for sysalert-dispatch.service";
-    files::replace_public(path, &text).map_err(|error| Error::file("write the metrics to", path, &error).hint(hint))
+    files::replace_public(path, &text).map_err(|error| failed(error).hint(hint))
 }
 
 /// Notes what is to be said; true when it was not said yet.

@@ -1,7 +1,9 @@
 //! Of the file, with a real database and a world that knows when units succeeded.
 
 use std::cell::Cell;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +32,10 @@ struct Fake {
 }
 
 impl World for Fake {
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
     fn succeeded(&self, since: DateTime<Utc>) -> std::result::Result<Succeeded, String> {
         self.asked_since.set(Some(since));
         if self.unreadable {
@@ -48,7 +54,7 @@ impl World for Fake {
         Err("not asked".into())
     }
 
-    fn troubled(&self, _: DateTime<Utc>) -> std::result::Result<Troubled, String> {
+    fn troubled(&self, _: &Manager, _: DateTime<Utc>) -> std::result::Result<Troubled, String> {
         Err("not asked".into())
     }
 
@@ -179,6 +185,33 @@ fn what_goes_wrong_is_noted_until_it_is_mended() {
     assert_eq!(machine.lines("sysalert_last_run"), ["sysalert_last_run_timestamp_seconds 1767600180"], "the rest is told");
     let unread = "when units last succeeded is not measured: the journal cannot be read: no";
     assert_eq!(noted(&machine).as_deref(), Some(unread));
+}
+
+#[test]
+fn nothing_but_a_file_is_replaced() {
+    let mut machine = Machine::new(&[]);
+    let file = machine.file();
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let other = file.with_file_name("other");
+    fs::write(&other, "of somebody").unwrap();
+    let wrongs: [fn(&Path, &Path); 4] = [
+        |file, other| symlink(other, file).unwrap(),
+        |file, _| symlink("/nowhere", file).unwrap(),
+        |file, _| drop(UnixListener::bind(file).unwrap()),
+        |file, _| fs::create_dir(file).unwrap(),
+    ];
+    for (number, make) in wrongs.iter().enumerate() {
+        make(&file, &other);
+        let before = fs::symlink_metadata(&file).unwrap();
+        machine.update(0);
+        let said = machine.store.with(store::metrics_trouble).unwrap().unwrap_or_default();
+        assert!(said.contains("it is no regular file, and stays as it is\nhint: `textfile` must name"), "{said}");
+        assert_eq!(fs::symlink_metadata(&file).unwrap().ino(), before.ino());
+        fs::rename(&file, file.with_file_name(number.to_string())).unwrap();
+    }
+    assert_eq!(fs::read_to_string(other).unwrap(), "of somebody");
+    machine.update(60);
+    assert_eq!(machine.store.with(store::metrics_trouble).unwrap(), None);
 }
 
 #[test]

@@ -8,8 +8,20 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::check::{self, Stage};
 
 /// In this order.
-pub(super) const TABLES: [&str; 10] =
-    ["incidents", "events", "alerts", "outbox", "deliveries", "resends", "silences", "outages", "marks", "meta"];
+pub(super) const TABLES: [&str; 12] = [
+    "incidents",
+    "events",
+    "alerts",
+    "outbox",
+    "deliveries",
+    "resends",
+    "silences",
+    "outages",
+    "marks",
+    "schedules",
+    "absences",
+    "meta",
+];
 
 /// What is kept.
 #[derive(Debug, Default)]

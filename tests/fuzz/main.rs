@@ -54,6 +54,11 @@ fn whatever_comes() {
     }
 }
 
+#[test]
+fn the_nasty_messages_of_the_plugins() {
+    assert_eq!(message::nasty(), sysalert_abi::testing::NASTY);
+}
+
 /// Tries inputs until then; one that fails is shortened and shown.
 fn rounds<S>(until: Instant, input: &S, check: impl Fn(S::Value)) -> u64
 where

@@ -1,6 +1,7 @@
 //! Any bytes in the journal and in unit files, through every form of a message: nothing in it acts, nothing closes the markup
 //! around it, and its size has an end.
 
+use std::thread;
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +11,7 @@ use sysalert::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
 use sysalert::incident::{Incident, Severity};
 use sysalert::message::{Because, Context, Late, Letter, Raw, Report, compose, shown, visible};
 use sysalert::trigger::handler;
-use sysalert_abi::{Kind, Message};
+use sysalert_abi::{Kind, Message, testing};
 
 /// What others wrote.
 #[derive(Debug, Clone)]
@@ -29,25 +30,51 @@ pub fn fuzz(until: Instant) -> u64 {
     super::rounds(until, &foreign(), check)
 }
 
+/// The messages that the tests of the plugins send, as sysalert composes them: of the log as much as the journal hands over.
+pub fn nasty() -> usize {
+    let of = |(number, message): (usize, Message)| {
+        let lines = message.parts.excerpt.iter().rev().take(50).rev();
+        let lines = lines.map(|line| ("backup".to_owned(), line.bytes().take(16 * 1024).collect())).collect();
+        let subject: String = message.subject.chars().take(500).collect();
+        // no longer than a link may be, however it is shown
+        let link = subject.chars().take(30).chain(['x']).collect();
+        let told = ["exit-code".to_owned(), subject.clone(), subject.clone(), subject.clone()];
+        Foreign {
+            lines,
+            documentation: vec![link],
+            sockets: vec![subject.clone()],
+            answer: subject,
+            told,
+            failures: 1 + number % 13,
+        }
+    };
+    let all: Vec<Foreign> = testing::nasty().enumerate().map(of).collect();
+    let check_all = |some: &[Foreign]| some.iter().for_each(|foreign| check_as(Kind::Failure, foreign));
+    thread::scope(|scope| all.chunks(100).for_each(|some| drop(scope.spawn(move || check_all(some)))));
+    all.len()
+}
+
 fn check(foreign: Foreign) {
-    let plain = |_: &str| "x".to_owned();
+    let (hostile, harmless) = (bare(&foreign, visible), bare(&foreign, |_| "x".to_owned()));
+    assert_eq!(markup(&hostile.markdown), markup(&harmless.markdown), "other marks than a harmless letter has");
+    [Kind::Failure, Kind::Recovery].into_iter().for_each(|kind| check_as(kind, &foreign));
+}
+
+fn check_as(kind: Kind, foreign: &Foreign) {
+    let plain = |_: &String| "x".to_owned();
+    let (rows, message) = message(foreign, kind);
     let tame = Foreign {
-        lines: foreign.lines.iter().map(|_| ("x".to_owned(), b"x".to_vec())).collect(),
-        documentation: foreign.documentation.iter().map(|text| plain(text)).collect(),
-        sockets: foreign.sockets.iter().map(|text| plain(text)).collect(),
+        lines: vec![("x".to_owned(), b"x".to_vec()); rows],
+        documentation: foreign.documentation.iter().map(plain).collect(),
+        sockets: foreign.sockets.iter().map(plain).collect(),
         answer: "x".to_owned(),
         ..foreign.clone()
     };
-    let (hostile, harmless) = (bare(&foreign, visible), bare(&foreign, |_| "x".to_owned()));
-    assert_eq!(markup(&hostile.markdown), markup(&harmless.markdown), "other marks than a harmless letter has");
-    for kind in [Kind::Failure, Kind::Recovery] {
-        let (rows, message) = message(&foreign, kind);
-        let (_, tame) = self::message(&Foreign { lines: tame.lines[..rows].to_vec(), ..tame.clone() }, kind);
-        is_calm(&message);
-        assert_eq!(tags(&message.html), tags(&tame.html), "other elements than a harmless message has");
-        assert_eq!(markup(&message.markdown), markup(&tame.markdown), "other marks than a harmless message has");
-        assert_eq!(message.text.lines().count(), tame.text.lines().count(), "other lines than a harmless message has");
-    }
+    let (_, tame) = self::message(&tame, kind);
+    is_calm(&message);
+    assert_eq!(tags(&message.html), tags(&tame.html), "other elements than a harmless message has");
+    assert_eq!(markup(&message.markdown), markup(&tame.markdown), "other marks than a harmless message has");
+    assert_eq!(message.text.lines().count(), tame.text.lines().count(), "other lines than a harmless message has");
 }
 
 /// Without the time before each line that `shown` puts there: a block holds them all the same.
@@ -88,6 +115,7 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         acknowledge: false,
         context: &context,
         late,
+        is_own: false,
     };
     (rows, compose(&report).render())
 }

@@ -11,24 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies the request's nonce into `nonce`; 0 when it is there and fits. */
-static inline int find_nonce(const uint8_t *request, size_t length, char *nonce, size_t room) {
-    char *text = malloc(length + 1);
-    if (text == NULL)
+/* Copies the request's nonce into `nonce`; 0 when it is there and fits, and the request ends with a zero byte as promised. */
+static inline int find_nonce(const uint8_t *request, size_t size, char *nonce, size_t room) {
+    const char *value = strstr((const char *)request, "\"nonce\":\"");
+    size_t length = value != NULL ? strcspn(value += strlen("\"nonce\":\""), "\"") : room;
+    if (length >= room || strlen((const char *)request) != size)
         return 1;
-    memcpy(text, request, length);
-    text[length] = '\0'; /* a request has no zero byte at its end */
-    char *value = strstr(text, "\"nonce\"");
-    if (value != NULL)
-        value = strchr(value + strlen("\"nonce\""), '"');
-    char *end = value != NULL ? strchr(value + 1, '"') : NULL;
-    int found = end != NULL && (size_t)(end - value) <= room;
-    if (found) {
-        *end = '\0';
-        strcpy(nonce, value + 1);
-    }
-    free(text);
-    return !found;
+    memcpy(nonce, value, length);
+    nonce[length] = '\0';
+    return 0;
 }
 
 /* Replies "sent" with this nonce. */
@@ -51,7 +42,7 @@ static inline void release(uint8_t *buffer, size_t length) {
 /* The end of each file: exports the plugin with this abi; `call` serves both kinds of message. */
 #define EXPORT(plugin_name, plugin_abi, call)                                                                              \
     static const struct sysalert_plugin_v1 plugin = {                                                                     \
-        plugin_abi, sizeof(struct sysalert_plugin_v1), plugin_name, "1", call, call, release, NULL};                       \
+        plugin_abi, sizeof(struct sysalert_plugin_v1), plugin_name, "1", call, call, release, NULL, NULL};                       \
     SYSALERT_PLUGIN_EXPORT const struct sysalert_plugin_v1 *sysalert_plugin_v1(void) { return &plugin; }
 
 #endif

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::guest::{Guest, Options};
 use crate::jobs::Job;
+use crate::readme::{blocks_of, chapter};
 
-const README: &str = include_str!("../../README.md");
 /// The shortest pause between two sends of what is open, and the timer's.
 const AGAIN: Duration = Duration::from_secs(90);
 
@@ -24,10 +24,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(('127.0.0.1', 9099), Receiver).serve_forever()
 ";
 
-/// The README's block of this language in its section about fleets.
+/// The README's first block of this language in its chapter about many machines.
 fn block(language: &str) -> &'static str {
-    let section = README.split("### A fleet").nth(1).unwrap();
-    section.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap()
+    blocks_of(chapter("## Many machines"), language)[0]
 }
 
 /// A member of the cluster: its port, and its name in the README's configuration.
@@ -55,9 +54,12 @@ impl Member {
 
     fn install(self, guest: &Guest, other: Member) {
         let (own, peer) = (self.0 + 1, other.0 + 1);
+        let (_, told) = block("sh").split_once("ARGS=\"").unwrap();
+        let told = told.split('"').next().unwrap().replace("alerts2.example.org:9094", &format!("127.0.0.1:{peer}"));
+        assert_eq!(told, format!("--cluster.peer=127.0.0.1:{peer}"));
         let flags = format!(
             "--config.file=/etc/prometheus/alertmanager.yml --storage.path=/var/lib/alerts-{} --web.listen-address=127.0.0.1:{} \
-             --cluster.listen-address=127.0.0.1:{own} --cluster.advertise-address=127.0.0.1:{own} --cluster.peer=127.0.0.1:{peer} \
+             --cluster.listen-address=127.0.0.1:{own} --cluster.advertise-address=127.0.0.1:{own} {told} \
              --cluster.peer-timeout=2s --cluster.settle-timeout=1s --cluster.gossip-interval=100ms --cluster.pushpull-interval=2s",
             self.0, self.0
         );
@@ -170,6 +172,49 @@ fn one_failure_is_one_notification_whichever_member_is_down() {
     let rows = guest.rows("SELECT a.kind, d.status FROM deliveries d JOIN alerts a ON a.id = d.alert ORDER BY d.id");
     let rows: Vec<_> = rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["status"].as_str().unwrap())).collect();
     assert_eq!(rows, [("failure", "sent"), ("recovery", "sent"), ("failure", "sent")]);
+}
+
+/// Stands between sysalert and the first member.
+const PROXY: &str = "\
+import socket, threading
+def pass_on(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+server = socket.create_server(('127.0.0.1', 9095))
+while True:
+    call, _ = server.accept()
+    member = socket.create_connection(('127.0.0.1', 9093))
+    for pair in (call, member), (member, call):
+        threading.Thread(target=pass_on, args=pair, daemon=True).start()
+";
+
+#[test]
+fn a_member_that_missed_the_recovery_has_it_when_it_can_be_reached_again() {
+    let guest = Guest::boot_on(252, "missed", Options::new().quick_timer());
+    let method = cluster(&guest).replace("127.0.0.1:9093", "127.0.0.1:9095");
+    guest.configure(&format!("{method}resend = \"30s\"\n"));
+    guest.write_file("/usr/local/lib/proxy.py", PROXY);
+    guest.write_unit("proxy.service", "[Service]\nExecStart=/usr/bin/python3 -I /usr/local/lib/proxy.py\n");
+    guest.run(&["systemctl", "start", "proxy.service"]).ok();
+    guest.wait_until("it listens", || guest.sh("ss -ltn | grep -q :9095").success());
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    for member in [FIRST, SECOND] {
+        guest.wait_until("each member has it", || is_open(&guest, member, "backup.service"));
+    }
+
+    // that member lives, and would tell the cluster of a failure until the alert ends by itself, in five minutes
+    guest.run(&["systemctl", "kill", "-s", "KILL", "proxy.service"]).ok();
+    job.succeeds();
+    guest.wait_until("it is resolved in the member that can be reached", || !is_open(&guest, SECOND, "backup.service"));
+    assert!(is_open(&guest, FIRST, "backup.service"), "the other one missed that");
+    guest.run(&["systemctl", "start", "proxy.service"]).ok();
+    guest.wait_at_most(AGAIN, "it is resolved there, too", || !is_open(&guest, FIRST, "backup.service"));
+    guest
+        .wait_until("that is the last word", || notified(&guest, "backup.service").last().is_some_and(|last| last == "resolved"));
+    guest.wait_until("and comes no more", || guest.number("SELECT count(*) FROM resends") == 0);
+    assert_eq!(guest.number("SELECT count(*) FROM deliveries"), 2, "what is sent again is no delivery");
 }
 
 #[test]

@@ -62,10 +62,10 @@ const PLUGINS: &[(&str, Look)] = &[
         let entries =
             guest.journal(&["-o", "json", "SYSLOG_IDENTIFIER=sysalert", "SYSALERT_KIND=failure", "SYSALERT_KIND=recovery"]);
         let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        // the log is the journal's own; an entry says which lines of it
+        // the log is the journal's own; an entry says how to see it
         let see = |entry: &Value| {
-            let run = format!("_SYSTEMD_INVOCATION_ID={}", entry["SYSALERT_INVOCATION_ID"].as_str().unwrap());
-            if entry["MESSAGE"].as_str().unwrap().contains(&run) { guest.journal(&[&run]) } else { String::new() }
+            let command = entry["MESSAGE"].as_str().unwrap().lines().find_map(|line| line.strip_prefix("see: "));
+            command.map_or_else(String::new, |command| guest.sh(command).ok())
         };
         entries.map(|entry| Arrived::new("journal", format!("{}\n{}", texts(&entry), see(&entry)), &[LAST])).collect()
     }),
@@ -151,7 +151,7 @@ fn one_failure_arrives_by_every_plugin_and_its_recovery_resolves_it() {
     secret(&guest, "phone-token", "hunter2");
     let sections = [
         configuration("[method.email]").replace("smtp.example.org", "mail.example.test"),
-        "[method.journal]\n[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n".to_owned(),
+        configuration("[method.journal]").to_owned(),
         configuration("plugin = \"command\"").to_owned(),
         format!("{}lines = true\n", syslog::server(&guest)),
         configuration("[method.slack]").to_owned(),

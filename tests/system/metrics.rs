@@ -123,11 +123,13 @@ fn a_prometheus_sees_what_fails_and_what_waits() {
 
 /// A server of its own, which asks each second.
 fn alerts_come_from_a_real_prometheus(guest: &Guest, unit: &str) {
-    let config = format!(
-        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{RULES}]\n\
-         scrape_configs: [{{job_name: node, static_configs: [{{targets: ['localhost:9100']}}]}}]\n"
-    );
-    guest.write_file("/etc/prometheus/test.yml", &config);
+    let config = blocks_of(chapter("## Many machines"), "yaml")[1];
+    assert!(config.contains(RULES), "{config}");
+    let config = config.replace("web1.example.org:9100, db1.example.org:9100", &format!("{}.example.org:9100", guest.name()));
+    guest.write_file("/etc/prometheus/test.yml", &format!("global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{config}"));
+    guest
+        .sh(&format!("promtool check config /etc/prometheus/test.yml; echo 127.0.0.1 {}.example.org >>/etc/hosts", guest.name()))
+        .ok();
     let arguments = "--config.file=/etc/prometheus/test.yml --storage.tsdb.path=/var/lib/prometheus/metrics2 \
         --web.listen-address=127.0.0.1:9090";
     guest.sh(&format!("systemd-run --quiet --uid=prometheus --unit=test-prometheus prometheus {arguments}")).ok();
@@ -136,10 +138,10 @@ fn alerts_come_from_a_real_prometheus(guest: &Guest, unit: &str) {
         let answer: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
         let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
         let of_sysalert = alerts.into_iter().filter(|alert| alert["state"] == "firing");
-        of_sysalert.map(|alert| (alert["labels"]["alertname"].clone(), alert["labels"]["unit"].clone())).collect::<Vec<_>>()
+        of_sysalert.map(|alert| ["alertname", "instance", "unit"].map(|label| alert["labels"][label].clone())).collect::<Vec<_>>()
     };
     guest.wait_at_most(Duration::from_secs(60), "Prometheus has the alert", || !firing().is_empty());
-    assert_eq!(firing(), [(Value::from("UnitFailed"), Value::from(unit))]);
+    assert_eq!(firing(), [["UnitFailed", guest.name(), unit].map(Value::from)]);
     guest.run(&["systemctl", "stop", "test-prometheus.service"]).ok();
 }
 

@@ -20,6 +20,7 @@ template(name="parsed" type="string"
 input(type="imudp" port="514" name="udp")
 input(type="imtcp" port="514" name="tcp")
 input(type="imtcp" port="6514" name="tls" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
+input(type="imtcp" port="6515" name="own" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid")
 action(type="omfile" file="/var/log/received" template="parsed")
 "#;
 
@@ -30,8 +31,17 @@ const CERTIFICATES: &str = "cd /etc
         -subj /CN=log.example.test 2>/dev/null
     openssl x509 -req -in log.csr -CA sysalert/log-ca.pem -CAkey ca-key.pem -CAcreateserial -days 30 -out log-cert.pem \
         -extfile <(echo subjectAltName=DNS:log.example.test) 2>/dev/null
-    chmod 0644 sysalert/log-ca.pem
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout sysalert/own-key.pem -out own.csr -subj /CN=web1 2>/dev/null
+    openssl x509 -req -in own.csr -CA sysalert/log-ca.pem -CAkey ca-key.pem -CAcreateserial -days 30 -out sysalert/own-cert.pem \
+        -extfile <(echo extendedKeyUsage=clientAuth) 2>/dev/null
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout sysalert/else-key.pem -out sysalert/else-cert.pem \
+        -days 30 -subj /CN=web1 2>/dev/null
+    chgrp sysalert sysalert/*-key.pem; chmod 0640 sysalert/*-key.pem
+    chmod 0644 sysalert/log-ca.pem sysalert/*-cert.pem
     echo 127.0.0.1 log.example.test other.example.test >>hosts";
+
+const CUT: &str = "log.example.test:6515 cut the connection: if it wants a certificate of this host, set `certificate` and `key` \
+    to a valid one";
 
 const METHODS: &str = r#"
 [policy]
@@ -53,6 +63,31 @@ transport = "tls"
 host = "other.example.test"
 ca = "/etc/sysalert/log-ca.pem"
 
+[method.tls-own]
+plugin = "syslog"
+transport = "tls"
+host = "log.example.test"
+port = 6515
+ca = "/etc/sysalert/log-ca.pem"
+certificate = "/etc/sysalert/own-cert.pem"
+key = "/etc/sysalert/own-key.pem"
+
+[method.tls-own-missing]
+plugin = "syslog"
+transport = "tls"
+host = "log.example.test"
+port = 6515
+ca = "/etc/sysalert/log-ca.pem"
+
+[method.tls-own-of-nobody]
+plugin = "syslog"
+transport = "tls"
+host = "log.example.test"
+port = 6515
+ca = "/etc/sysalert/log-ca.pem"
+certificate = "/etc/sysalert/else-cert.pem"
+key = "/etc/sysalert/else-key.pem"
+
 [method.tls-unknown]
 plugin = "syslog"
 transport = "tls"
@@ -71,7 +106,7 @@ pub fn server(guest: &Guest) -> String {
     guest.write_file("/etc/rsyslog-test.conf", RSYSLOG);
     guest.write_unit("log.service", "[Service]\nExecStart=/usr/sbin/rsyslogd -n -i NONE -f /etc/rsyslog-test.conf\n");
     guest.run(&["systemctl", "start", "log.service"]).ok();
-    for port in ["514", "6514"] {
+    for port in ["514", "6514", "6515"] {
         guest.wait_until("rsyslog listens", || guest.run(&["bash", "-c", &format!("</dev/tcp/127.0.0.1/{port}")]).success());
     }
     configuration("plugin = \"syslog\"").replace("log.example.org", "log.example.test")
@@ -93,7 +128,7 @@ fn a_real_rsyslog_has_it_by_every_transport() {
 
     let job = Job::new(&guest, "backup.service");
     job.fails(3);
-    guest.wait_until("every method was tried", || tries(&guest).len() == 6);
+    guest.wait_until("every method was tried", || tries(&guest).len() == 9);
     let expected = [
         ("local", "sent", "given to /dev/log"),
         ("loghost", "sent", "log.example.test:6514 read it to its end"),
@@ -101,13 +136,17 @@ fn a_real_rsyslog_has_it_by_every_transport() {
         (
             "tls-other-name",
             "refused",
-            "other.example.test:6514 was not trusted: its certificate is for another name: set `host` to the name in it",
+            "the certificate of other.example.test:6514 is for another name (invalid peer certificate: certificate not valid for \
+             name \"other.example.test\"; certificate is only valid for DnsName(\"log.example.test\")): set `host` to the name in it",
         ),
+        ("tls-own", "sent", "log.example.test:6515 read it to its end"),
+        ("tls-own-missing", "retry", CUT),
+        ("tls-own-of-nobody", "retry", CUT),
         (
             "tls-unknown",
             "refused",
-            "log.example.test:6514 was not trusted: its certificate is of no authority that is trusted here: \
-             set `ca`, or install that authority on this system",
+            "the certificate of log.example.test:6514 comes from an issuer that this machine does not trust (invalid peer \
+             certificate: UnknownIssuer): set `ca`, or install that authority on this system",
         ),
         ("udp", "sent", "sent to log.example.test:514 by UDP: nobody confirms that it arrived"),
     ];

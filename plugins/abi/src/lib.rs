@@ -41,8 +41,17 @@ pub trait Plugin {
         Self::failure(request)
     }
 
+    /// Whether the request's section would do, as far as that can be seen without sending anything and without a network:
+    /// `sysalert config check` asks.
+    ///
+    /// # Errors
+    /// The [`Answer`] that a message would have, with a sentence that names the key.
+    fn check(_request: &Request) -> Result<(), Answer> {
+        Ok(())
+    }
+
     /// For a channel that forgets: it wants the incidents that are not over again after this many seconds, and so on; see
-    /// [`Reply::again_after`]. Asked when a message was sent.
+    /// [`Reply::again_after`]. Asked when a message was sent, in the same thread.
     fn again_after(_request: &Request) -> Option<u64> {
         None
     }

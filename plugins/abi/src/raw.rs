@@ -12,8 +12,9 @@ pub const SYMBOL: &str = "sysalert_plugin_v1";
 /// The size of a [`PluginV1`] without the fields that were added at its end later.
 pub const MINIMUM_SIZE: u32 = std::mem::offset_of!(PluginV1, settings) as u32;
 
-/// Takes `length` bytes of JSON at `request` and stores a buffer of JSON in `reply` and its length in `reply_length`.
-/// The result is 0, or another number when there is no reply. The host hands the buffer back to [`Free`].
+/// Takes `length` bytes of JSON at `request`, with a zero byte behind them, and stores a buffer of JSON in `reply` and its
+/// length in `reply_length`. The result is 0, or another number when there is no reply. The host hands the buffer back to
+/// [`Free`].
 pub type Call = unsafe extern "C" fn(request: *const u8, length: usize, reply: *mut *mut u8, reply_length: *mut usize) -> i32;
 /// Frees a buffer that this plugin gave.
 pub type Free = unsafe extern "C" fn(buffer: *mut u8, length: usize);
@@ -44,6 +45,8 @@ pub struct PluginV1 {
     /// `integer` (with `min` and `max`), `boolean`, `list` (of texts), `duration`, `secret`, `template`, `choice` (with `values`); with
     /// `"required": true` there is no default.
     pub settings: *const c_char,
+    /// None, or says without sending anything whether the section of a request would do: "sent", or "refused" with the reason.
+    pub check: Option<Call>,
 }
 
 // SAFETY: the struct and everything it points to are constants.
@@ -120,6 +123,14 @@ macro_rules! export_plugin {
                 // SAFETY: the host calls this as `Call` says.
                 unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, <$plugin as $crate::Plugin>::success) }
             }
+            unsafe extern "C" fn check(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
+                let would_do = |request: &$crate::Request| match <$plugin as $crate::Plugin>::check(request) {
+                    Ok(()) => $crate::Answer::Sent(String::new()),
+                    Err(answer) => answer,
+                };
+                // SAFETY: the host calls this as `Call` says.
+                unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, would_do) }
+            }
             unsafe extern "C" fn free(buffer: *mut u8, n: usize) {
                 // SAFETY: the host gives back what `failure` or `success` gave, once.
                 unsafe { $crate::release(buffer, n) }
@@ -133,6 +144,7 @@ macro_rules! export_plugin {
                 success: Some(success),
                 free: Some(free),
                 settings: <$plugin as $crate::Plugin>::SETTINGS.as_ptr(),
+                check: Some(check),
             };
             // SAFETY: the name belongs to sysalert's plugins, and a library has one of them.
             #[unsafe(no_mangle)]

@@ -125,16 +125,18 @@ pub fn nasty() -> impl Iterator<Item = Message> {
         5 => message(&"subject ".repeat(10_000), &(0..10_000).map(|line| format!("line {line}")).collect::<Vec<_>>()),
         6 => message("everything that acts", &MARKUP.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()),
         7 => message(&MARKUP.concat(), &[MARKUP.concat().repeat(40)]),
+        // what grows each time that it is quoted
+        8 => message("\"\\\"", &vec!["\"\\".repeat(300); 60]),
         _ => mixed(number),
     })
 }
 
 /// A part of Unicode, and markup by chance.
 fn mixed(number: usize) -> Message {
-    const REST: usize = NASTY - 8;
+    const REST: usize = NASTY - 9;
     let all = 0x11_0000_usize;
     let part = all.div_ceil(REST);
-    let first = (number - 8) * part;
+    let first = (number - 9) * part;
     let unicode: Vec<char> =
         (first..(first + part).min(all)).filter_map(|code| char::from_u32(u32::try_from(code).ok()?)).collect();
     let mut dice = Dice(number as u64);
@@ -148,13 +150,16 @@ fn mixed(number: usize) -> Message {
     message(&(subject + MARKUP[dice.below(MARKUP.len())]), &lines)
 }
 
-/// A message with this log, laid out as messages are.
+/// A message with this log, laid out as messages are, but for HTML and Markdown, in which nothing is escaped: a plugin has to
+/// pass them on as they are. That sysalert escapes is shown by `tests/fuzz`, with these very messages.
 fn message(subject: &str, log: &[String]) -> Message {
     let log: Vec<String> = log.iter().flat_map(|line| line.split('\n')).map(|line| format!("03:12:26 a: {line}")).collect();
     let block: String = log.iter().map(|line| format!("    {line}\n")).collect();
     Message {
         subject: subject.to_owned(),
         text: format!("{subject}.\n\nHost  web1\n\nThe run's last lines:\n{block}\nTo look further:\n    systemctl status a\n"),
+        html: format!("<!DOCTYPE html>\n<h1>{subject}</h1>\n<pre>{block}</pre>\n"),
+        markdown: format!("**{subject}**\n\n```\n{block}```\n"),
         journal: log.join("\n"),
         parts: Parts {
             lead: format!("{subject}."),
@@ -169,7 +174,7 @@ fn message(subject: &str, log: &[String]) -> Message {
             commands: vec!["systemctl status a".into(), subject.to_owned()],
             excerpt: log,
         },
-        ..Message::default()
+        own: Vec::new(),
     }
 }
 

@@ -26,6 +26,10 @@ impl Plugin for Sample {
         Answer::Sent("taken".into())
     }
 
+    fn check(request: &Request) -> Result<(), Answer> {
+        if request.service_name == "x" { Err(Answer::Refused("`host` is none".into())) } else { Ok(()) }
+    }
+
     fn again_after(request: &Request) -> Option<u64> {
         (request.service_name != "x").then_some(60)
     }
@@ -100,6 +104,14 @@ fn replies_bear_the_nonce() {
     assert_eq!(call(plugin().success, &request("x")), Ok(taken));
     let forgets = json!({"nonce": "n-42", "status": "sent", "detail": "taken", "retry_after": null, "again_after": 60});
     assert_eq!(call(plugin().failure, &request("forgets")), Ok(forgets), "only what was sent is sent again");
+}
+
+#[test]
+fn a_section_is_checked_without_a_message() {
+    let status =
+        |service| call(plugin().check, &request(service)).map(|reply| (reply["status"].clone(), reply["detail"].clone()));
+    assert_eq!(status("panics"), Ok((json!("sent"), json!(""))));
+    assert_eq!(status("x"), Ok((json!("refused"), json!("`host` is none"))));
 }
 
 #[test]

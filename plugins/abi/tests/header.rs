@@ -15,15 +15,15 @@ static int32_t call(const uint8_t *request, size_t length, uint8_t **reply, size
 }
 static void release(uint8_t *buffer, size_t length) { (void)buffer; (void)length; }
 static const sysalert_plugin_v1_t plugin = {
-    SYSALERT_PLUGIN_ABI, sizeof(struct sysalert_plugin_v1), "name", "version", call, call, release, NULL
+    SYSALERT_PLUGIN_ABI, sizeof(struct sysalert_plugin_v1), "name", "version", call, call, release, NULL, call
 };
 const struct sysalert_plugin_v1 *sysalert_plugin_v1(void) { return &plugin; }
 #define AT(field) (unsigned)offsetof(struct sysalert_plugin_v1, field)
 int main(void) {
     const struct sysalert_plugin_v1 *p = sysalert_plugin_v1();
-    printf("%u %u %u | %u %u %u %u %u %u %u %u\n", (unsigned)p->abi, (unsigned)p->size,
+    printf("%u %u %u | %u %u %u %u %u %u %u %u %u\n", (unsigned)p->abi, (unsigned)p->size,
            (unsigned)SYSALERT_PLUGIN_MINIMUM_SIZE, AT(abi), AT(size), AT(name), AT(version), AT(failure), AT(success),
-           AT(free), AT(settings));
+           AT(free), AT(settings), AT(check));
     return 0;
 }
 "#;
@@ -56,6 +56,7 @@ fn expected() -> String {
         offset_of!(PluginV1, success),
         offset_of!(PluginV1, free),
         offset_of!(PluginV1, settings),
+        offset_of!(PluginV1, check),
     ];
     let offsets: Vec<_> = offsets.iter().map(ToString::to_string).collect();
     format!("{ABI} {} {MINIMUM_SIZE} | {}", size_of::<PluginV1>(), offsets.join(" "))
@@ -69,4 +70,15 @@ fn c99_sees_the_same_struct() {
 #[test]
 fn cplusplus_sees_the_same_struct() {
     assert_eq!(layout("c++", "-std=c++11", "cpp"), expected());
+}
+
+/// Without its comments, which are for who reads it, and blank lines.
+#[test]
+fn a_whole_plugin_takes_forty_lines_of_c() {
+    let example = include_str!("../examples/bell.c");
+    let rest = example.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code));
+    let code = rest.collect::<String>();
+    let lines: Vec<&str> = code.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!((20..=40).contains(&lines.len()), "{} lines\n{}", lines.len(), lines.join("\n"));
+    assert!(example.lines().all(|line| line.len() <= 128), "and none so long that it is two");
 }

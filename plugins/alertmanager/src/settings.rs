@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sysalert_abi::{Answer, Request};
-use sysalert_http::{Url, address};
+use sysalert_http::{Url, address, has_login, keep_secret};
 
 /// The section as written.
 #[derive(Deserialize)]
@@ -16,6 +16,8 @@ struct Section {
     password: Option<String>,
     token: Option<String>,
     ca: Option<PathBuf>,
+    #[serde(default)]
+    unencrypted: bool,
     #[serde(default)]
     labels: Vec<String>,
     resend: Option<String>,
@@ -55,6 +57,9 @@ impl Settings {
         let urls = section.url.iter().map(|url| alerts_below(url, login.as_ref())).collect::<Result<Vec<_>, _>>()?;
         if urls.is_empty() {
             return Err(wrong("`url` has no address"));
+        }
+        for url in urls.iter().filter(|url| has_login(url) || section.token.is_some()) {
+            keep_secret("url", url, section.unencrypted)?;
         }
         let resend = match &section.resend {
             None => RESEND,

@@ -221,6 +221,12 @@ fn a_wrong_section_is_refused_with_the_key() {
         (with("password", json!("hunter2")), "`password` needs `username`"),
         (with("generator_url", json!("wiki")), "`generator_url` must be a whole address"),
         (json!({"url": ["http://a"], "token": "hunter2", "username": "u", "password": "hunter2"}), "`token` stands instead of"),
+        (json!({"url": ["http://a"], "token": "hunter2"}), "http://a is another machine, and a secret goes there only encrypted"),
+        (
+            json!({"url": ["http://127.0.0.1", "http://a"], "username": "u", "password": "hunter2"}),
+            "http://a is another machine, and a secret goes there only encrypted",
+        ),
+        (json!({"url": ["http://hunter2@a"]}), "http://a is another machine, and a secret goes there only encrypted"),
         (with("urls", json!([])), "unknown field `urls`"),
     ] {
         let Answer::Refused(text) = Alertmanager::failure(&request(section.clone())) else { panic!("{section} was taken") };
@@ -260,6 +266,20 @@ fn every_address_gets_it_and_one_that_takes_it_is_enough() {
     }
     let heard = &up.heard()[0];
     assert_eq!((heard.target.as_str(), heard.header("authorization")), ("/am/api/v2/alerts", "Bearer hunter2hunter2"));
+}
+
+#[test]
+fn a_recovery_comes_again_until_every_address_has_it() {
+    let (up, down) = (Server::start(alertmanager), Server::start(|_| Act::Cut));
+    for (servers, again) in [(&[&up, &down][..], Some(60)), (&[&up, &up], None), (&[&down, &up], Some(60))] {
+        let mut recovery = request(to(servers));
+        recovery.kind = sysalert_abi::Kind::Recovery;
+        assert!(matches!(Alertmanager::failure(&recovery), Answer::Sent(_)));
+        assert_eq!(Alertmanager::again_after(&recovery), again);
+        // sysalert's own news have an end of their own
+        recovery.incident = None;
+        assert_eq!(Alertmanager::again_after(&recovery), None);
+    }
 }
 
 #[test]

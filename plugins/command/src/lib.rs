@@ -35,6 +35,10 @@ impl Plugin for Command {
     fn failure(request: &Request) -> Answer {
         send(request).unwrap_or_else(|answer| answer)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        Settings::read(request).map(drop)
+    }
 }
 
 export_plugin!(Command);

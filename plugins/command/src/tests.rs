@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sysalert_abi::one_line;
-use sysalert_abi::testing::{NASTY, nasty_requests};
+use sysalert_abi::testing::{NASTY, nasty_requests, request};
 
 use super::*;
 
@@ -46,26 +46,6 @@ impl Place {
     }
 }
 
-fn request(config: Value) -> Request {
-    let request = json!({
-        "schema": 1, "nonce": "n-42", "kind": "failure", "host": "web1", "service_name": "backup.service",
-        "failures": [{
-            "service_result": "exit-code", "exit_code": "exited", "exit_status": "3", "invocation_id": "abc123",
-            "timestamp": "2026-11-21T06:40:00Z", "alert_method": null, "triggered_by": null
-        }],
-        "incident": {
-            "id": 7, "subject": "unit:backup.service", "manager": "system", "state": "open", "severity": "critical",
-            "failures": 2, "first_failure": "2026-11-21T06:40:00Z", "last_failure": "2026-11-21T06:41:00Z"
-        },
-        "message": {
-            "subject": "backup.service failed on web1", "text": "one\n\"boom\" $(reboot)\n", "html": "<p>", "markdown": "*",
-            "journal": ""
-        },
-        "idempotency_key": "42-phone", "deadline_ms": 20_000, "config": config
-    });
-    serde_json::from_value(request).expect("a request")
-}
-
 fn set(request: &mut Request, key: &str, value: Value) {
     request.config.insert(key.to_owned(), value);
 }
@@ -86,7 +66,10 @@ fn the_program_gets_the_request_and_the_facts() {
     });
     assert_eq!(sent, Answer::Sent("P took it".into()));
     let input: Value = serde_json::from_str(&place.read("input")).expect("JSON");
-    assert_eq!((&input["nonce"], &input["message"]["subject"]), (&json!("n-42"), &json!("backup.service failed on web1")));
+    assert_eq!(
+        (&input["nonce"], &input["message"]["subject"]),
+        (&json!("n"), &json!("backup.service failed on web1: exited with status 11"))
+    );
     assert_eq!(input["config"]["secret"], "hunter2");
     let environment = place.read("environment");
     let expected = [
@@ -95,14 +78,14 @@ fn the_program_gets_the_request_and_the_facts() {
         "REGION=eu=1",
         "SYSALERT_DEADLINE_MS=20000",
         "SYSALERT_EXIT_CODE=exited",
-        "SYSALERT_EXIT_STATUS=3",
-        "SYSALERT_FAILURES=2",
+        "SYSALERT_EXIT_STATUS=11",
+        "SYSALERT_FAILURES=1",
         "SYSALERT_HOST=web1",
-        "SYSALERT_IDEMPOTENCY_KEY=42-phone",
+        "SYSALERT_IDEMPOTENCY_KEY=27958a5008624b39838d249d6fa93b04.chat",
         "SYSALERT_INCIDENT=7",
-        "SYSALERT_INVOCATION_ID=abc123",
+        "SYSALERT_INVOCATION_ID=27958a5008624b39838d249d6fa93b04",
         "SYSALERT_KIND=failure",
-        "SYSALERT_MESSAGE=backup.service failed on web1",
+        "SYSALERT_MESSAGE=backup.service failed on web1: exited with status 11",
         "SYSALERT_SECRET=hunter2",
         "SYSALERT_SERVICE_RESULT=exit-code",
         "SYSALERT_SEVERITY=critical",
@@ -134,8 +117,13 @@ fn arguments_are_those_of_the_configuration_and_no_shell_reads_them() {
 #[test]
 fn the_text_alone_can_be_the_input() {
     let place = Place::new("#!/bin/sh\ncat >\"${0%/*}/input\"\n");
-    assert_eq!(place.send(|request| set(request, "input", json!("text"))), Answer::Sent("P took it".into()));
-    assert_eq!(place.read("input"), "one\n\"boom\" $(reboot)\n");
+    let text = "one\n\"boom\" $(reboot)\n";
+    let sent = place.send(|request| {
+        request.message.text = text.into();
+        set(request, "input", json!("text"));
+    });
+    assert_eq!(sent, Answer::Sent("P took it".into()));
+    assert_eq!(place.read("input"), text);
 }
 
 #[test]
@@ -182,7 +170,7 @@ fn the_exit_status_decides() {
 
 #[test]
 fn a_reply_says_more_than_a_status() {
-    let reply = |fields: &str| format!("#!/bin/sh\nprintf '%s\\n' '{{\"nonce\": \"n-42\", {fields}}}'\n");
+    let reply = |fields: &str| format!("#!/bin/sh\nprintf '%s\\n' '{{\"nonce\": \"n\", {fields}}}'\n");
     let rows = [
         (reply("\"status\": \"sent\", \"detail\": \"as 7\""), Answer::Sent("as 7".into())),
         (
@@ -193,7 +181,7 @@ fn a_reply_says_more_than_a_status() {
         (reply("\"status\": \"delivered\""), Answer::Retry("P printed something that is no reply".into(), None)),
         // some shells' echo makes a line's end of \\n, which JSON does not take
         (
-            "#!/bin/sh\nprintf '{\"nonce\": \"n-42\", \"status\": \"refused\", \"detail\": \"a\nb\"}'\n".into(),
+            "#!/bin/sh\nprintf '{\"nonce\": \"n\", \"status\": \"refused\", \"detail\": \"a\nb\"}'\n".into(),
             Answer::Retry("P printed something that is no reply".into(), None),
         ),
         ("#!/bin/sh\ntee /dev/null\n".into(), Answer::Sent("P took it".into())),

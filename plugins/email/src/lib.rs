@@ -50,6 +50,10 @@ impl Plugin for Email {
     fn failure(request: &Request) -> Answer {
         deliver(request).unwrap_or_else(|refused| refused)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        Settings::read(request).map(drop)
+    }
 }
 
 export_plugin!(Email);

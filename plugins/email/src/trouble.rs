@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::io::{self, ErrorKind};
 
 use lettre::transport::smtp::Error;
-use rustls::CertificateError;
-use sysalert_abi::one_line;
+use sysalert_abi::{Answer, one_line};
+use sysalert_tls::{Advice, handshake};
 
 use crate::settings::{Settings, Tls};
 use crate::text::redact;
@@ -52,7 +52,10 @@ impl Trouble {
             };
         }
         if let Some(tls) = io(error).and_then(|io| io.get_ref()).and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return handshake(tls, settings);
+            return match handshake(tls, &server, &ADVICE) {
+                Answer::Refused(text) => Trouble::Never(text),
+                Answer::Sent(text) | Answer::Retry(text, _) => Trouble::Later(text),
+            };
         }
         let what = match io(error).map(io::Error::kind) {
             Some(ErrorKind::WouldBlock | ErrorKind::TimedOut) => return silent(step, settings),
@@ -135,36 +138,11 @@ fn deferred(server: &str, step: Step<'_>, said: &str) -> Trouble {
     })
 }
 
-fn handshake(error: &rustls::Error, settings: &Settings) -> Trouble {
-    let server = settings.server();
-    let detail = one_line(&error.to_string(), REPLY);
-    match error {
-        // Time cures these: a machine without a clock of its own boots in the past.
-        rustls::Error::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => Trouble::Later(format!(
-            "the certificate of {server} is not valid at this time \
-             ({detail}): renew it, or set this machine's clock"
-        )),
-        rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => Trouble::Never(format!("the certificate of {server} is for another name ({detail}): set host to the name in it")),
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Trouble::Never(format!(
-            "the certificate of {server} comes from an issuer that this machine does not trust \
-             ({detail}): install ca-certificates, or put the issuer's certificate into the system's store"
-        )),
-        rustls::Error::InvalidCertificate(_) => {
-            Trouble::Never(format!("the certificate of {server} is not accepted ({detail}): ask its administrator"))
-        }
-        rustls::Error::InvalidMessage(_) => Trouble::Never(format!(
-            "{server} does not speak TLS here ({detail}): check tls and port (465 implicit, 587 starttls)"
-        )),
-        _ => Trouble::Later(format!("no encrypted connection to {server} ({detail})")),
-    }
-}
+const ADVICE: Advice = Advice {
+    name: "set host to the name in it",
+    issuer: "install ca-certificates, or put the issuer's certificate into the system's store",
+    plain: "check tls and port (465 implicit, 587 starttls)",
+};
 
 /// Whether the address says that nobody listens there; the last two, that this machine has no such addresses (IPv6 turned off).
 pub(crate) fn is_absent(error: &Error) -> bool {
@@ -183,7 +161,6 @@ fn source(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rustls::{AlertDescription, InvalidMessage};
     use serde_json::json;
 
     use super::*;
@@ -192,26 +169,6 @@ mod tests {
     fn settings(tls: &str, port: u16) -> Settings {
         let section = json!({"host": "mail.example.org", "tls": tls, "port": port, "to": ["a@example.org"]});
         Settings::read(&request(section)).expect("valid")
-    }
-
-    #[test]
-    fn time_cures_an_old_certificate_and_nothing_else_does() {
-        let certificate = rustls::Error::InvalidCertificate;
-        let rows = [
-            (certificate(CertificateError::Expired), true, "renew it, or set this machine's clock"),
-            (certificate(CertificateError::NotValidYet), true, "renew it, or set this machine's clock"),
-            (certificate(CertificateError::NotValidForName), false, "set host to the name in it"),
-            (certificate(CertificateError::UnknownIssuer), false, "install ca-certificates"),
-            (certificate(CertificateError::Revoked), false, "ask its administrator"),
-            (rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType), false, "does not speak TLS here"),
-            (rustls::Error::AlertReceived(AlertDescription::InternalError), true, "no encrypted connection to"),
-        ];
-        for (error, passes, expected) in rows {
-            let trouble = handshake(&error, &settings("implicit", 465));
-            let (Trouble::Later(text) | Trouble::Never(text)) = &trouble;
-            assert_eq!(matches!(trouble, Trouble::Later(_)), passes, "{text}");
-            assert!(text.contains("mail.example.org:465") && text.contains(expected), "{text}");
-        }
     }
 
     #[test]

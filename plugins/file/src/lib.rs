@@ -55,6 +55,10 @@ impl Plugin for File {
     fn failure(request: &Request) -> Answer {
         write(request, now()).unwrap_or_else(|answer| answer)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        valid(&settings::<Section>(request)?.path).map(drop)
+    }
 }
 
 export_plugin!(File);

@@ -1,6 +1,7 @@
 //! One call: what is asked of which address.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -24,6 +25,30 @@ pub fn address(key: &str, written: &str) -> Result<Url, Answer> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(wrong("must be a whole address that begins with https:// or http://")),
     }
+}
+
+/// A secret goes to another machine only encrypted, unless the section's key `unencrypted` allows it: the same rule as that of
+/// the method `email`. `key` is where the address stands.
+///
+/// # Errors
+/// [`Answer::Refused`] with a sentence that says what to change.
+pub fn keep_secret(key: &str, url: &Url, unencrypted: bool) -> Result<(), Answer> {
+    let host = url.host_str().unwrap_or_default();
+    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = host == "localhost" || ip.is_ok_and(|ip| ip.to_canonical().is_loopback());
+    if url.scheme() == "https" || is_here || unencrypted {
+        return Ok(());
+    }
+    Err(Answer::Refused(format!(
+        "its configuration does not fit: {} is another machine, and a secret goes there only encrypted: begin `{key}` with \
+         https://, or set `unencrypted = true` if nobody can listen on the way",
+        place(url)
+    )))
+}
+
+/// Whether a login stands in the URL; a token may be one without a password.
+pub fn has_login(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// As much of a URL as may be shown: scheme, host and, if it is unusual, port.
@@ -135,6 +160,33 @@ mod tests {
         {
             let Err(Answer::Refused(text)) = address("url", bad) else { panic!("{bad} was taken") };
             assert!(text.starts_with("its configuration does not fit: `url` ") && !text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_goes_elsewhere_only_encrypted() {
+        let rows = [
+            ("https://a.example/", true),
+            ("http://localhost:8081", true),
+            ("http://127.3.2.1/", true),
+            ("http://[::1]:80/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://a.example/", false),
+            ("http://127.0.0.1.a.example/", false),
+            ("http://localhost.a.example/", false),
+            ("http://localhost@a.example/", false),
+            ("http://192.168.1.5/", false),
+            ("http://[fe80::1]/", false),
+            ("http://0.0.0.0/", false),
+        ];
+        for (written, goes) in rows {
+            let url = address("url", written).expect("an address");
+            let answer = keep_secret("url", &url, false);
+            assert_eq!(answer.is_ok(), goes, "{written}");
+            if let Err(Answer::Refused(text)) = answer {
+                assert!(text.contains(&place(&url)) && text.contains("begin `url` with https://"), "{text}");
+            }
+            assert!(keep_secret("url", &url, true).is_ok());
         }
     }
 

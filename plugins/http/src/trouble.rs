@@ -3,16 +3,16 @@
 use std::error::Error as _;
 use std::io;
 
-use rustls::CertificateError;
 use sysalert_abi::Answer;
+use sysalert_tls::{Advice, handshake};
 
-use crate::words;
+use crate::{proxy, words};
 
 /// What this error means on the way to `server`.
 pub(crate) fn of(error: &reqwest::Error, server: &str, secrets: &[String]) -> Answer {
     let later = |sentence: String| Answer::Retry(sentence, None);
     if let Some(tls) = causes(error).find_map(tls) {
-        return handshake(tls, server);
+        return handshake(tls, server, &ADVICE);
     }
     if error.is_builder() {
         return Answer::Refused(format!("no call to {server} can be made ({})", words::shown(&cause(error), secrets)));
@@ -33,10 +33,7 @@ pub(crate) fn of(error: &reqwest::Error, server: &str, secrets: &[String]) -> An
 
 /// Points to the proxy, which may be the one that failed.
 fn via() -> &'static str {
-    const VARIABLES: [&str; 6] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
-    #[allow(clippy::disallowed_methods, reason = "a plugin is a process of its own, without sysalert's host module")]
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if VARIABLES.into_iter().any(is_set) { " (the environment names a proxy: check it, too)" } else { "" }
+    if proxy::is_named() { " (the environment names a proxy: check it, too)" } else { "" }
 }
 
 /// The first cause in its own words: the others only say where it was met, and reqwest's name the URL.
@@ -53,61 +50,8 @@ fn tls<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::E
     error.downcast_ref().or_else(|| tls(error.downcast_ref::<io::Error>()?.get_ref()?))
 }
 
-fn handshake(error: &rustls::Error, server: &str) -> Answer {
-    let detail = words::shown(&error.to_string(), &[]);
-    match error {
-        // Time cures these: a machine without a clock of its own boots in the past.
-        rustls::Error::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => Answer::Retry(
-            format!("the certificate of {server} is not valid at this time ({detail}): renew it, or set this machine's clock"),
-            None,
-        ),
-        rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => Answer::Refused(format!(
-            "the certificate of {server} is for another name ({detail}): set the address to one with the name in it"
-        )),
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Answer::Refused(format!(
-            "the certificate of {server} comes from an issuer that this machine does not trust ({detail}): install \
-             ca-certificates, put the issuer's certificate into the system's store, or name its file in `ca`"
-        )),
-        rustls::Error::InvalidCertificate(_) => {
-            Answer::Refused(format!("the certificate of {server} is not accepted ({detail}): ask its administrator"))
-        }
-        rustls::Error::InvalidMessage(_) => Answer::Refused(format!(
-            "{server} does not speak TLS here ({detail}): check the port, or begin the address with http://"
-        )),
-        _ => Answer::Retry(format!("no encrypted connection to {server} ({detail})"), None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rustls::{AlertDescription, InvalidMessage};
-
-    use super::*;
-
-    #[test]
-    fn time_cures_an_old_certificate_and_nothing_else_does() {
-        let certificate = rustls::Error::InvalidCertificate;
-        let rows = [
-            (certificate(CertificateError::Expired), true, "renew it, or set this machine's clock"),
-            (certificate(CertificateError::NotValidYet), true, "renew it, or set this machine's clock"),
-            (certificate(CertificateError::NotValidForName), false, "with the name in it"),
-            (certificate(CertificateError::UnknownIssuer), false, "install ca-certificates"),
-            (certificate(CertificateError::Revoked), false, "ask its administrator"),
-            (rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType), false, "does not speak TLS here"),
-            (rustls::Error::AlertReceived(AlertDescription::InternalError), true, "no encrypted connection to"),
-        ];
-        for (error, passes, expected) in rows {
-            let answer = handshake(&error, "https://a.example");
-            let (Answer::Sent(text) | Answer::Retry(text, _) | Answer::Refused(text)) = &answer;
-            assert_eq!(matches!(answer, Answer::Retry(..)), passes, "{text}");
-            assert!(text.contains("https://a.example") && text.contains(expected), "{text}");
-        }
-    }
-}
+const ADVICE: Advice = Advice {
+    name: "set the address to one with the name in it",
+    issuer: "install ca-certificates, put the issuer's certificate into the system's store, or name its file in `ca`",
+    plain: "check the port, or begin the address with http://",
+};

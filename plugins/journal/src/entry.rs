@@ -72,13 +72,10 @@ fn message(request: &Request) -> String {
                 _ => format!("{words}; failure {count} of this incident{who}"),
             };
             message.push(one_line(&told, VALUE));
-            match &failure.invocation_id {
-                // For people who look for the reason: a recovery has none.
-                Some(run) if request.kind != Kind::Recovery => {
-                    message.push(one_line(&format!("see: journalctl _SYSTEMD_INVOCATION_ID={run}"), VALUE));
-                }
-                _ => {}
-            }
+            // the command of the message that shows the run's lines; a recovery has none
+            let mut commands = request.message.parts.commands.iter();
+            let see = commands.find(|command| command.starts_with("journalctl ") && request.kind != Kind::Recovery);
+            message.extend(see.map(|command| one_line(&format!("see: {command}"), VALUE)));
         }
         None => message.extend(request.message.gist(most).into_iter().map(|line| one_line(line, VALUE))),
     }
@@ -91,26 +88,13 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// The second failure of backup.service on web1.
+    /// The failure of backup.service on web1, with the commands that sysalert gives.
     pub(crate) fn request() -> Request {
-        let failure = json!({
-            "service_result": "exit-code", "exit_code": "exited", "exit_status": "3", "invocation_id": "abc123",
-            "timestamp": "2026-11-21T06:40:00Z", "alert_method": null, "triggered_by": "backup.timer"
-        });
-        let request = json!({
-            "schema": 1, "nonce": "n", "kind": "failure", "host": "web1", "service_name": "backup.service",
-            "failures": [failure],
-            "incident": {
-                "id": 7, "subject": "unit:backup.service", "manager": "system", "state": "open", "severity": "critical",
-                "failures": 2, "first_failure": "2026-11-21T06:40:00Z", "last_failure": "2026-11-21T06:41:00Z"
-            },
-            "message": {
-                "subject": "backup.service failed on web1", "html": "", "markdown": "", "journal": "boom\n",
-                "text": "backup.service failed on web1\n\nfirst\nboom\nsecond\nthird\n"
-            },
-            "idempotency_key": "42-journal", "deadline_ms": 1000, "config": {"unknown": true}
-        });
-        serde_json::from_value(request).expect("a request")
+        let mut request = sysalert_abi::testing::request(json!({}));
+        let run = request.failures[0].invocation_id.clone().unwrap_or_default();
+        let run = format!("journalctl _SYSTEMD_INVOCATION_ID={run} + INVOCATION_ID={run}");
+        request.message.parts.commands = vec!["systemctl status backup.service".into(), run];
+        request
     }
 
     fn field(request: &Request, name: &str) -> Option<String> {
@@ -120,9 +104,10 @@ pub(crate) mod tests {
     #[test]
     fn an_entry_has_everything_in_its_fields() {
         let expected = [
-            "MESSAGE=backup.service failed on web1\n\
-             exit-code, exited, 3; failure 2 of this incident; started by backup.timer\n\
-             see: journalctl _SYSTEMD_INVOCATION_ID=abc123",
+            "MESSAGE=backup.service failed on web1: exited with status 11\n\
+             exit-code, exited, 11; failure 1 of this incident; started by backup.timer\n\
+             see: journalctl _SYSTEMD_INVOCATION_ID=27958a5008624b39838d249d6fa93b04 \
+             + INVOCATION_ID=27958a5008624b39838d249d6fa93b04",
             "MESSAGE_ID=5ebf820c63e14f2f935d623791f6c5e0",
             "PRIORITY=3",
             "SYSLOG_IDENTIFIER=sysalert",
@@ -131,12 +116,12 @@ pub(crate) mod tests {
             "SYSALERT_UNIT=backup.service",
             "SYSALERT_SUBJECT=unit:backup.service",
             "SYSALERT_INCIDENT=7",
-            "SYSALERT_FAILURES=2",
+            "SYSALERT_FAILURES=1",
             "SYSALERT_SERVICE_RESULT=exit-code",
             "SYSALERT_EXIT_CODE=exited",
-            "SYSALERT_EXIT_STATUS=3",
-            "SYSALERT_INVOCATION_ID=abc123",
-            "SYSALERT_ALERT=42-journal",
+            "SYSALERT_EXIT_STATUS=11",
+            "SYSALERT_INVOCATION_ID=27958a5008624b39838d249d6fa93b04",
+            "SYSALERT_ALERT=27958a5008624b39838d249d6fa93b04.chat",
         ];
         assert_eq!(fields(&request()), expected);
     }
@@ -148,7 +133,7 @@ pub(crate) mod tests {
         request.message.subject = "backup.service is well again on web1".into();
         assert_eq!(field(&request, "MESSAGE_ID").as_deref(), Some("bf2087a53eea44e09f0504f2a299aa83"));
         assert_eq!(field(&request, "PRIORITY").as_deref(), Some("5"));
-        let expected = "backup.service is well again on web1\nthe last failure of 2 was exit-code, exited, 3";
+        let expected = "backup.service is well again on web1\nthe last failure of 1 was exit-code, exited, 11";
         assert_eq!(field(&request, "MESSAGE").as_deref(), Some(expected));
     }
 
@@ -179,9 +164,17 @@ pub(crate) mod tests {
         request.failures[0].service_result = None;
         request.failures[0].exit_code = None;
         request.failures[0].exit_status = None;
-        assert_eq!(field(&request, "MESSAGE").as_deref(), Some("backup.service failed on web1\nfirst\nsecond"));
+        request.message.journal = "boom\n".into();
+        request.message.text = format!("{}\n\nfirst\nboom\nsecond\nthird\n", request.message.subject);
+        assert_eq!(
+            field(&request, "MESSAGE").as_deref(),
+            Some("backup.service failed on web1: exited with status 11\nfirst\nsecond")
+        );
         request.kind = Kind::Digest;
-        assert_eq!(field(&request, "MESSAGE").as_deref(), Some("backup.service failed on web1\nfirst\nsecond\nthird"));
+        assert_eq!(
+            field(&request, "MESSAGE").as_deref(),
+            Some("backup.service failed on web1: exited with status 11\nfirst\nsecond\nthird")
+        );
     }
 
     #[test]

@@ -42,6 +42,11 @@ impl Plugin for Syslog {
     fn failure(request: &Request) -> Answer {
         deliver(request).unwrap_or_else(|answer| answer)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        let settings = Settings::read(request)?;
+        if settings.transport == settings::Transport::Tls { tls::configuration(&settings).map(drop) } else { Ok(()) }
+    }
 }
 
 export_plugin!(Syslog);

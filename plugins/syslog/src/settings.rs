@@ -17,6 +17,8 @@ struct Section {
     host: Option<String>,
     port: Option<NonZeroU16>,
     ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
     #[serde(default)]
     facility: Facility,
     #[serde(default)]
@@ -86,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     /// The file with the authorities to trust.
     pub(crate) ca: Option<PathBuf>,
+    /// The files of this host's certificate and of its key.
+    pub(crate) own: Option<(PathBuf, PathBuf)>,
     pub(crate) facility: Facility,
     pub(crate) lines: bool,
     pub(crate) enterprise: u32,
@@ -108,17 +112,26 @@ impl Settings {
             (_, None) => return Err(refused("`transport` needs `host`, the log server")),
             (_, Some(host)) => bare(&host)?,
         };
-        if section.ca.is_some() && transport != Transport::Tls {
-            return Err(refused("`ca` is for `transport = \"tls\"`"));
+        for (name, path) in [("ca", &section.ca), ("certificate", &section.certificate), ("key", &section.key)] {
+            if path.is_some() && transport != Transport::Tls {
+                return Err(refused(format_args!("`{name}` is for `transport = \"tls\"`")));
+            }
+            if path.as_ref().is_some_and(|path| !path.is_absolute()) {
+                return Err(refused(format_args!("`{name}` must be absolute: begin with /")));
+            }
         }
-        if section.ca.as_ref().is_some_and(|path| !path.is_absolute()) {
-            return Err(refused("`ca` must be absolute: begin with /"));
-        }
+        let own = match (section.certificate, section.key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(refused("`certificate` needs `key`, the file of its private key")),
+            (None, Some(_)) => return Err(refused("`key` needs `certificate`")),
+        };
         Ok(Settings {
             transport,
             host,
             port: section.port.map_or(transport.port(), NonZeroU16::get),
             ca: section.ca,
+            own,
             facility: section.facility,
             lines: section.lines,
             enterprise: section.enterprise.map_or(ENTERPRISE, NonZeroU32::get),

@@ -9,30 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local};
 use serde_json::{Value, json};
-use sysalert_abi::testing::{NASTY, nasty_requests};
+use sysalert_abi::testing::{NASTY, nasty_requests, request};
 use sysalert_abi::{Kind, one_line};
 
 use super::*;
-
-fn request(config: Value) -> Request {
-    let request = json!({
-        "schema": 1, "nonce": "n", "kind": "failure", "host": "web1", "service_name": "backup.service",
-        "failures": [{
-            "service_result": "exit-code", "exit_code": "exited", "exit_status": "3", "invocation_id": "abc123",
-            "timestamp": "2026-11-21T06:40:00Z", "alert_method": null, "triggered_by": "backup.timer"
-        }],
-        "incident": {
-            "id": 7, "subject": "unit:backup.service", "manager": "system", "state": "open", "severity": "critical",
-            "failures": 2, "first_failure": "2026-11-21T06:40:00Z", "last_failure": "2026-11-21T06:41:00Z"
-        },
-        "message": {
-            "subject": "backup.service failed on web1", "html": "", "markdown": "", "journal": "  boom\n",
-            "text": "backup.service failed on web1\n\nHost  web1\n  boom\n"
-        },
-        "idempotency_key": "42-log", "deadline_ms": 20_000, "config": config
-    });
-    serde_json::from_value(request).expect("a request")
-}
 
 fn noon() -> DateTime<Local> {
     "2026-11-01T12:00:00.123456Z".parse::<DateTime<chrono::Utc>>().expect("a time").with_timezone(&Local)
@@ -48,16 +28,18 @@ fn messages(config: Value, change: impl FnOnce(&mut Request)) -> Vec<String> {
 #[test]
 fn a_message_is_that_of_rfc_5424() {
     let expected = "<27>1 2026-11-01T12:00:00.123456Z web1 sysalert - failure [sysalert@32473 unit=\"backup.service\" \
-        idempotency_key=\"42-log\" severity=\"critical\" incident=\"7\" failures=\"2\" service_result=\"exit-code\" \
-        exit_code=\"exited\" exit_status=\"3\" invocation_id=\"abc123\" subject=\"unit:backup.service\" \
-        triggered_by=\"backup.timer\"] backup.service failed on web1";
+        idempotency_key=\"27958a5008624b39838d249d6fa93b04.chat\" severity=\"critical\" incident=\"7\" failures=\"1\" \
+        service_result=\"exit-code\" exit_code=\"exited\" exit_status=\"11\" \
+        invocation_id=\"27958a5008624b39838d249d6fa93b04\" subject=\"unit:backup.service\" \
+        triggered_by=\"backup.timer\"] backup.service failed on web1: exited with status 11";
     assert_eq!(messages(json!({"transport": "tcp", "host": "log"}), |_| ()), [expected]);
 }
 
 #[test]
 fn locally_it_is_that_of_glibc() {
     let local = noon().format("%H:%M:%S");
-    let expected = format!("<27>Nov  1 {local} sysalert[{}]: backup.service failed on web1", std::process::id());
+    let expected =
+        format!("<27>Nov  1 {local} sysalert[{}]: backup.service failed on web1: exited with status 11", std::process::id());
     assert_eq!(messages(json!({}), |_| ()), [expected]);
 }
 
@@ -137,13 +119,16 @@ fn a_digest_has_its_list() {
 
 #[test]
 fn the_texts_lines_follow_where_they_are_wanted() {
-    let messages = messages(json!({"transport": "tcp", "host": "log", "lines": true}), |_| ());
+    let messages = messages(json!({"transport": "tcp", "host": "log", "lines": true}), |request| {
+        request.idempotency_key = "k".into();
+        request.message.text = "backup.service failed\n\nHost  web1\n  boom\n".into();
+    });
     let line = |number: u32, text: &str| {
         format!(
-            "<27>1 2026-11-01T12:00:00.123456Z web1 sysalert - failure [sysalert@32473 idempotency_key=\"42-log\" line=\"{number}\"] {text}"
+            "<27>1 2026-11-01T12:00:00.123456Z web1 sysalert - failure [sysalert@32473 idempotency_key=\"k\" line=\"{number}\"] {text}"
         )
     };
-    assert_eq!(messages[1..], [line(1, "backup.service failed on web1"), line(2, "Host web1"), line(3, "boom")]);
+    assert_eq!(messages[1..], [line(1, "backup.service failed"), line(2, "Host web1"), line(3, "boom")]);
 }
 
 #[test]
@@ -176,7 +161,10 @@ fn datagrams_arrive_and_nobody_says_so() {
     assert_eq!(Syslog::failure(&request(config.clone())), Answer::Sent(sent));
     let mut buffer = [0; 2048];
     let length = server.recv(&mut buffer).expect("a message");
-    assert!(buffer[..length].starts_with(b"<27>1 2") && buffer[..length].ends_with(b"] backup.service failed on web1"));
+    assert!(
+        buffer[..length].starts_with(b"<27>1 2")
+            && buffer[..length].ends_with(b"] backup.service failed on web1: exited with status 11")
+    );
     drop(server);
     let nobody = format!("nobody listens at 127.0.0.1:{port} (UDP)");
     assert_eq!(Syslog::failure(&request(config)), Answer::Retry(nobody, None));
@@ -265,7 +253,9 @@ fn a_server_without_tls_is_refused_and_one_that_is_silent_is_not_waited_for() {
         stream.write_all(b"220 mail.example.org ESMTP\r\n").expect("written");
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let expected = format!("{target} was not trusted: it does not speak TLS here: check port and transport");
+    let expected = format!(
+        "{target} does not speak TLS here (received corrupt message of type InvalidContentType): check port and transport"
+    );
     assert_eq!(Syslog::failure(&request(tls(config))), Answer::Refused(expected));
     let (config, target, _) = server(|stream| stream_kept(&stream));
     let mut silent = request(tls(config));
@@ -290,8 +280,15 @@ fn a_wrong_section_is_refused_with_the_key() {
         (json!({"enterprise": 0}), "`enterprise` must be a nonzero u32"),
         (
             json!({"hots": "log"}),
-            "unknown field `hots`, expected one of `transport`, `host`, `port`, `ca`, `facility`, `lines`, `enterprise`",
+            "unknown field `hots`, expected one of `transport`, `host`, `port`, `ca`, `certificate`, `key`, `facility`, `lines`, \
+             `enterprise`",
         ),
+        (json!({"transport": "tcp", "host": "log", "key": "/x"}), "`key` is for `transport = \"tls\"`"),
+        (
+            json!({"transport": "tls", "host": "log", "certificate": "/x"}),
+            "`certificate` needs `key`, the file of its private key",
+        ),
+        (json!({"transport": "tls", "host": "log", "key": "/x"}), "`key` needs `certificate`"),
     ];
     for (config, expected) in rows {
         let answer = Syslog::failure(&request(config.clone()));

@@ -2,14 +2,12 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, Stream};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, ClientConnection, Stream};
 use sysalert_abi::Answer;
+use sysalert_tls::{Advice, handshake};
 
 use crate::send::{lost, until_closed};
 use crate::settings::Settings;
@@ -22,11 +20,7 @@ pub(crate) fn send(mut tcp: TcpStream, settings: &Settings, framed: &[u8]) -> Re
     let target = settings.target();
     let name = ServerName::try_from(settings.host.clone())
         .map_err(|_| Answer::Refused(format!("`host`: no certificate can be for {}", settings.host)))?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Answer::Refused(format!("TLS cannot be used: {error}")))?
-        .with_root_certificates(trusted(settings.ca.as_deref())?)
-        .with_no_client_auth();
+    let config = configuration(settings)?;
     let mut connection = ClientConnection::new(Arc::new(config), name)
         .map_err(|error| Answer::Refused(format!("no encrypted connection to {target} can be made: {error}")))?;
     while connection.is_handshaking() {
@@ -47,43 +41,56 @@ pub(crate) fn send(mut tcp: TcpStream, settings: &Settings, framed: &[u8]) -> Re
     }
 }
 
-fn trusted(ca: Option<&Path>) -> Result<RootCertStore, Answer> {
-    let mut store = RootCertStore::empty();
-    let Some(path) = ca else {
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if store.is_empty() {
-            return Err(Answer::Refused("this system trusts no authority: install ca-certificates, or set `ca`".into()));
-        }
-        return Ok(store);
-    };
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Answer::Retry(format!("`ca`: no certificate can be read from {}: {error}", path.display()), None)
-    };
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
-        store.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
-    }
-    if store.is_empty() { Err(unreadable(&"it has none")) } else { Ok(store) }
+/// # Errors
+/// The answer when a file cannot be used.
+pub(crate) fn configuration(settings: &Settings) -> Result<ClientConfig, Answer> {
+    let own = settings.own.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+    sysalert_tls::configuration(settings.ca.as_deref(), own)
 }
 
-/// The handshake did not end well: that is refused where only somebody's change helps.
+const ADVICE: Advice = Advice {
+    name: "set `host` to the name in it",
+    issuer: "set `ca`, or install that authority on this system",
+    plain: "check port and transport",
+};
+
+/// The handshake did not end well.
 fn not_encrypted(target: &str, error: &io::Error) -> Answer {
-    let advice = match fault(error) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "its certificate is of no authority that is trusted here: set `ca`, or install that authority on this system"
+    match fault(error) {
+        Some(fault @ (rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))) => {
+            handshake(fault, target, &ADVICE)
         }
-        Some(rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => "its certificate is for another name: set `host` to the name in it",
-        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS here: check port and transport",
-        _ => return told(target, error),
-    };
-    Answer::Refused(format!("{target} was not trusted: {advice}"))
+        _ => told(target, error),
+    }
 }
+
+/// What a server says of a certificate that it does not like, or misses (RFC 8446, 6.2).
+const OF_OWN: [AlertDescription; 7] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+];
 
 /// An error of TLS, or of the connection below it.
 fn told(target: &str, error: &io::Error) -> Answer {
     match fault(error) {
+        // in TLS 1.3 it looks at this side's certificate when this side's handshake is over
+        Some(rustls::Error::AlertReceived(alert)) if OF_OWN.contains(alert) => Answer::Refused(format!(
+            "{target} does not accept this host's certificate, or wants one ({alert:?}): set `certificate` and `key` to those \
+             that its administrator gives you"
+        )),
         Some(fault) => Answer::Retry(format!("{target}: TLS failed: {fault}"), None),
+        // rsyslog says no more than this to whom it does not want
+        None if error.kind() == ErrorKind::ConnectionReset => Answer::Retry(
+            format!(
+                "{target} cut the connection: if it wants a certificate of this host, set `certificate` and `key` to a valid one"
+            ),
+            None,
+        ),
         None => lost(target, error),
     }
 }

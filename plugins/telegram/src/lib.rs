@@ -32,6 +32,11 @@ impl Plugin for Telegram {
     fn failure(request: &Request) -> Answer {
         deliver(request).unwrap_or_else(|answer| answer)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        let settings = Settings::read(request)?;
+        Client::new(Deadline::after(request.deadline_ms), settings.ca.as_deref()).map(drop)
+    }
 }
 
 export_plugin!(Telegram);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 use sysalert_abi::{Answer, Request};
-use sysalert_http::{Url, address};
+use sysalert_http::{Url, address, keep_secret};
 
 /// The section as written.
 #[derive(Deserialize)]
@@ -18,6 +18,8 @@ struct Section {
     silent: bool,
     api: Option<String>,
     ca: Option<PathBuf>,
+    #[serde(default)]
+    unencrypted: bool,
 }
 
 /// The section, valid. No Debug: it holds the token.
@@ -49,6 +51,7 @@ impl Settings {
             _ => return Err(wrong("`chat` must be a chat's number, or a channel's @NAME")),
         };
         let mut address = address("api", section.api.as_deref().unwrap_or("https://api.telegram.org"))?;
+        keep_secret("api", &address, section.unencrypted)?;
         let path = format!("{}/bot{token}/sendMessage", address.path().trim_end_matches('/'));
         address.set_path(&path);
         Ok(Settings { address, token, chat, topic: section.topic, silent: section.silent, ca: section.ca })

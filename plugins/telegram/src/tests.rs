@@ -294,7 +294,7 @@ fn an_error_says_who_must_do_what_and_never_the_token() {
         assert!(said.starts_with(expected), "{said}\n{expected}");
         assert!(!said.contains(TOKEN) && !said.contains("AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"), "{said}");
     }
-    let nobody = json!({"token": TOKEN, "chat": "1", "api": "http://nobody.invalid"});
+    let nobody = json!({"token": TOKEN, "chat": "1", "api": "http://nobody.invalid", "unencrypted": true});
     let said = format!("{:?}", Telegram::failure(&request(nobody)));
     assert!(said.starts_with("Retry(\"http://nobody.invalid: the name cannot be resolved") && !said.contains("AAH"), "{said}");
 }
@@ -308,6 +308,10 @@ fn a_wrong_section_is_refused_with_the_key() {
         (json!({"token": "1:hunter2/../x", "chat": "1"}), "`token` must be as @BotFather gave it"),
         (json!({"token": TOKEN, "chat": "alerts"}), "`chat` must be a chat's number, or a channel's @NAME"),
         (json!({"token": TOKEN, "chat": "1", "api": "localhost"}), "`api` must be a whole address"),
+        (
+            json!({"token": TOKEN, "chat": "1", "api": "http://192.0.2.1"}),
+            "a secret goes there only encrypted: begin `api` with https://",
+        ),
         (json!({"token": TOKEN, "chat": "1", "topic": "x"}), "`topic` must be u64"),
         (json!({"token": TOKEN, "chat": "1", "chats": "2"}), "unknown field `chats`"),
     ] {

@@ -24,7 +24,7 @@ mod words;
 use std::ffi::CStr;
 
 use sysalert_abi::{Answer, Deadline, Plugin, Request, export_plugin, zero_ended};
-use sysalert_http::Client;
+use sysalert_http::{Call, Client};
 
 use settings::{Kind, Section};
 
@@ -39,20 +39,30 @@ impl Plugin for Webhook {
     fn failure(request: &Request) -> Answer {
         deliver(request).unwrap_or_else(|answer| answer)
     }
+
+    fn check(request: &Request) -> Result<(), Answer> {
+        prepare(request).map(drop)
+    }
 }
 
 export_plugin!(Webhook);
 
 fn deliver(request: &Request) -> Result<Answer, Answer> {
+    let (kind, client, call) = prepare(request)?;
+    let reply = client.send(&call)?;
+    Ok(match kind {
+        Kind::Preset(preset) => preset.answer(&reply),
+        Kind::Own => reply.answer(),
+    })
+}
+
+/// All but the call itself.
+fn prepare(request: &Request) -> Result<(Kind, Client, Call), Answer> {
     let deadline = Deadline::after(request.deadline_ms);
     let (section, kind, url) = Section::read(request)?;
     let call = match kind {
         Kind::Preset(preset) => (preset.call)(&section, url, request)?,
         Kind::Own => own::call(&section, url, request)?,
     };
-    let reply = Client::new(deadline, section.ca.as_deref())?.send(&section.with_headers(call)?)?;
-    Ok(match kind {
-        Kind::Preset(preset) => preset.answer(&reply),
-        Kind::Own => reply.answer(),
-    })
+    Ok((kind, Client::new(deadline, section.ca.as_deref())?, section.with_headers(call)?))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Preset {
     pub(crate) takes: &'static [&'static str],
     /// Where it is, if that is the same for all.
     pub(crate) url: Option<&'static str>,
+    /// Whether who knows its address can write there.
+    pub(crate) secret_url: bool,
     /// The call that sends a message.
     pub(crate) call: fn(&Section, Url, &Request) -> Result<Call, Answer>,
     /// Whether an answer with a status of success is one of this channel's. Anything may answer 200: a proxy's login page.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use sysalert_abi::{Answer, Request};
-use sysalert_http::{Call, Method, Url, address};
+use sysalert_http::{Call, Method, Url, address, has_login, keep_secret};
 
 use crate::body::Format;
 use crate::preset::{PRESETS, Preset};
@@ -23,6 +23,8 @@ pub(crate) struct Section {
     headers: Vec<String>,
     authorization: Option<String>,
     pub(crate) ca: Option<PathBuf>,
+    #[serde(default)]
+    unencrypted: bool,
     method: Option<Verb>,
     pub(crate) content_type: Option<Format>,
     pub(crate) body: Option<String>,
@@ -59,6 +61,9 @@ impl Section {
         };
         let given = section.url.as_deref().or(preset.and_then(|preset| preset.url));
         let url = address("url", given.ok_or_else(|| refused("missing field `url`"))?)?;
+        if preset.is_some_and(|preset| preset.secret_url) || has_login(&url) || section.has_secret() {
+            keep_secret("url", &url, section.unencrypted)?;
+        }
         Ok((section, kind, url))
     }
 
@@ -105,6 +110,14 @@ impl Section {
             ("hmac_header", self.hmac_header.is_some()),
         ];
         all.into_iter().filter_map(|(key, is_written)| is_written.then_some(key)).collect()
+    }
+
+    /// Whether a key's value that is a secret goes with the call. What signs the body stays here.
+    fn has_secret(&self) -> bool {
+        let is_authorization =
+            |line: &String| line.split(':').next().unwrap_or_default().trim().eq_ignore_ascii_case("authorization");
+        let keys = [&self.token, &self.user, &self.authorization];
+        keys.iter().any(|key| key.is_some()) || self.headers.iter().any(is_authorization)
     }
 
     /// POST, or what `method` says.

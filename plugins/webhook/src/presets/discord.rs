@@ -18,6 +18,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: true,
     call: |_, mut url, request| {
         // "waits for server confirmation of message send before response", and answers with the message
         url.query_pairs_mut().append_pair("wait", "true");

@@ -16,6 +16,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: true,
     call: |_, mut url, request| {
         // "Specifying an existing request ID returns the message created with that ID instead of creating a new message"
         url.query_pairs_mut().append_pair("requestId", &id(request));

@@ -16,6 +16,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url", "token"],
     takes: &[],
     url: None,
+    secret_url: false,
     call: |section, url, request| {
         // 8 and more make a sound and pop up: https://github.com/gotify/android#message-priorities
         let priority = match tone(request) {

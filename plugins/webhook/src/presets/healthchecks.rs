@@ -15,6 +15,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: false,
     call: |_, url, request| {
         Ok(Call::post(below(url, path(request))).body("text/plain; charset=utf-8", text(request, BODY, bytes)))
     },

@@ -17,6 +17,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url", "token", "room"],
     takes: &[],
     url: None,
+    secret_url: false,
     call: |section, url, request| {
         let room = section.room.as_deref().unwrap_or_default();
         // "it will be used by the server to ensure idempotency of requests": the same at each try

@@ -16,6 +16,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: true,
     call: |_, url, request| {
         let text = unfenced(&text(request, POST - TITLE - 100, count));
         // A name after @ calls somebody, but for one in code: the gap parts them.

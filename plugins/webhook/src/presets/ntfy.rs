@@ -17,6 +17,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &["token"],
     url: None,
+    secret_url: false,
     call: |section, mut url, request| {
         // the address is that of the topic; JSON goes to the server itself, with the topic in it
         let mut path: Vec<String> = url.path_segments().into_iter().flatten().map(str::to_owned).collect();

@@ -20,6 +20,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["token"],
     takes: &[],
     url: Some("https://events.pagerduty.com/v2/enqueue"),
+    secret_url: false,
     call: |section, url, request| {
         let severity = match tone(request) {
             Tone::Critical => "critical",

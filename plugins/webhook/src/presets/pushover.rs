@@ -17,6 +17,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["token", "user"],
     takes: &["device"],
     url: Some("https://api.pushover.net/1/messages.json"),
+    secret_url: false,
     call: |section, url, request| {
         // 1 bypasses quiet hours; 2 would repeat until somebody acknowledges: https://pushover.net/api#priority
         let priority = match tone(request) {

@@ -15,6 +15,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: true,
     call: |_, url, request| {
         let tone = tone(request);
         let block = format!("```\n{}\n```", escaped(&unfenced(&text(request, SECTION, count))));

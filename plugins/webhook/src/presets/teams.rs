@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use sysalert_http::Call;
 
 use crate::preset::Preset;
-use crate::words::{GAP, Tone, json_bytes, json_cost, text, title, tone};
+use crate::words::{GAP, Tone, json_cost, text, title, tone};
 
-/// A message has at most 28 KB: <https://learn.microsoft.com/connectors/teams/#known-issues-and-limitations-with-actions>.
-/// Others found that less fits (<https://www.rubydoc.info/gems/msteams_hermes/MsTeamsHermes/Message>: 21,000).
-const MESSAGE: usize = 20_000;
+/// A message has at most 28 KB: <https://learn.microsoft.com/connectors/teams/#known-issues-and-limitations-with-actions>. That
+/// is measured of the workflow's own message, which holds the card as a text, with each quotation mark escaped once more, and
+/// some more beside it: <https://github.com/MicrosoftDocs/msteams-docs/issues/11274>.
+const MESSAGE: usize = 24_000;
 /// The card around the text.
 const CARD: usize = 1500;
 /// What each line takes beside its text.
@@ -20,6 +21,7 @@ pub(crate) const PRESET: Preset = Preset {
     needs: &["url"],
     takes: &[],
     url: None,
+    secret_url: true,
     call: |_, url, request| {
         let colour = match tone(request) {
             Tone::Critical => "Attention",
@@ -27,7 +29,7 @@ pub(crate) const PRESET: Preset = Preset {
             Tone::Info => "Accent",
             Tone::Well => "Good",
         };
-        let title = json!({"type": "TextRun", "text": plain(&title(request, 800, json_bytes)), "weight": "Bolder", "size": "Medium", "color": colour});
+        let title = json!({"type": "TextRun", "text": plain(&title(request, 800, count)), "weight": "Bolder", "size": "Medium", "color": colour});
         let text = text(request, MESSAGE - CARD, count);
         let body: Vec<Value> = std::iter::once(paragraph(title)).chain(text.lines().map(line)).collect();
         Ok(Call::post(url).json(&json!({
@@ -74,6 +76,8 @@ fn count(text: &str) -> usize {
         '\n' => LINE,
         ' ' => 2,
         '{' => 1 + GAP.len_utf8(),
+        // as a text in JSON, and that in JSON once more
+        '"' | '\\' => 4,
         c => json_cost(c),
     };
     text.chars().map(cost).sum()

@@ -37,7 +37,7 @@ fn no_value_breaks_out_of_its_place() {
     let server = Server::start(|_| Act::say(200, ""));
     let certificate = Certificate::valid("IP:127.0.0.1");
     let ca = certificate.path();
-    let body = r#"{"a": "<{{ subject }}>", "b": {{ text }}, "c": ["{{ journal }}\\", {{ text | tojson }}], "d": "\"{{ host }}"}"#;
+    let body = r#"{"a": "<{{ subject }}>", "b": {{ text }}, "c": ["{{ journal }}\\", {{ text | tojson }}], "e": {{ html }}, "f": "{{ markdown }}", "d": "\"{{ host }}"}"#;
     for request in nasty_requests(&json!({"url": server.url("/"), "body": body, "ca": ca})) {
         let answer = send(&request);
         let message = &request.message;
@@ -45,7 +45,7 @@ fn no_value_breaks_out_of_its_place() {
         let heard = server.last().json();
         let expected = json!({
             "a": format!("<{}>", message.subject), "b": message.text, "c": [format!("{}\\", message.journal), message.text],
-            "d": "\"web1"
+            "d": "\"web1", "e": message.html, "f": message.markdown
         });
         assert!(heard == expected, "{heard}");
     }

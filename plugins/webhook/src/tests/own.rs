@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use sysalert_abi::Answer;
 use sysalert_http::testing::{Act, Certificate, Heard, Server};
 
-use super::{failure, refused, send};
+use super::contracts::CONTRACTS;
+use super::{failure, refused, section, send};
 
 /// The call that a section makes, and the answer.
 fn call(change: Value) -> (Option<Heard>, Answer, Server) {
@@ -109,6 +110,43 @@ fn a_wrong_section_is_refused_with_the_key_and_nothing_is_sent() {
     }
     let answer = send(&failure(json!({"content_type": "json"})));
     assert_eq!(answer, Answer::Refused("its configuration does not fit: missing field `url`".into()));
+}
+
+/// 0.0.0.0 is this machine, too, but not by its loopback address.
+#[test]
+fn a_secret_goes_to_another_machine_only_encrypted() {
+    let server = Server::start(|_| Act::say(200, "ok"));
+    let url = |login: &str| format!("http://{login}0.0.0.0:{}/hook/hunter2hunter2", server.port);
+    let mut sections: Vec<(Value, bool)> = CONTRACTS
+        .iter()
+        .map(|contract| {
+            let mut section = section(contract, &server);
+            section["url"] = json!(url(""));
+            (section, contract.name != "healthchecks")
+        })
+        .collect();
+    sections.extend([
+        (json!({"url": url("")}), false),
+        (json!({"url": url(""), "hmac_secret": "hunter2", "headers": ["X-Team: storage"]}), false),
+        (json!({"url": url("hunter2:hunter2@")}), true),
+        (json!({"url": url("hunter2@")}), true),
+        (json!({"url": url(""), "authorization": "Bearer hunter2"}), true),
+        (json!({"url": url(""), "headers": ["AUTHORIZATION : Bearer hunter2"]}), true),
+        (json!({"preset": "ntfy", "url": url("")}), false),
+    ]);
+    for (mut section, is_secret) in sections {
+        let before = server.heard().len();
+        match send(&failure(section.clone())) {
+            Answer::Refused(text) if is_secret => {
+                assert!(text.contains("0.0.0.0:") && text.contains("a secret goes there only encrypted"), "{section}: {text}");
+                assert!(!text.contains("hunter2") && server.heard().len() == before, "{text}");
+            }
+            answer => assert!(!is_secret && server.heard().len() == before + 1, "{section}: {answer:?}"),
+        }
+        section["unencrypted"] = json!(true);
+        send(&failure(section));
+        assert_eq!(server.heard().len(), before + 1 + usize::from(!is_secret));
+    }
 }
 
 /// An authority that this machine does not know, and one that `ca` names.
