@@ -80,7 +80,7 @@ const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
 
 /// The valid settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Replaces the kernel's host name.
     pub host: Option<String>,
@@ -173,6 +173,15 @@ impl Settings {
         rules
     }
 
+    /// The names and globs of units that should succeed from time to time, as they are written.
+    pub fn expecting(&self) -> Vec<String> {
+        let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");
+        let mut names: Vec<String> =
+            self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect();
+        names.extend(self.whose_files_say("expect_success"));
+        names
+    }
+
     /// What is written for a unit, the most specific first.
     fn written<'a>(&'a self, unit: &str, own: &'a [Setting]) -> Vec<&'a [Setting]> {
         let glob = self.globs.iter().find(|(glob, _)| glob.matches(unit));
@@ -226,6 +235,7 @@ impl Settings {
         let complaints = [
             self.unknown_methods(),
             self.illegal_units(),
+            self.illegal_expectations(),
             self.illegal_methods(),
             self.illegal_textfile(),
             method::wrong_fallbacks(&self.document, &self.methods),
@@ -265,6 +275,18 @@ impl Settings {
             Some(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"))
         };
         self.document.names("unit").filter_map(complaint).collect()
+    }
+
+    /// Only a service has runs that succeed; of a timer it is the service that it starts.
+    fn illegal_expectations(&self) -> Vec<String> {
+        let names = self.document.names("unit").filter(|(name, _)| !name.contains(['*', '?']) && !name.ends_with(".service"));
+        let settings = names.flat_map(|(name, _)| self.document.section("unit", Some(name)).iter().map(move |one| (name, one)));
+        let wrong = settings.filter(|(_, setting)| setting.key == "expect_success");
+        let complaint = |(name, setting): (&str, &Setting)| {
+            let hint = name.strip_suffix(".timer").map(|stem| format!("; did you mean [unit.\"{stem}.service\"]?"));
+            format!("{}: `expect_success` is for services, and {name:?} is none{}", setting.origin, hint.unwrap_or_default())
+        };
+        wrong.map(complaint).collect()
     }
 
     /// The collector reads no other file, and tells nobody.

@@ -9,11 +9,12 @@ use serde_json::json;
 use super::context::{Context, PATIENCE};
 use super::output;
 use crate::error::Result;
-use crate::event::{Manager, short_time, utc_time};
+use crate::event::{Lapse, Manager, Subject, short_time, utc_time};
 use crate::host::world::Machine;
 use crate::host::{clock, names, wake};
 use crate::incident::Severity;
 use crate::pipeline;
+use crate::policy::Rules;
 use crate::settings::Settings;
 use crate::store::{Older, Store};
 use crate::trigger::services::{Judgement, Seen};
@@ -51,11 +52,10 @@ enum Report {
     None,
 }
 
-/// How something is, worst last but one: what cannot be known is worse than a warning and better than a disaster.
+/// How something is, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Ok,
-    Unknown,
     Warning,
     Critical,
 }
@@ -91,20 +91,25 @@ impl Check {
     }
 
     fn rows(&self, context: &Context, settings: &Settings) -> Result<Vec<Row>> {
-        if settings.services.units.is_empty() {
-            return Ok(Vec::new());
-        }
         context.enter_or_make()?;
         let site = &context.site;
         let world = Machine::new(&site.manager, BUDGET);
         let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
-        // who reads a report wants to know since when
-        let thorough = self.report != Report::None;
-        let polled = pipeline::poll(site, &mut store, &world, clock::system(), thorough, &|| context.settings())?;
-        if polled.settled.queued || polled.settled.waits {
+        let now = clock::system();
+        let (mut queued, mut rows) = (false, Vec::new());
+        if !settings.services.units.is_empty() {
+            // who reads a report wants to know since when
+            let thorough = self.report != Report::None;
+            let polled = pipeline::poll(site, &mut store, &world, now, thorough, &|| context.settings())?;
+            queued = polled.settled.queued || polled.settled.waits;
+            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings)));
+        }
+        let looked = pipeline::schedules(site, &mut store, settings, &world, now)?;
+        rows.extend(looked.schedules.iter().map(|(subject, lapse)| schedule(subject, lapse.as_ref(), settings)));
+        if queued || looked.queued {
             wake::raise(site)?;
         }
-        Ok(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings)).collect())
+        Ok(rows)
     }
 }
 
@@ -114,21 +119,24 @@ fn users(settings: &Settings) -> impl Iterator<Item = Row> {
         let Manager::User(user) = &unit.manager else { return None };
         let (state, why) = match names::is_user(user) {
             true => (State::Ok, "its failures are read from the journal".to_owned()),
-            false => (State::Unknown, format!("there is no user {user}")),
+            false => (State::Warning, format!("there is no user {user}")),
         };
         Some(Row { check: "services", name: unit.name(), shown: String::new(), since: None, state, why })
     })
 }
 
+/// How a schedule is.
+fn schedule(subject: &Subject, lapse: Option<&Lapse>, settings: &Settings) -> Row {
+    let rules = settings.rules(subject.name());
+    let state = lapse.map_or(State::Ok, |lapse| State::of(&rules.of_schedule(&lapse.problem())));
+    let why = lapse.map(ToString::to_string).unwrap_or_default();
+    Row { check: "services", name: subject.full_name().to_owned(), shown: String::new(), since: None, state, why }
+}
+
 fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
     let name = unit.subject.name().to_owned();
     let rules = settings.rules(&name);
-    let bad = || match rules.severity {
-        _ if !rules.enabled => State::Ok,
-        Severity::Info => State::Ok,
-        Severity::Warning => State::Warning,
-        Severity::Critical => State::Critical,
-    };
+    let bad = || State::of(&rules);
     let (state, why) = match &unit.judgement {
         Judgement::Works => (State::Ok, String::new()),
         Judgement::Rests(why) | Judgement::Moves(why) => (State::Ok, (*why).to_owned()),
@@ -150,7 +158,7 @@ fn list(settings: &Settings) -> Result<u8> {
 /// A monitoring system shows the first line, a person reads the table.
 fn text(rows: &[Row], worst: State) -> String {
     if rows.is_empty() {
-        return "OK: nothing is to be checked; [services] units is empty\n".to_owned();
+        return "OK: nothing is to be checked; [services] units is empty, and no timer starts what sysalert watches\n".to_owned();
     }
     let bad: Vec<&Row> = rows.iter().filter(|row| row.state != State::Ok).collect();
     let head = match bad.as_slice() {
@@ -179,12 +187,21 @@ impl Row {
 }
 
 impl State {
+    /// How bad it is if something is wrong.
+    fn of(rules: &Rules) -> State {
+        match rules.severity {
+            _ if !rules.enabled => State::Ok,
+            Severity::Info => State::Ok,
+            Severity::Warning => State::Warning,
+            Severity::Critical => State::Critical,
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             State::Ok => "OK",
             State::Warning => "WARNING",
             State::Critical => "CRITICAL",
-            State::Unknown => "UNKNOWN",
         }
     }
 
@@ -194,7 +211,6 @@ impl State {
             State::Ok => 0,
             State::Warning => 1,
             State::Critical => 2,
-            State::Unknown => UNKNOWN,
         }
     }
 }

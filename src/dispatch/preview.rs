@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 use sysalert_abi::{Kind, Message, Request, SCHEMA};
 
-use super::letter;
+use super::{attempt, letter, own_words};
 use crate::error::Result;
 use crate::event::{Outcome, Subject};
 use crate::host::names;
@@ -74,6 +74,7 @@ pub fn preview(
         failures: &known,
         left_out,
         flapping: letter::phase(&recorded).filter(|_| kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
+        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
         again: alert.as_ref().and_then(|alert| letter::again(alert.reason.as_ref(), alert.at)),
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
@@ -108,7 +109,7 @@ pub fn preview(
                 beat: None,
                 config: Map::new(),
             };
-            letter::in_own_words(&request, &method, letter)
+            attempt::in_own_words(&request, &method, letter, &own_words::apart)
         }
         None => letter.render(),
     };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{Lapse, UnitName};
 
 /// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ impl Problem {
         let result = self.service_result.as_deref();
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
+        // of a schedule the cause only tells more: since when, for which reason
+        let unseen = unseen || result.is_some_and(|result| Lapse::RESULTS.contains(&result));
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
@@ -91,6 +93,11 @@ impl Problem {
     pub fn culprit(&self) -> Option<UnitName> {
         let cause = self.cause.as_deref().filter(|_| self.service_result.as_deref() == Some("dependency"))?;
         cause.parse().ok()
+    }
+
+    /// What is wrong with a schedule, if it is about one.
+    pub fn lapse(&self) -> Option<Lapse> {
+        Lapse::of(self)
     }
 
     /// How the process ended, if that is known: "exited with status 3".
@@ -206,6 +213,9 @@ impl fmt::Display for Problem {
             Some(process) => format!("{what} ({process})"),
             None => what.to_owned(),
         };
+        if let Some(lapse) = Lapse::of(self) {
+            return lapse.fmt(f);
+        }
         if let Some((_, heading, why)) = self.polled() {
             let heading = heading.to_lowercase();
             return match why {

@@ -3,10 +3,12 @@
 mod listed;
 mod setup;
 mod started;
+mod timers;
 mod units;
 
 pub use listed::{Detail, Listed};
 pub use setup::Setup;
+pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl};
 
 use std::collections::BTreeMap;
@@ -282,7 +284,7 @@ impl ServiceManager {
         self.ask(move |bus| property_of(bus, &words, kind, patience, read))
     }
 
-    /// One question; `None` when its answer is none, or nobody answers.
+    /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
     fn ask<T: Send + 'static>(
         &mut self,
         question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,

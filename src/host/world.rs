@@ -6,10 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::clock;
-use super::journal::{Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
-use super::manager::{Detail, Listed, NoAnswer, ServiceManager, Setup, Unit};
+use super::journal::{Complaint, Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
+use super::manager::{Asked, Detail, Listed, NoAnswer, Schedules, ServiceManager, Setup, Timetable, Unit};
 use super::mounts::{self, FileSystem};
 use super::names;
+use super::pulse::Pulse;
 use crate::event::{Manager, Problem, Subject};
 
 /// Answers about units. A test has a world of its own.
@@ -73,12 +74,27 @@ pub trait Poll: World {
 
     /// The names of the units that are installed.
     fn unit_files(&self) -> Vec<String>;
+
+    /// The timers and the units that are asked for; `None` when the manager does not answer.
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules>;
+
+    /// The sign that the host runs.
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse;
 }
 
 /// What helps to see why a run failed: each question takes about as long as it may, and what takes longer is missing.
 pub trait Evidence: World {
     /// What a unit is made of, and what its last run used; `None` when the manager does not answer.
     fn setup(&self, subject: &Subject, within: Duration) -> Option<Setup>;
+
+    /// When a timer last started its unit and will again, or a unit last ran and will; `None` when the manager does not answer.
+    fn timetable(&self, subject: &Subject) -> Option<Timetable>;
+
+    /// What the manager said about a unit's files since then, and cannot use of them.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String>;
 
     /// How the processes of a run died.
     ///
@@ -189,11 +205,30 @@ impl Poll for Machine {
     fn unit_files(&self) -> Vec<String> {
         self.manager.borrow_mut().installed()
     }
+
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        self.manager.borrow_mut().schedules(asked)
+    }
+
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse {
+        Pulse::now(self.booted(), now)
+    }
 }
 
 impl Evidence for Machine {
     fn setup(&self, subject: &Subject, within: Duration) -> Option<Setup> {
         if self.manages(subject) { self.manager.borrow_mut().setup(subject, clock::started() + within) } else { None }
+    }
+
+    fn timetable(&self, subject: &Subject) -> Option<Timetable> {
+        if !self.manages(subject) {
+            return None;
+        }
+        self.manager.borrow_mut().timetable(subject.unit_name())
+    }
+
+    fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        self.journal.borrow_mut().complaints(subject, since)
     }
 
     fn deaths(&self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {

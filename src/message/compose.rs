@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, visible};
+use super::{Banner, Context, Letter, Tone, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -32,6 +32,8 @@ pub struct Report<'a> {
     pub flapping: Option<(Phase, Duration)>,
     /// Set when somebody is told again.
     pub again: Option<Again>,
+    /// True when something follows if nobody acknowledges it: the message says how to.
+    pub acknowledge: bool,
     /// What was gathered about the run while it was fresh.
     pub context: &'a Context,
     /// Set when the message is late.
@@ -77,6 +79,9 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_schedule() {
+        return schedule::compose(report);
+    }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
@@ -126,7 +131,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
-        commands: commands(event, &context.findings, recovered, report.again.is_some(), report.is_own),
+        commands: commands(event, &context.findings, recovered, report.acknowledge, report.is_own),
         tone: match recovered {
             true if is_gone => Tone::Neutral,
             true => Tone::Well,
@@ -271,7 +276,7 @@ fn listed(report: &Report<'_>) -> Vec<String> {
     rows
 }
 
-fn late_by(late: &Late<'_>, again: bool) -> String {
+pub(super) fn late_by(late: &Late<'_>, again: bool) -> String {
     let since = format!("{} {} ago", if again { "it was due" } else { "it happened" }, span(late.by));
     match late.because {
         Some(Because::Failed(met)) => format!("{since}; earlier tries to send this failed: {met}"),

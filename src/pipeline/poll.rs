@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Manager, Outcome, Problem, Subject};
 use crate::host::Site;
 use crate::host::world::Poll;
-use crate::settings::Settings;
+use crate::settings::{Listed, Settings};
 use crate::store::{self, Store};
 use crate::trigger::services::{self, Judgement, Patience, Round, Seen, Wanted};
 
@@ -63,7 +63,9 @@ fn look(
     settings: &Settings,
 ) -> Result<Option<Vec<Seen>>> {
     let mut wanted = Wanted::default();
-    for unit in settings.services.units.iter().filter(|unit| unit.manager == Manager::System) {
+    // timers are looked at as schedules
+    let is_polled = |unit: &&Listed| unit.manager == Manager::System && !unit.pattern.ends_with(".timer");
+    for unit in settings.services.units.iter().filter(is_polled) {
         let list = if unit.is_glob() { &mut wanted.globs } else { &mut wanted.names };
         list.push(unit.pattern.clone());
     }

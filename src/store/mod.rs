@@ -24,6 +24,7 @@ mod prune;
 mod replace;
 mod resends;
 mod salvage;
+mod schedules;
 mod schema;
 mod silences;
 mod spool;
@@ -65,6 +66,9 @@ pub use prune::{Pruned, before, prune, prune_a_step};
 pub use replace::{Identity, current, replace};
 pub use resends::{
     Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
+};
+pub use schedules::{
+    Schedule, absences, forget_schedule, keep_schedule, lapsed, last_success, note_success, pulse, schedules, set_pulse,
 };
 use schema::Trouble;
 pub use silences::{silence, silences, unsilence};

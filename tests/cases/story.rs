@@ -11,13 +11,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use sysalert::dispatch::{
-    self, Complete, Outside, Tally,
+    self, Complete, Outside, Tally, own_words,
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
 use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
-use sysalert::host::manager::{Detail, Listed, Unit};
+use sysalert::host::manager::{Detail, Job, Listed, Timer, Unit};
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
 use sysalert::incident::Acknowledgement;
@@ -95,6 +95,52 @@ enum What {
     Damaged(String),
     /// A file changes of which every unit of the story is made.
     Changed(String),
+    /// A timer is like this now.
+    Timer(TimerState),
+    /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
+    Job([String; 2]),
+    /// Schedules are looked at.
+    Schedules(Here),
+}
+
+/// `{}`: a step that says no more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {}
+
+/// How the manager shows a timer that starts the unit of its name; times are counted from the step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimerState {
+    unit: String,
+    #[serde(default = "loaded")]
+    load: String,
+    #[serde(default = "enabled")]
+    file: String,
+    #[serde(default = "active")]
+    active: String,
+    #[serde(default)]
+    sub: String,
+    next: Option<String>,
+    last: Option<String>,
+    /// So long it is not active.
+    inactive: Option<String>,
+}
+
+fn loaded() -> String {
+    "loaded".to_owned()
+}
+
+fn enabled() -> String {
+    "enabled".to_owned()
+}
+
+fn active() -> String {
+    "active".to_owned()
+}
+
+fn length(words: &str) -> TimeDelta {
+    TimeDelta::from_std(humantime::parse_duration(words).unwrap()).unwrap()
 }
 
 /// What is silenced, for how long and why.
@@ -345,6 +391,41 @@ impl Telling {
                 self.world.change(path, at);
                 self.say(&step.at, &format!("{path} is changed"));
             }
+            What::Timer(state) => {
+                let ago = |words: &Option<String>| words.as_deref().map(|words| at - length(words));
+                let next = state.next.as_deref().map(|words| at + length(words));
+                self.world.set_timer(Timer {
+                    name: state.unit.clone(),
+                    load: state.load.clone(),
+                    active: state.active.clone(),
+                    sub: state.sub.clone(),
+                    file: state.file.clone(),
+                    unit: state.unit.replace(".timer", ".service"),
+                    unit_load: loaded(),
+                    handled: true,
+                    due: next,
+                    next,
+                    last: ago(&state.last),
+                    inactive_since: ago(&state.inactive),
+                    ..Timer::default()
+                });
+                self.say(&step.at, &format!("{} is {}, {}, {}", state.unit, state.load, state.active, state.file));
+            }
+            What::Job([unit, ago]) => {
+                let ended = (!ago.is_empty()).then(|| at - length(ago));
+                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended });
+                let how = if ago.is_empty() { "and no run of it".to_owned() } else { format!("which succeeded {ago} ago") };
+                self.say(&step.at, &format!("the manager knows {unit}, {how}"));
+            }
+            What::Schedules(_) => {
+                let settings = Settings::read(&self.files()).unwrap();
+                let (site, mut store) = (self.site.clone(), self.open());
+                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at).unwrap();
+                self.say(
+                    &step.at,
+                    if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
+                );
+            }
             What::Ack(unit) => {
                 let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
                 let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
@@ -551,7 +632,7 @@ impl Telling {
             answer(script)
         };
         // the pauses in a story are the middle ones
-        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
+        let outside = Outside { clock: &|| at, dice: &|| 0.5, render: &|work, _| own_words::here(work), send: &send };
         let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(()))?;
         Ok((tally, dispatch::failing(&store, &settings, at)?))
     }

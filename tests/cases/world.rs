@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Manager, Problem, Subject};
-use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{Detail, Listed, NoAnswer, Setup, Unit};
+use sysalert::host::journal::{Complaint, Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
+use sysalert::host::manager::{Asked, Detail, Job, Listed, NoAnswer, Schedules, Setup, Timer, Timetable, Unit};
 use sysalert::host::mounts::FileSystem;
+use sysalert::host::pulse::Pulse;
 use sysalert::host::world::{Evidence, Poll, World};
 
 /// What the machine of a story knows.
@@ -20,6 +21,8 @@ pub struct StoryWorld {
     lines: RefCell<BTreeMap<String, Vec<Line>>>,
     /// When files changed; every unit is made of all of them.
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
+    timers: RefCell<BTreeMap<String, Timer>>,
+    jobs: RefCell<BTreeMap<String, Job>>,
     /// How the manager shows units that are polled.
     shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
     installed: RefCell<Vec<String>>,
@@ -45,6 +48,16 @@ impl StoryWorld {
     /// A unit is like this from now on.
     pub fn set(&self, unit: &str, state: Unit) {
         self.units.borrow_mut().insert(unit.to_owned(), state);
+    }
+
+    /// A timer is like this from now on.
+    pub fn set_timer(&self, timer: Timer) {
+        self.timers.borrow_mut().insert(timer.name.clone(), timer);
+    }
+
+    /// The manager knows this unit, and remembers its last run or none.
+    pub fn set_job(&self, job: Job) {
+        self.jobs.borrow_mut().insert(job.name.clone(), job);
     }
 
     /// If the unit waits for its restart, that comes now.
@@ -75,6 +88,9 @@ impl StoryWorld {
     /// The machine boots.
     pub fn boot(&self, at: DateTime<Utc>) {
         self.booted.set(Some(at));
+        // the manager knows nothing of what was before
+        let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
+        self.jobs.borrow_mut().values_mut().for_each(forgets);
     }
 
     /// True when this run failed.
@@ -163,9 +179,33 @@ impl Poll for StoryWorld {
     fn unit_files(&self) -> Vec<String> {
         self.installed.borrow().clone()
     }
+
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        let is_watched = |timer: &&Timer| timer.handled || asked.known.contains(&timer.name) || (asked.is_listed)(&timer.name);
+        let timers = self.timers.borrow().values().filter(is_watched).cloned().collect();
+        let jobs = self.jobs.borrow().values().filter(|job| (asked.is_job)(&job.name)).cloned().collect();
+        Some(Schedules { timers, jobs, broken: Vec::new() })
+    }
+
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse {
+        let booted = self.booted.get().unwrap_or(DateTime::UNIX_EPOCH);
+        Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
+    }
 }
 
 impl Evidence for StoryWorld {
+    fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        Ok(Vec::new())
+    }
+
+    fn timetable(&self, subject: &Subject) -> Option<Timetable> {
+        let timers = self.timers.borrow();
+        let timer = timers.values().find(|timer| timer.name == subject.unit_name() || timer.unit == subject.unit_name());
+        let unit = timer.map_or(subject.unit_name(), |timer| timer.unit.as_str());
+        let job = self.jobs.borrow().get(unit).cloned().unwrap_or_default();
+        Some(Timetable { ended: job.ended, succeeded: job.succeeded, next: timer.and_then(|timer| timer.next) })
+    }
+
     fn setup(&self, _: &Subject, _: Duration) -> Option<Setup> {
         Some(Setup { files: self.files.borrow().keys().cloned().collect(), ..Setup::default() })
     }

@@ -3,6 +3,7 @@
 //! Only the files that can hold what is asked for are opened: libsystemd otherwise maps and searches every file there is, which
 //! costs seconds where the journal is large and cold.
 
+mod complaints;
 mod deaths;
 mod excerpt;
 mod files;
@@ -10,6 +11,7 @@ mod messages;
 mod succeeded;
 mod troubled;
 
+pub use complaints::Complaint;
 pub use deaths::{Core, Deaths, Ended, OomKill};
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
@@ -108,6 +110,17 @@ impl Journal {
             }
             back = back.saturating_mul(60);
         }
+    }
+
+    /// What the manager said about a unit's files since then, and cannot use of them.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn complaints(&mut self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        let until = self.until();
+        let since = micros(since);
+        let fields = Fields::of(subject)?;
+        complaints::read(self.open(since)?, &fields, subject, since, until).map_err(unreadable)
     }
 
     /// How a unit's processes died in this run. A core dump that must come is waited for, a moment: it is told when the core is

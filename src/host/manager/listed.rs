@@ -67,20 +67,29 @@ impl ServiceManager {
     /// When nobody answers.
     pub fn listed(&mut self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
         let mut listed: Vec<Listed> = Vec::new();
-        for (method, lists) in
-            [("ListUnitsByNames", vec![names.to_vec()]), ("ListUnitsByPatterns", vec![Vec::new(), globs.to_vec()])]
-        {
-            if lists.iter().all(Vec::is_empty) {
-                continue;
-            }
-            let answer = self.call((MANAGER_PATH, MANAGER, method), move |call| write(call, &lists), units);
-            for unit in answer.map_err(|_| NoAnswer)? {
-                if listed.iter().all(|known| known.name != unit.name) {
-                    listed.push(unit);
-                }
+        let named = if names.is_empty() { Vec::new() } else { self.list_of("ListUnitsByNames", vec![names.to_vec()])? };
+        for unit in named {
+            // two names may be one unit's
+            if listed.iter().all(|known| known.name != unit.name) {
+                listed.push(unit);
             }
         }
+        if !globs.is_empty() {
+            let mut matching = self.list_of("ListUnitsByPatterns", vec![Vec::new(), globs.to_vec()])?;
+            matching.retain(|unit| listed.iter().all(|known| known.name != unit.name));
+            listed.extend(matching);
+        }
         Ok(listed)
+    }
+
+    /// The units that are in one of these states.
+    pub(super) fn in_states(&mut self, states: Vec<String>) -> Result<Vec<Listed>, NoAnswer> {
+        self.list_of("ListUnitsByPatterns", vec![states, Vec::new()])
+    }
+
+    fn list_of(&mut self, method: &'static str, arguments: Vec<Vec<String>>) -> Result<Vec<Listed>, NoAnswer> {
+        let answer = self.call((MANAGER_PATH, MANAGER, method), move |call| write(call, &arguments), units);
+        answer.map_err(|_| NoAnswer)
     }
 
     /// What more there is to know of a unit that is like this; `None` when nobody answers.
@@ -130,7 +139,7 @@ impl ServiceManager {
         })
     }
 
-    fn truth(&mut self, path: &str, interface: &str, property: &str) -> bool {
+    pub(super) fn truth(&mut self, path: &str, interface: &str, property: &str) -> bool {
         self.get(path, interface, property, "b", |iter| iter.next::<bool>().ok().flatten()).unwrap_or_default()
     }
 
