@@ -29,6 +29,8 @@ units := $(filter-out %.d,$(units))
 user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
 # As they lie below units/ here, and below lib/systemd/ there.
 all_units := $(units:%=system/%) $(user_units:%=user/%)
+# How often each check runs.
+paces := $(notdir $(wildcard units/system/sysalert-check@*.timer.d))
 
 .PHONY: help setup build check fuzz demo install uninstall
 
@@ -64,14 +66,15 @@ demo: ## a unit fails and recovers on a throw-away systemd, and the mails arrive
 	@$(MAKE) build
 	@$(scripts)/demo
 
-# What an administrator has turned off since the first installation stays off.
-upgrade := $(if $(wildcard $(libdir)/systemd/system/sysalert-dispatch.timer),1)
+# What an administrator has turned off since its first installation stays off.
+upgrade := $(filter $(units),$(notdir $(wildcard $(libdir)/systemd/system/sysalert-*)))
 
 install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; DESTDIR= for packages, NO_BUILD=1 takes what is there
 	install -D -m 0755 $(release)/sysalert $(bindir)/sysalert
 	install -d $(plugindir)
 	for name in $(plugins); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
 	for unit in $(all_units) {system,user}/sysalert-.service.d/10-sysalert.conf; do install -D -m 0644 units/$$unit $(libdir)/systemd/$$unit; done
+	for folder in $(paces); do install -D -m 0644 -t $(libdir)/systemd/system/$$folder units/system/$$folder/10-pace.conf; done
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
@@ -86,14 +89,14 @@ endif
 	for name in $(plugins); do install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; done
 	install -d -m 0750 $(confdir) $(confdir)/conf.d
 	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml
-	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) UPGRADE=$(upgrade) $(scripts)/activate install
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) UPGRADE="$(upgrade)" $(scripts)/activate install
 
 uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/sysalert
 	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) $(scripts)/activate uninstall
 	rm -f $(bindir)/sysalert $(includedir)/sysalert_plugin.h
 	rm -f $(all_units:%=$(libdir)/systemd/%)
 	rm -f $(libdir)/systemd/system-preset/90-sysalert.preset $(libdir)/sysusers.d/sysalert.conf $(libdir)/tmpfiles.d/sysalert.conf
-	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(docdir)
+	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(paces:%=$(libdir)/systemd/system/%) $(docdir)
 	rm -f $(plugins:%=$(plugindir)/%.so)
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi

@@ -1,10 +1,12 @@
 //! One observation of a subject, and the words for what was observed.
 
+mod lapse;
 mod problem;
 mod subject;
 
+pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;
-pub use subject::{Manager, Subject, UnitName};
+pub use subject::{Manager, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};

@@ -13,14 +13,18 @@
 mod due;
 mod flapping;
 mod gather;
+mod poll;
 mod ready;
 mod repair;
 mod route;
+mod schedules;
 mod sweep;
 
 pub use due::due;
 pub use gather::Gathering;
+pub use poll::{Polled, poll};
 pub use repair::{examine, repair};
+pub use schedules::{Looked, schedules};
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -108,7 +112,7 @@ fn wake(site: &Site, event: &Event) {
 }
 
 fn what(event: &Event) -> String {
-    format!("{} {}: {}", event.subject.name(), event.outcome.as_str(), event.problem)
+    format!("{} {}: {}", event.subject.full_name(), event.outcome.as_str(), event.problem)
 }
 
 fn waits_in_spool(event: &Event, error: &Error) -> String {
@@ -260,7 +264,10 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
 /// Decides one event: its incident, its verdict, and the alert that follows; true when there is one.
 fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTime<Utc>) -> store::Answer<bool> {
     let Undecided { id, event, counted, error } = undecided;
-    let rules = settings.rules(event.subject.name());
+    let mut rules = settings.rules(event.subject.name());
+    if event.subject.is_schedule() {
+        rules = rules.of_schedule(&event.problem);
+    }
     let mut incident = store::active(db, &event.subject)?;
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again

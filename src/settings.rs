@@ -2,10 +2,12 @@
 
 mod heartbeat;
 mod method;
+mod services;
 mod units;
 
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
+pub use services::{Listed, Services};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
 use std::collections::BTreeMap;
@@ -68,13 +70,17 @@ pub const CATALOGUE: &[Section] = &[
     Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
     Section { name: "metrics", named: false, keys: &[METRICS_KEYS], open: false },
     Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
+    Section { name: "services", named: false, keys: &[services::KEYS], open: false },
 ];
 
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
+/// The keys of a unit's settings that name methods.
+const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
+
 /// The valid settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Replaces the kernel's host name.
     pub host: Option<String>,
@@ -90,6 +96,8 @@ pub struct Settings {
     pub textfile: Option<PathBuf>,
     /// The sign of life, if one is wanted.
     pub heartbeat: Option<Heartbeat>,
+    /// What is polled.
+    pub services: Services,
     document: Document,
     globs: Vec<(WildMatch, String)>,
     units: Option<Rc<dyn UnitFiles>>,
@@ -124,8 +132,20 @@ impl Settings {
         let methods = method::methods(&document);
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
-        let settings =
-            Settings { host, methods, method_failing_after, storm, history, textfile, heartbeat, globs, document, units: None };
+        let services = Services::read(&document);
+        let settings = Settings {
+            host,
+            methods,
+            method_failing_after,
+            storm,
+            history,
+            textfile,
+            heartbeat,
+            services,
+            globs,
+            document,
+            units: None,
+        };
         settings.check()?;
         Ok(settings)
     }
@@ -145,7 +165,21 @@ impl Settings {
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
         }
+        // [policy], the last, is for everything; what is written for this unit alone wins
+        let mut own = written.iter().rev().skip(1).flat_map(|list| list.iter());
+        if self.services.covers(unit) && !own.any(|setting| setting.key == "remind") {
+            rules.remind = self.services.remind;
+        }
         rules
+    }
+
+    /// The names and globs of units that should succeed from time to time, as they are written.
+    pub fn expecting(&self) -> Vec<String> {
+        let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");
+        let mut names: Vec<String> =
+            self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect();
+        names.extend(self.whose_files_say("expect_success"));
+        names
     }
 
     /// What is written for a unit, the most specific first.
@@ -201,11 +235,13 @@ impl Settings {
         let complaints = [
             self.unknown_methods(),
             self.illegal_units(),
+            self.illegal_expectations(),
             self.illegal_methods(),
             self.illegal_textfile(),
             method::wrong_fallbacks(&self.document, &self.methods),
             method::wrong_templates(&self.document, &self.methods),
             heartbeat::wrong(&self.document, &self.methods),
+            services::wrong(&self.document),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
@@ -214,7 +250,7 @@ impl Settings {
     fn unknown_methods(&self) -> Vec<String> {
         let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
         let settings = sections.flat_map(|(section, own)| self.document.section(section, own));
-        let named = settings.filter(|setting| matches!(setting.key.as_str(), "methods" | "escalate_to")).flat_map(|setting| {
+        let named = settings.filter(|setting| NAMES_METHODS.contains(&setting.key.as_str())).flat_map(|setting| {
             setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(move |name| (name, &setting.origin))
         });
         let unknown = named.filter(|(name, _)| self.method(name).is_none());
@@ -239,6 +275,18 @@ impl Settings {
             Some(format!("{origin}: no unit has the name in [unit.{name:?}]{meant}"))
         };
         self.document.names("unit").filter_map(complaint).collect()
+    }
+
+    /// Only a service has runs that succeed; of a timer it is the service that it starts.
+    fn illegal_expectations(&self) -> Vec<String> {
+        let names = self.document.names("unit").filter(|(name, _)| !name.contains(['*', '?']) && !name.ends_with(".service"));
+        let settings = names.flat_map(|(name, _)| self.document.section("unit", Some(name)).iter().map(move |one| (name, one)));
+        let wrong = settings.filter(|(_, setting)| setting.key == "expect_success");
+        let complaint = |(name, setting): (&str, &Setting)| {
+            let hint = name.strip_suffix(".timer").map(|stem| format!("; did you mean [unit.\"{stem}.service\"]?"));
+            format!("{}: `expect_success` is for services, and {name:?} is none{}", setting.origin, hint.unwrap_or_default())
+        };
+        wrong.map(complaint).collect()
     }
 
     /// The collector reads no other file, and tells nobody.
@@ -299,6 +347,17 @@ mod tests {
             let rules = settings.rules(unit);
             assert_eq!((rules.ignore, rules.min_interval), (ignore, Duration::from_secs(3600)), "{unit}");
         }
+    }
+
+    #[test]
+    fn what_is_polled_is_told_again_as_services_says() {
+        let minutes = |unit: &str, text: &str| read(text).unwrap().rules(unit).remind.map(|remind| remind.as_secs() / 60);
+        let listed = "[services]\nunits = [\"a.service\"]\n[policy]\nremind = \"1h\"\n";
+        assert_eq!((minutes("a.service", listed), minutes("b.service", listed)), (Some(5), Some(60)));
+        let own = format!("{listed}[unit.\"a.service\"]\nremind = \"2h\"");
+        assert_eq!(minutes("a.service", &own), Some(120));
+        let never = listed.replace("[policy]", "remind = \"never\"\n[policy]");
+        assert_eq!(minutes("a.service", &never), None);
     }
 
     #[test]

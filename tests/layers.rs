@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules
     ("settings", &["message", "policy", "config", "incident", "event", "error"]),
     // three that do not know each other; policy and message are pure: no host, no store
-    ("trigger", &["incident", "event", "error", "host"]),
+    ("trigger", &["config", "incident", "event", "error", "host"]),
     ("message", &["config", "incident", "event", "error"]),
     ("policy", &["config", "incident", "event", "error"]),
     ("config", &["event", "error", "host"]),
@@ -56,8 +56,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("unsafe ", &["dispatch/plugin_host.rs"]),
     ("libloading::", &["dispatch/plugin_host.rs"]),
     ("systemd::", &["host/"]),
-    // the child process of a plugin is started, confined and ended by dispatch
-    ("nix::", &["host/", "dispatch/plugin.rs", "dispatch/plugin_host.rs"]),
+    // child processes are started, confined and ended by dispatch
+    ("nix::", &["host/", "dispatch/child.rs", "dispatch/plugin_host.rs"]),
     ("std::env", &["host/env.rs"]),
     ("toml::", &["config/"]),
     ("clap::", &["cli/"]),

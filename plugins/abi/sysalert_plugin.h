@@ -66,6 +66,10 @@ extern "C" {
  *   incidents        an array, what a digest is about, else empty; each with kind ("failure", "reminder", "recovery"),
  *                    service_name, incident (as above), failure (as in failures, or null), and subject and parts of
  *                    the message that there would be about it alone
+ *   matter           only there when it is about sysalert itself: {"what": "method", "name": the method that can send nothing, or
+ *                    can again} or {"what": "database"}
+ *   open             how many incidents, and outages of other methods, this method told of that are not over after this
+ *                    message: 0 says that all is well again
  *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be ""),
  *                    and parts, what these are made of: lead (text), facts (objects with label and value), see (links),
  *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands;
@@ -88,7 +92,9 @@ extern "C" {
  *   again_after      with "sent": for a channel that forgets, such as Alertmanager, which ends what is not repeated. After
  *                    this many seconds (at least 30) `failure` is called again while the incident is not over, and so on:
  *                    with kind "digest" and all such incidents of this method in `incidents`, each as it stands then. An
- *                    incident that is over is told to `success` once, and comes no more. May be left out, and usually is
+ *                    incident that is over is told to `success` once; with this number in that reply, since a part of the
+ *                    channel missed it, it comes again as well: with kind "recovery" in `incidents`, ten times at most,
+ *                    until a reply is without this number. May be left out, and usually is
  */
 typedef int32_t (*sysalert_plugin_call)(const uint8_t *request, size_t length, uint8_t **reply, size_t *reply_length);
 

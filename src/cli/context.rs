@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Manager, Subject, UnitName};
+use crate::event::{Manager, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -22,6 +22,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Context {
     pub(super) site: Site,
     files: OnceCell<Result<Files>>,
+    settings: OnceCell<Result<Settings>>,
     units: Rc<Units>,
 }
 
@@ -31,6 +32,7 @@ struct Units {
     manager: Manager,
     environment: Environment,
     found: OnceCell<UnitFiles>,
+    all: OnceCell<Files>,
     known: RefCell<BTreeMap<String, Files>>,
 }
 
@@ -47,7 +49,14 @@ impl settings::UnitFiles for Units {
     }
 
     fn all(&self) -> Files {
-        having_section(self.found().all())
+        self.all.get_or_init(|| having_section(self.found().all())).clone()
+    }
+
+    fn written(&self, unit: &str) -> String {
+        match &self.manager {
+            Manager::System => unit.to_owned(),
+            Manager::User(user) => format!("{user}/{unit}"),
+        }
     }
 }
 
@@ -59,14 +68,18 @@ fn having_section(mut files: Files) -> Files {
 impl Context {
     pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
         let site = Site::find(options, environment)?;
-        let (manager, found, known) = (site.manager.clone(), OnceCell::new(), RefCell::default());
-        Ok(Context { site, files: OnceCell::new(), units: Rc::new(Units { manager, environment, found, known }) })
+        let (manager, found, all, known) = (site.manager.clone(), OnceCell::new(), OnceCell::new(), RefCell::default());
+        let units = Rc::new(Units { manager, environment, found, all, known });
+        Ok(Context { site, files: OnceCell::new(), settings: OnceCell::new(), units })
     }
 
     /// The valid settings.
     pub(super) fn settings(&self) -> Result<Settings> {
-        let settings = Settings::read(self.files().as_ref().map_err(Clone::clone)?)?;
-        Ok(settings.with_unit_files(Rc::clone(&self.units) as Rc<dyn settings::UnitFiles>))
+        let read = || {
+            let settings = Settings::read(self.files().as_ref().map_err(Clone::clone)?)?;
+            Ok(settings.with_unit_files(Rc::clone(&self.units) as Rc<dyn settings::UnitFiles>))
+        };
+        self.settings.get_or_init(read).clone()
     }
 
     /// Before anything in the state folder is touched: root becomes its owner.
@@ -93,13 +106,17 @@ impl Context {
         Store::read(&self.site.state)
     }
 
-    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`.
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
+        let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
+            Some(typed) => (typed, Subject::schedule),
+            None => (typed, Subject::unit),
+        };
         let (manager, unit) = match typed.split_once('/') {
             Some((user, unit)) if is_user(user) => (Manager::User(user.to_owned()), unit),
             _ => (self.site.manager.clone(), typed),
         };
-        Ok(Subject::unit(&manager, &UnitName::typed(unit)?))
+        Ok(of(&manager, &UnitName::typed(unit)?))
     }
 
     fn files(&self) -> &Result<Files> {
@@ -113,10 +130,10 @@ fn is_user(name: &str) -> bool {
 
 /// The error for a unit that was never recorded, with the nearest one that was.
 pub(super) fn never_recorded(subject: &Subject, known: &[Subject]) -> Error {
-    let error = Error::failure(format!("nothing was ever recorded for {}", subject.name()));
+    let error = Error::failure(format!("nothing was ever recorded for {}", subject.full_name()));
     let near = nearest(stem(subject), known.iter().map(stem));
     match near.and_then(|near| known.iter().find(|one| stem(one) == near)) {
-        Some(near) => error.hint(format!("did you mean {}?", near.name())),
+        Some(near) => error.hint(format!("did you mean {}?", near.full_name())),
         None => error.hint("`sysalert db list --all` shows what was recorded"),
     }
 }

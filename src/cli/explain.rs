@@ -61,7 +61,9 @@ impl Explain {
             None => None,
         };
         // whatever is wrong with the configuration, what was decided can be told
-        let settings = context.settings().map(|settings| settings.written_for(subject.name())).unwrap_or_default();
+        let settings = context.settings().ok();
+        let reads_lines = settings.as_ref().is_some_and(|settings| settings.rules(subject.name()).asks_for_error(&last.event));
+        let settings = settings.map(|settings| settings.written_for(subject.name())).unwrap_or_default();
         let decision = last.reason.as_ref().map(ToString::to_string);
 
         if self.output.output == Format::Json {
@@ -89,7 +91,11 @@ impl Explain {
             return Ok(0);
         }
         let how = if last.event.outcome == Outcome::Failed { format!(": {}", last.event.problem) } else { String::new() };
-        let mut text = format!("{}  {}{how}\n", subject.name(), last.event.outcome.as_str());
+        let mut text = match last.event.problem.lapse() {
+            Some(lapse) => format!("{}  {lapse}\n", subject.full_name()),
+            None if subject.is_schedule() => format!("{}  is well again\n", subject.full_name()),
+            None => format!("{}  {}{how}\n", subject.full_name(), last.event.outcome.as_str()),
+        };
         let mut say = |label: &str, value: &str| text += &format!("{label:>10}  {value}\n");
         say("when", &local_time(last.event.at));
         if let Some(id) = &last.event.invocation_id {
@@ -98,10 +104,11 @@ impl Explain {
         if let Some(error) = &last.error {
             say("error", error);
         }
-        say(
-            "decision",
-            decision.as_deref().unwrap_or("none yet: `sysalert config check` tells whether the configuration is the reason"),
-        );
+        let none_yet = match reads_lines {
+            true => "none yet: sysalert-dispatch.service reads the run's last lines first, as `same_problem` says",
+            false => "none yet: `sysalert config check` tells whether the configuration is the reason",
+        };
+        say("decision", decision.as_deref().unwrap_or(none_yet));
         for (key, value, origin) in &settings {
             say("setting", &format!("{key} = {} ({origin})", toml_of(value)));
         }
@@ -122,20 +129,26 @@ impl Explain {
             }
         }
         // with broken settings nothing is due
-        let rules = context.settings().ok().map(|settings| settings.rules(subject.name()));
-        if let (Some(row), Some(rules)) = (&row, &rules) {
-            for (label, what) in upcoming(row, rules) {
+        if let (Some(row), Some(settings)) = (&row, context.settings().ok()) {
+            let rules = settings.rules(subject.name());
+            for (label, what) in upcoming(row, &rules) {
                 say(label, &what);
+            }
+            let is_told =
+                last.event.outcome == Outcome::Failed && last.reason.as_ref().is_some_and(|reason| reason.alert().is_some());
+            for method in settings.methods.values().filter(|method| is_told && rules.methods.contains(&method.name)) {
+                if let Some(why) = method.filter.refuses(row.incident.severity, last.event.at) {
+                    say(&method.name, &format!("not asked to tell it: {why}"));
+                }
             }
         }
         for one in &deliveries {
             say(&one.method, &format!("{} {}: {}", one.status, local_time(one.at), one.detail));
         }
         for waiting in waiting {
-            say(
-                &waiting.method,
-                &format!("{} alert waiting, next try: {}", waiting.kind.as_str(), next_try(waiting, clock::system())),
-            );
+            let next = next_try(waiting, clock::system());
+            let why = waiting.held.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            say(&waiting.method, &format!("{} alert waiting, next try: {next}{why}", waiting.kind.as_str()));
         }
         output::print(&text)?;
         Ok(0)

@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod ack;
+mod check;
 mod config;
 mod context;
 mod db;
@@ -18,6 +19,7 @@ mod preview;
 mod silence;
 mod status;
 mod targets;
+mod template_host;
 mod test;
 
 use std::path::PathBuf;
@@ -79,6 +81,8 @@ enum Verb {
     Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
+    /// Look at what never triggers: the units of [services], and schedules
+    Check(check::Check),
     /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),
     /// Show or forget incidents; check, prune or measure the database
@@ -108,6 +112,8 @@ enum Verb {
     Config(config::Config),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
+    #[command(hide = true, name = crate::dispatch::own_words::VERB)]
+    TemplateHost,
 }
 
 /// Runs the command that the arguments ask for, and tells the exit status.
@@ -124,8 +130,10 @@ pub fn run() -> Result<u8> {
             return Ok(status);
         }
     };
-    if let Verb::PluginHost(verb) = cli.verb {
-        return verb.run();
+    match cli.verb {
+        Verb::PluginHost(verb) => return verb.run(),
+        Verb::TemplateHost => return template_host::run(),
+        _ => {}
     }
     let environment = if matches!(cli.verb, Verb::Ended(_)) { Environment::AUnits } else { Environment::Ours };
     log::init(cli.global.verbose, environment);
@@ -133,13 +141,21 @@ pub fn run() -> Result<u8> {
     let context = Context::new(&Options { config, state_dir, plugin_dir, user }, environment)?;
     // what it meets it repairs itself
     let repairs = matches!(cli.verb, Verb::Dispatch);
+    let checks = matches!(cli.verb, Verb::Check(_));
     let done = run_verb(cli.verb, &context);
     if matches!(&done, Err(error) if error.is_of_damage()) && !repairs {
         // dispatch examines the database now; whoever may not wake it reads in the error how to
         pace::hurry(&context.site, pace::EXAMINED);
         let _ = wake::raise(&context.site);
     }
-    done
+    match done {
+        // for who reads the exit status alone: not that something is wrong, but that nobody knows
+        Err(error) if checks => {
+            log::fatal(&error.to_string());
+            Ok(check::UNKNOWN)
+        }
+        done => done,
+    }
 }
 
 fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
@@ -150,6 +166,7 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Success(verb) => verb.run(context, crate::event::Outcome::Succeeded),
         Verb::Ended(verb) => verb.run(context),
         Verb::Dispatch => dispatch::run(context),
+        Verb::Check(verb) => verb.run(context),
         Verb::Status(verb) => verb.run(context),
         Verb::Db(verb) => verb.run(context),
         Verb::History(verb) => verb.run(context),
@@ -163,5 +180,6 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Methods(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
+        Verb::TemplateHost => template_host::run(),
     }
 }

@@ -139,7 +139,7 @@ fn name_of(waiting: &Waiting) -> String {
     if waiting.damage {
         return "the database".to_owned();
     }
-    waiting.subject.clone().map_or_else(|| "-".to_owned(), |subject| Subject::stored(subject).name().to_owned())
+    waiting.subject.clone().map_or_else(|| "-".to_owned(), |subject| Subject::stored(subject).full_name().to_owned())
 }
 
 /// What waits, for people.

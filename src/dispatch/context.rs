@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
 use crate::error::Result;
-use crate::event::{Event, Start};
+use crate::event::{Event, Lapse, Start, Subject};
 use crate::host::world::{Evidence, World};
 use crate::message::{self, Context, Raw};
 use crate::settings::Settings;
@@ -55,20 +55,41 @@ impl Complete {
 /// `Failure`, when the database does not answer.
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
-    // a recovery shows no lines
-    let (ready, late): (Vec<_>, Vec<_>) =
-        bare.into_iter().partition(|(_, kind, event)| *kind == Kind::Recovery || complete.reaches(event.at));
+    // a recovery and a schedule show no lines
+    let (ready, late): (Vec<_>, Vec<_>) = bare
+        .into_iter()
+        .partition(|(_, kind, event)| *kind == Kind::Recovery || event.subject.is_schedule() || complete.reaches(event.at));
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
             let most = settings.rules(event.subject.name()).journal_lines;
-            (*alert, if *kind == Kind::Recovery { Context::default() } else { context(world, event, most, complete) })
+            let context = match kind {
+                _ if event.subject.is_schedule() => timetable(world, event),
+                Kind::Recovery => Context::default(),
+                _ => context(world, event, most, complete),
+            };
+            (*alert, context)
         })
         .collect();
     if !gathered.is_empty() {
         store.write(|db| gathered.iter().try_for_each(|(alert, context)| store::set_context(db, *alert, context)))?;
     }
     Ok(late.is_empty())
+}
+
+/// What there is to say of a schedule: when it last ran and will run; of what does not load, why.
+fn timetable(world: &dyn Evidence, event: &Event) -> Context {
+    let broken = match event.problem.lapse() {
+        Some(Lapse::NotLoaded(_)) => Some(event.subject.clone()),
+        Some(Lapse::Nothing { unit, .. }) => unit.parse().ok().map(|unit| Subject::unit(&event.subject.whose(), &unit)),
+        _ => None,
+    };
+    let complaints = broken.and_then(|unit| world.complaints(&unit, event.at - HISTORY).ok()).unwrap_or_default();
+    let raw: Vec<Raw<'_>> = complaints.iter().map(|(at, text)| Raw { at: *at, identifier: "systemd", text }).collect();
+    let (excerpt, secrets) = message::shown(&raw);
+    let times = world.timetable(&event.subject).unwrap_or_default();
+    let (last_run, last_success, next_run) = (times.ended, times.succeeded, times.next);
+    Context { excerpt, secrets, last_run, last_success, next_run, ..Context::default() }
 }
 
 fn context(world: &dyn Evidence, event: &Event, most: usize, complete: Complete) -> Context {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 use sysalert_abi::{Kind, Message, Request, SCHEMA};
 
-use super::letter;
+use super::{attempt, letter, own_words};
 use crate::error::Result;
 use crate::event::{Outcome, Subject};
 use crate::host::names;
@@ -74,6 +74,7 @@ pub fn preview(
         failures: &known,
         left_out,
         flapping: letter::phase(&recorded).filter(|_| kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
+        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
         again: alert.as_ref().and_then(|alert| letter::again(alert.reason.as_ref(), alert.at)),
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late
@@ -85,6 +86,7 @@ pub fn preview(
                 None,
             )
         }),
+        is_own: names::user() == event.subject.manager(),
     };
     let letter = message::compose(&report);
     let method = method.and_then(|name| settings.method(name));
@@ -99,13 +101,15 @@ pub fn preview(
                 failures: letter::listed(failures, &method.name),
                 incident: Some(letter::facts(&incident, kind, event)),
                 incidents: Vec::new(),
+                matter: None,
+                open: 0,
                 message: letter.render(),
                 idempotency_key: String::new(),
                 deadline_ms: 0,
                 beat: None,
                 config: Map::new(),
             };
-            letter::in_own_words(&request, &method, letter)
+            attempt::in_own_words(&request, &method, letter, &own_words::apart)
         }
         None => letter.render(),
     };

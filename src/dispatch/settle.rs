@@ -141,7 +141,7 @@ fn give_up(store: &mut Store, claimed: &Claimed, method: &Method, detail: &str, 
         Ok(queued > 0)
     })?;
     let kind = claimed.kind.as_str();
-    let of = claimed.about.as_ref().map_or_else(String::new, |(about, _)| format!(" of {}", about.event.subject.name()));
+    let of = claimed.about.as_ref().map_or_else(String::new, |(about, _)| format!(" of {}", about.event.subject.full_name()));
     let instead = match &method.fallback {
         Some(fallback) if handed => format!("; it goes to {fallback} instead"),
         Some(fallback) => format!("; {fallback} has it"),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{Lapse, UnitName};
 
 /// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,15 +39,65 @@ impl Problem {
         let result = self.service_result.as_deref();
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
+        // of a schedule the cause only tells more: since when, for which reason
+        let unseen = unseen || result.is_some_and(|result| Lapse::RESULTS.contains(&result));
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
+    }
+
+    /// True of what no trigger tells: only polling finds it.
+    pub fn is_polled(&self) -> bool {
+        self.polled().is_some()
+    }
+
+    /// True of a unit that is not running although it should.
+    pub fn is_not_running(&self) -> bool {
+        self.service_result.as_deref() == Some("inactive")
+    }
+
+    /// True of a name that no unit has.
+    pub fn is_not_found(&self) -> bool {
+        self.service_result.as_deref() == Some("not-found")
+    }
+
+    /// What polling found, as three parts of a message: what the unit does ("is not running"), the same as a heading, and
+    /// why, as far as that is known.
+    pub fn polled(&self) -> Option<(&'static str, &'static str, Option<String>)> {
+        let cause = self.cause.as_deref();
+        let longer = |doing: &str| cause.map(|limit| format!("it has been {doing} for more than {limit}"));
+        Some(match self.service_result.as_deref()? {
+            "not-found" => {
+                let meant = cause.map(|meant| format!("did you mean {meant}?"));
+                ("does not exist", "Not found", meant.or_else(|| Some("systemd knows no unit of this name".to_owned())))
+            }
+            "masked" => ("is masked", "Masked", Some("nothing can start it".to_owned())),
+            "bad-setting" => ("cannot be started", "Not loaded", Some("its unit file has a mistake".to_owned())),
+            "load-error" => ("cannot be started", "Not loaded", Some("systemd cannot load its unit file".to_owned())),
+            "inactive" => {
+                let why = match cause {
+                    Some("itself") => Some("it ended by itself, without an error".to_owned()),
+                    Some("never") => Some("it is enabled, and nothing has started it since the boot".to_owned()),
+                    _ => None,
+                };
+                ("is not running", "Not running", why)
+            }
+            "activating" => ("hangs", "Hangs", longer("starting")),
+            "deactivating" => ("hangs", "Hangs", longer("stopping")),
+            "reloading" | "refreshing" => ("hangs", "Hangs", longer("reloading")),
+            _ => return None,
+        })
     }
 
     /// The unit whose failure kept this one from being started, if systemd named one.
     pub fn culprit(&self) -> Option<UnitName> {
         let cause = self.cause.as_deref().filter(|_| self.service_result.as_deref() == Some("dependency"))?;
         cause.parse().ok()
+    }
+
+    /// What is wrong with a schedule, if it is about one.
+    pub fn lapse(&self) -> Option<Lapse> {
+        Lapse::of(self)
     }
 
     /// How the process ended, if that is known: "exited with status 3".
@@ -163,6 +213,16 @@ impl fmt::Display for Problem {
             Some(process) => format!("{what} ({process})"),
             None => what.to_owned(),
         };
+        if let Some(lapse) = Lapse::of(self) {
+            return lapse.fmt(f);
+        }
+        if let Some((_, heading, why)) = self.polled() {
+            let heading = heading.to_lowercase();
+            return match why {
+                Some(why) => write!(f, "{heading}: {why}"),
+                None => f.write_str(&heading),
+            };
+        }
         f.write_str(&match self.service_result.as_deref() {
             Some("timeout") => self.timeout(),
             Some("watchdog") => with("sent no watchdog signal in time"),
@@ -248,6 +308,18 @@ mod tests {
         // as records from before the cause was known have it
         (["success", "", "", ""], "not started, because a dependency failed"),
         (["success", "exited", "0", ""], "succeeded"),
+        // found by polling
+        (["not-found", "", "", "nginx.service"], "not found: did you mean nginx.service?"),
+        (["not-found", "", "", ""], "not found: systemd knows no unit of this name"),
+        (["masked", "", "", ""], "masked: nothing can start it"),
+        (["bad-setting", "", "", ""], "not loaded: its unit file has a mistake"),
+        (["load-error", "", "", ""], "not loaded: systemd cannot load its unit file"),
+        (["inactive", "", "", "itself"], "not running: it ended by itself, without an error"),
+        (["inactive", "", "", "never"], "not running: it is enabled, and nothing has started it since the boot"),
+        (["inactive", "", "", ""], "not running"),
+        (["activating", "", "", "10m"], "hangs: it has been starting for more than 10m"),
+        (["deactivating", "", "", "10m"], "hangs: it has been stopping for more than 10m"),
+        (["reloading", "", "", "10m"], "hangs: it has been reloading for more than 10m"),
         (["what-comes-next", "", "", ""], "failed with result what-comes-next"),
         (["", "", "", ""], "failed"),
     ];

@@ -91,10 +91,14 @@ impl fmt::Display for Manager {
     }
 }
 
-/// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`.
+/// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`; `schedule:backup.timer`, `schedule:backup.service`:
+/// not a run, but that there is one when there should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
+
+/// What a schedule begins with, also on the command line.
+pub const SCHEDULE: &str = "schedule:";
 
 impl Subject {
     /// A unit of this manager.
@@ -103,6 +107,11 @@ impl Subject {
             Manager::System => format!("unit:{unit}"),
             Manager::User(user) => format!("unit:{user}/{unit}"),
         })
+    }
+
+    /// That a timer of this manager starts its unit, or that a unit succeeds, as often as they should.
+    pub fn schedule(manager: &Manager, unit: &UnitName) -> Subject {
+        Subject(format!("{SCHEDULE}{}", Subject::unit(manager, unit).name()))
     }
 
     /// A subject as this program stored it.
@@ -125,6 +134,11 @@ impl Subject {
         self.split().0.unwrap_or("system")
     }
 
+    /// Whose manager it is.
+    pub fn whose(&self) -> Manager {
+        self.split().0.map_or(Manager::System, |user| Manager::User(user.to_owned()))
+    }
+
     /// True for a unit of a user's manager.
     pub fn is_users(&self) -> bool {
         self.split().0.is_some()
@@ -133,6 +147,16 @@ impl Subject {
     /// The name as a person writes it: `backup.service`, `alice/backup.service`.
     pub fn name(&self) -> &str {
         self.0.split_once(':').map_or(self.0.as_str(), |(_, rest)| rest)
+    }
+
+    /// The same where units and schedules stand side by side, and as a command takes it: `schedule:backup.service`.
+    pub fn full_name(&self) -> &str {
+        if self.is_schedule() { &self.0 } else { self.name() }
+    }
+
+    /// True of a schedule.
+    pub fn is_schedule(&self) -> bool {
+        self.0.starts_with(SCHEDULE)
     }
 
     fn split(&self) -> (Option<&str>, &str) {
@@ -185,5 +209,8 @@ mod tests {
         assert_eq!((system.as_str(), system.manager(), system.unit_name()), ("unit:bot.service", "system", "bot.service"));
         assert_eq!((users.as_str(), users.manager(), users.unit_name()), ("unit:alice/bot.service", "alice", "bot.service"));
         assert_eq!(users.name(), "alice/bot.service");
+        let schedule = Subject::schedule(&Manager::User("alice".into()), &unit);
+        assert_eq!((schedule.name(), schedule.manager(), schedule.is_schedule()), (users.name(), "alice", true));
+        assert_eq!((schedule.full_name(), users.full_name()), ("schedule:alice/bot.service", "alice/bot.service"));
     }
 }

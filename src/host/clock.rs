@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use nix::time::{ClockId, clock_gettime};
 
 /// Tells the time; a test tells its own.
 pub type Clock<'a> = &'a (dyn Fn() -> DateTime<Utc> + Sync);
@@ -16,6 +17,25 @@ pub fn system() -> DateTime<Utc> {
 /// A point in time that does not jump, to measure how long something takes.
 pub fn started() -> Instant {
     Instant::now()
+}
+
+/// When this is, or was, by the clock of this boot that stands still while the machine sleeps.
+pub fn of_monotonic(since_boot: Duration) -> Option<DateTime<Utc>> {
+    let ahead = TimeDelta::from_std(since_boot).ok()? - TimeDelta::from_std(monotonic()).ok()?;
+    system().checked_add_signed(ahead)
+}
+
+/// How long the machine has slept since it was booted.
+pub fn slept() -> Duration {
+    read(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic())
+}
+
+fn monotonic() -> Duration {
+    read(ClockId::CLOCK_MONOTONIC)
+}
+
+fn read(clock: ClockId) -> Duration {
+    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Ends this process after so many seconds, whatever it waits for then.

@@ -17,6 +17,11 @@ pub fn user_of(uid: Uid) -> String {
     User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
+/// Whether there is a user of this name.
+pub fn is_user(name: &str) -> bool {
+    User::from_name(name).is_ok_and(|user| user.is_some())
+}
+
 /// The ID of the running boot; empty where the kernel does not tell.
 pub fn boot() -> String {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -6,9 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::clock;
-use super::journal::{Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
-use super::manager::{NoAnswer, ServiceManager, Setup, Unit};
+use super::journal::{Complaint, Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
+use super::manager::{Asked, Detail, Listed, NoAnswer, Schedules, ServiceManager, Setup, Timetable, Unit};
 use super::mounts::{self, FileSystem};
+use super::names;
+use super::pulse::Pulse;
 use crate::event::{Manager, Problem, Subject};
 
 /// Answers about units. A test has a world of its own.
@@ -23,7 +25,10 @@ pub trait World {
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
-    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String>;
+    fn troubled(&self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String>;
+
+    /// When this boot began; `None` when the manager does not answer.
+    fn booted(&self) -> Option<DateTime<Utc>>;
 
     /// The units of this manager of which a run ended well since then; as far as the time reached, from the oldest on.
     ///
@@ -56,10 +61,40 @@ pub trait World {
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)>;
 }
 
+/// What polling asks: how units are now.
+pub trait Poll: World {
+    /// The units of these names, and the loaded ones that match these globs.
+    ///
+    /// # Errors
+    /// When the manager does not answer.
+    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer>;
+
+    /// What more there is to know of a unit that is like this; `None` when the manager does not answer.
+    fn detail(&self, unit: &Listed) -> Option<Detail>;
+
+    /// The names of the units that are installed.
+    fn unit_files(&self) -> Vec<String>;
+
+    /// The timers and the units that are asked for; `None` when the manager does not answer.
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules>;
+
+    /// The sign that the host runs.
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse;
+}
+
 /// What helps to see why a run failed: each question takes about as long as it may, and what takes longer is missing.
 pub trait Evidence: World {
     /// What a unit is made of, and what its last run used; `None` when the manager does not answer.
     fn setup(&self, subject: &Subject, within: Duration) -> Option<Setup>;
+
+    /// When a timer last started its unit and will again, or a unit last ran and will; `None` when the manager does not answer.
+    fn timetable(&self, subject: &Subject) -> Option<Timetable>;
+
+    /// What the manager said about a unit's files since then, and cannot use of them.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String>;
 
     /// How the processes of a run died.
     ///
@@ -78,7 +113,8 @@ pub trait Evidence: World {
 pub struct Machine {
     journal: RefCell<Journal>,
     manager: RefCell<ServiceManager>,
-    users: bool,
+    /// Whose units the manager knows.
+    whose: Manager,
     /// A file system has not answered in time: nothing more is asked of any, for each question may leave a thread behind.
     hangs: Cell<bool>,
 }
@@ -87,8 +123,13 @@ impl Machine {
     /// The units of this manager; each question may take about as long as `budget`.
     pub fn new(manager: &Manager, budget: Duration) -> Machine {
         let users = matches!(manager, Manager::User(_));
-        let (journal, manager) = (Journal::new(budget), ServiceManager::new(users, budget));
-        Machine { journal: journal.into(), manager: manager.into(), users, hangs: false.into() }
+        let (whose, journal, manager) = (manager.clone(), Journal::new(budget), ServiceManager::new(users, budget));
+        Machine { journal: journal.into(), manager: manager.into(), whose, hangs: false.into() }
+    }
+
+    /// Whether the manager is the one of this unit. Of others' the journal alone tells: nobody's session is opened.
+    fn manages(&self, subject: &Subject) -> bool {
+        subject.manager() == self.whose.to_string()
     }
 }
 
@@ -108,44 +149,86 @@ impl World for Machine {
         self.journal.borrow_mut().messages(subject, since)
     }
 
-    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
-        self.journal.borrow_mut().troubled(self.users, since)
+    fn troubled(&self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String> {
+        match manager {
+            // who polls the units of nobody is told so when they look at a report
+            Manager::User(name) if !names::is_user(name) => Ok(Troubled::default()),
+            _ => self.journal.borrow_mut().troubled(manager, since),
+        }
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        self.manager.borrow_mut().booted()
     }
 
     fn succeeded(&self, since: DateTime<Utc>) -> Result<Succeeded, String> {
-        self.journal.borrow_mut().succeeded(self.users, since)
+        self.journal.borrow_mut().succeeded(&self.whose, since)
     }
 
     fn is_handled(&self, subject: &Subject) -> Option<bool> {
-        self.manager.borrow_mut().is_handled(subject)
+        if self.manages(subject) { self.manager.borrow_mut().is_handled(subject) } else { Some(false) }
     }
 
     fn lines(&self, subject: &Subject, invocation: &str, ended: DateTime<Utc>, most: usize) -> Result<Excerpt, String> {
         // what a service of the system writes bears its name in any case
-        let process = if self.users { self.manager.borrow_mut().main_process(subject.unit_name(), invocation) } else { None };
+        let is_users = subject.is_users() && self.manages(subject);
+        let process = if is_users { self.manager.borrow_mut().main_process(subject.unit_name(), invocation) } else { None };
         self.journal.borrow_mut().lines(subject, (invocation, process), ended, most)
     }
 
     fn unit(&self, subject: &Subject) -> Option<Unit> {
-        self.manager.borrow_mut().unit(subject)
+        if self.manages(subject) { self.manager.borrow_mut().unit(subject) } else { None }
     }
 
     fn problem(&self, subject: &Subject) -> Option<Problem> {
-        self.manager.borrow_mut().problem(subject)
+        if self.manages(subject) { self.manager.borrow_mut().problem(subject) } else { None }
     }
 
     fn culprit(&self, subject: &Subject) -> Result<Option<String>, NoAnswer> {
-        self.manager.borrow_mut().culprit(subject)
+        if self.manages(subject) { self.manager.borrow_mut().culprit(subject) } else { Ok(None) }
     }
 
     fn about(&self, subject: &Subject) -> Option<(Vec<String>, Vec<String>)> {
-        self.manager.borrow_mut().about(subject)
+        if self.manages(subject) { self.manager.borrow_mut().about(subject) } else { None }
+    }
+}
+
+impl Poll for Machine {
+    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
+        self.manager.borrow_mut().listed(names, globs)
+    }
+
+    fn detail(&self, unit: &Listed) -> Option<Detail> {
+        self.manager.borrow_mut().detail(unit)
+    }
+
+    fn unit_files(&self) -> Vec<String> {
+        self.manager.borrow_mut().installed()
+    }
+
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        self.manager.borrow_mut().schedules(asked)
+    }
+
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse {
+        Pulse::now(self.booted(), now)
     }
 }
 
 impl Evidence for Machine {
     fn setup(&self, subject: &Subject, within: Duration) -> Option<Setup> {
-        self.manager.borrow_mut().setup(subject, clock::started() + within)
+        if self.manages(subject) { self.manager.borrow_mut().setup(subject, clock::started() + within) } else { None }
+    }
+
+    fn timetable(&self, subject: &Subject) -> Option<Timetable> {
+        if !self.manages(subject) {
+            return None;
+        }
+        self.manager.borrow_mut().timetable(subject.unit_name())
+    }
+
+    fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        self.journal.borrow_mut().complaints(subject, since)
     }
 
     fn deaths(&self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {

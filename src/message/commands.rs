@@ -3,21 +3,29 @@
 use super::Findings;
 use crate::event::Event;
 
-/// The commands, the most useful first; at most four, and for who is told `again` how to end that.
-pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, again: bool) -> Vec<String> {
-    let unit = quoted(event.subject.unit_name());
-    let (user, users) = if event.subject.is_users() { (" --user", "USER_") } else { ("", "") };
+/// The commands, the most useful first; at most four, and how to acknowledge it where that matters.
+/// `is_own`: the reader is the user whose unit it is.
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, acknowledge: bool, is_own: bool) -> Vec<String> {
+    let subject = &event.subject;
+    let unit = quoted(subject.unit_name());
+    // whoever administers the machine looks at another's manager, and finds it all in the machine's journal and record
+    let (user, own, users) = match subject.is_users() {
+        true if is_own => (" --user".to_owned(), " --user", "USER_"),
+        true => (format!(" --user -M {}@", subject.manager()), "", "USER_"),
+        false => (String::new(), "", ""),
+    };
     let status = format!("systemctl{user} status {unit}");
-    let explain = format!("sysalert{user} explain {unit}");
+    let named = if own.is_empty() { quoted(subject.name()) } else { unit.clone() };
+    let explain = format!("sysalert{own} explain {named}");
     if recovered {
         return vec![status, explain];
     }
-    let acknowledge = again.then(|| format!("sysalert{user} ack {unit}"));
+    let acknowledge = acknowledge.then(|| format!("sysalert{own} ack {named}"));
     let problem = &event.problem;
     let settings = || format!("systemctl{user} cat {unit}");
     let mut commands = vec![status];
     // of this run alone: what it wrote, and what the manager wrote of it
-    let run = |id: &String| format!("journalctl{user} _SYSTEMD_INVOCATION_ID={id} + {users}INVOCATION_ID={id}");
+    let run = |id: &String| format!("journalctl{own} _SYSTEMD_INVOCATION_ID={id} + {users}INVOCATION_ID={id}");
     commands.extend(event.invocation_id.as_ref().map(run));
     if let Some(core) = &findings.core {
         commands.extend([core.command(), explain]);
@@ -31,11 +39,18 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, agai
             None => commands.push(format!("systemctl{user} list-dependencies {unit}")),
         },
         (Some("timeout"), _) if problem.cause.as_deref() == Some("job") => commands.push(format!("systemctl{user} list-jobs")),
+        (Some("not-found"), _) => commands.push(format!("systemctl{user} list-unit-files --type=service")),
+        (Some("bad-setting" | "load-error"), _) => {
+            // it speaks of the mistake and its line
+            commands.insert(0, format!("systemd-analyze verify {unit}"));
+            commands.push(settings());
+        }
+        (Some("activating" | "deactivating"), _) => commands.push(format!("systemctl{user} list-jobs")),
         // the setting that it broke stands there
         (Some("timeout" | "watchdog" | "protocol" | "resources" | "assert"), _) => commands.push(settings()),
         (Some("exit-code"), Some(status)) if ("200"..="245").contains(&status) && status.len() == 3 => commands.push(settings()),
         (Some("start-limit-hit"), _) if event.invocation_id.is_none() => {
-            commands.push(format!("journalctl{user} -n 50 --unit={}", plain(event.subject.unit_name())));
+            commands.push(format!("journalctl{own} -n 50 --unit={}", plain(event.subject.unit_name())));
         }
         _ => {}
     }
@@ -45,12 +60,12 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, agai
 }
 
 /// A unit's name as an argument: a leading dash must not surprise who copies the line.
-fn quoted(unit: &str) -> String {
+pub(super) fn quoted(unit: &str) -> String {
     let plain = plain(unit);
     if unit.starts_with('-') { format!("-- {plain}") } else { plain }
 }
 
 /// A unit's name as a shell takes it: of all that a name may hold, only a backslash means something there.
-fn plain(unit: &str) -> String {
+pub(super) fn plain(unit: &str) -> String {
     if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
 }

@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, visible};
+use super::{Banner, Context, Letter, Tone, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -32,10 +32,14 @@ pub struct Report<'a> {
     pub flapping: Option<(Phase, Duration)>,
     /// Set when somebody is told again.
     pub again: Option<Again>,
+    /// True when something follows if nobody acknowledges it: the message says how to.
+    pub acknowledge: bool,
     /// What was gathered about the run while it was fresh.
     pub context: &'a Context,
     /// Set when the message is late.
     pub late: Option<Late<'a>>,
+    /// True when it is about a unit of the user who reads it, and not of one whose machine the reader administers.
+    pub is_own: bool,
 }
 
 /// What a reminder says beside its event.
@@ -75,6 +79,9 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_schedule() {
+        return schedule::compose(report);
+    }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
@@ -83,14 +90,26 @@ pub fn compose(report: &Report<'_>) -> Letter {
         Kind::Reminder => ("Still failing", "is still failing"),
         _ => ("Failed", "failed"),
     };
-    let problem = if event.problem.is_unknown() { String::new() } else { event.problem.to_string() };
+    // what polling found has words of its own: "is not running"
+    let polled = event.problem.polled().filter(|_| !recovered);
+    let (status, verb, problem) = match (polled, report.kind) {
+        (Some((does, heading, why)), Kind::Reminder) => (heading, format!("still {does}"), why.unwrap_or_default()),
+        (Some((does, heading, why)), _) => (heading, does.to_owned(), why.unwrap_or_default()),
+        (None, _) if event.problem.is_unknown() => (status, verb.to_owned(), String::new()),
+        (None, _) => (status, verb.to_owned(), event.problem.to_string()),
+    };
     let how = if problem.is_empty() { String::new() } else { format!(": {problem}") };
+    let stop = if how.ends_with('?') { "" } else { "." };
     let (subject, lead, what) = if recovered {
         let was = report.failures.last().map(|(_, problem)| format!("Its last failure: {problem}")).unwrap_or_default();
-        let sentence = if was.is_empty() { String::new() } else { format!(" {was}.") };
+        let sentence = match was.as_str() {
+            "" => String::new(),
+            was if was.ends_with('?') => format!(" {was}"),
+            was => format!(" {was}."),
+        };
         (format!("{name} recovered on {host}"), format!("{name} on {host} is well again.{sentence}"), was)
     } else {
-        (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}."), capitalized(&problem))
+        (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}{stop}"), capitalized(&problem))
     };
     let (subject, lead) = match report.again {
         Some(again) => still(report, again, &how),
@@ -112,7 +131,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
-        commands: commands(event, &context.findings, recovered, report.again.is_some()),
+        commands: commands(event, &context.findings, recovered, report.acknowledge, report.is_own),
         tone: match recovered {
             true if is_gone => Tone::Neutral,
             true => Tone::Well,
@@ -170,7 +189,7 @@ fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) 
         facts.push(("Lasted", span(event.at - incident.first_failure)));
         facts.push(("Failures", counted(report, "")));
     } else {
-        facts.push(("Failed", local_time(event.at)));
+        facts.push((if event.problem.is_polled() { "Seen" } else { "Failed" }, local_time(event.at)));
         facts.push(("Failures", counted(report, &if several { format!(" since {first}") } else { String::new() })));
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
@@ -257,7 +276,7 @@ fn listed(report: &Report<'_>) -> Vec<String> {
     rows
 }
 
-fn late_by(late: &Late<'_>, again: bool) -> String {
+pub(super) fn late_by(late: &Late<'_>, again: bool) -> String {
     let since = format!("{} {} ago", if again { "it was due" } else { "it happened" }, span(late.by));
     match late.because {
         Some(Because::Failed(met)) => format!("{since}; earlier tries to send this failed: {met}"),

@@ -23,6 +23,10 @@ pub struct Context {
     pub usual: Option<Duration>,
     /// When a run of it last succeeded, before this one.
     pub last_success: Option<DateTime<Utc>>,
+    /// Of a schedule: when its unit's last run ended, however.
+    pub last_run: Option<DateTime<Utc>>,
+    /// Of a schedule: when a timer is to start it next.
+    pub next_run: Option<DateTime<Utc>>,
     /// The unit's `Documentation=`: "man:nginx(8)", "https://...".
     pub documentation: Vec<String>,
     /// The sockets that could have started it, when no timer and no path did.

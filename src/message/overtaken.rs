@@ -14,6 +14,10 @@ pub fn compose_overtaken(report: &Report<'_>) -> Letter {
         letter.lead += " The messages about that had not been sent yet: this one tells all.";
         return letter;
     }
+    if report.event.subject.is_schedule() {
+        letter.lead += " The message about that had not been sent yet: this one tells both.";
+        return letter;
+    }
     letter.subject = format!("{name} failed and recovered on {host}{how}");
     letter.banner.status = format!("Failed and recovered on {host}");
     letter.lead = format!(

@@ -32,6 +32,10 @@ struct Fake {
 }
 
 impl World for Fake {
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
     fn succeeded(&self, since: DateTime<Utc>) -> std::result::Result<Succeeded, String> {
         self.asked_since.set(Some(since));
         if self.unreadable {
@@ -50,7 +54,7 @@ impl World for Fake {
         Err("not asked".into())
     }
 
-    fn troubled(&self, _: DateTime<Utc>) -> std::result::Result<Troubled, String> {
+    fn troubled(&self, _: &Manager, _: DateTime<Utc>) -> std::result::Result<Troubled, String> {
         Err("not asked".into())
     }
 

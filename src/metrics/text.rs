@@ -33,7 +33,9 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     family("sysalert_incidents", "gauge", "Incidents that are not over.", incidents.collect());
 
     let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
-        let samples = totals.units.iter().filter_map(|unit| {
+        // a schedule has no runs
+        let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule());
+        let samples = units.filter_map(|unit| {
             let labels = vec![("manager", unit.subject.manager()), ("unit", unit.subject.unit_name())];
             Some((labels, value(unit)?))
         });
@@ -130,6 +132,8 @@ mod tests {
         Totals {
             incidents: vec![(State::Pending, 0), (State::Open, 1), (State::Acknowledged, 0)],
             units: vec![
+                // no unit: its own is there
+                unit("schedule:backup.service", 2, Some(60), None),
                 unit("unit:alice/bot.service", 1, Some(10), Some(20)),
                 unit("unit:backup.service", 2, Some(60), None),
                 unit("unit:dev-disk-by\\x2dlabel-a.mount", 0, None, Some(70)),
@@ -163,7 +167,7 @@ mod tests {
         let at_time = |totals: &Totals, second| text(totals, &["mail"], "1", at(second));
         let (old, pace) = (at_time(&totals(), 0), TimeDelta::minutes(5));
         let mut other = totals();
-        other.units[1].failures += 1;
+        other.units[2].failures += 1;
         for (totals, second, expected) in
             [(totals(), 0, true), (totals(), 299, true), (totals(), 300, false), (totals(), -1, false), (other, 60, false)]
         {

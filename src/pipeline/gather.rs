@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::sweep::{Swept, sweep};
+use super::sweep::{Grace, Swept, grace, polled_since, sweep};
 use crate::error::Result;
-use crate::event::Subject;
+use crate::event::{Manager, Outcome, Subject};
 use crate::host::Site;
 use crate::host::world::World;
 use crate::settings::Settings;
@@ -28,6 +28,7 @@ pub(super) struct Gathered {
     /// True when a subject was never looked at before, or nothing was.
     is_first: bool,
     swept: Option<DateTime<Utc>>,
+    listed: Vec<Subject>,
     now: DateTime<Utc>,
 }
 
@@ -41,7 +42,10 @@ struct Looked {
 impl Gathered {
     /// True when there is something to write.
     pub(super) fn has_changes(&self) -> bool {
-        self.is_first || self.swept.is_some() || self.looks.iter().any(|looked| !looked.look.changes.is_empty())
+        self.is_first
+            || self.swept.is_some()
+            || !self.listed.is_empty()
+            || self.looks.iter().any(|looked| !looked.look.changes.is_empty())
     }
 
     /// True when something can be said only after the journal has caught up.
@@ -55,6 +59,7 @@ impl Gathered {
         if let Some(until) = self.swept {
             store::set_swept(db, until)?;
         }
+        self.listed.iter().try_for_each(|entry| store::set_mark(db, entry, self.now))?;
         let mut overtaken = false;
         for Looked { subject, from, look } in &self.looks {
             // what was cleared meanwhile would come back
@@ -106,6 +111,7 @@ pub(super) fn gather(
     let mut looks = Vec::new();
     let mut is_first = recorded_since.is_none();
     for subject in subjects {
+        let polled_since = polled_since(&site.manager, store, settings, &subject, gathering.now)?;
         let rules = settings.map(|settings| settings.rules(subject.name()));
         let window = rules.as_ref().filter(|rules| rules.flapping > 0).map(|rules| TimeDelta::from_std(rules.flapping_window));
         let window = window.map(|window| window.unwrap_or(TimeDelta::MAX));
@@ -119,7 +125,8 @@ pub(super) fn gather(
                 unconfirmed: store::unconfirmed(db, &subject)?,
                 mark: store::mark(db, &subject)?,
                 seen: swept.subjects.iter().find(|(swept, _)| *swept == subject).map(|(_, at)| *at).or(unswept),
-                recorded_since: recorded_since.or(Some(gathering.now)),
+                // of one that is polled there is no record before
+                recorded_since: recorded_since.or(Some(gathering.now)).max(polled_since),
                 open: incident.is_some() && !well,
                 flapping,
                 well,
@@ -129,13 +136,39 @@ pub(super) fn gather(
         })?;
         let hold = rules.and_then(|rules| TimeDelta::from_std(rules.recovery_hold).ok()).unwrap_or(HOLD);
         let when = When { now: gathering.now, complete: gathering.complete, hold, window };
-        // of another manager's units this one knows nothing
-        let is_ours = subject.manager() == site.manager.to_string();
-        let look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
+        // of users' units the system's instance reads in the journal; a user's knows nothing of others'
+        let is_ours = site.manager == Manager::System || subject.manager() == site.manager.to_string();
+        let mut look = if is_ours { look::look(gathering.world, &subject, &known, when) } else { look::as_told(&known) };
+        if polled_since.is_some() && !known.open {
+            forget_the_boot(&mut look, grace(gathering.world, settings));
+        }
         is_first |= known.mark.is_none() && look.mark.is_some();
         looks.push(Looked { subject, from: known.mark, look });
     }
-    Ok(Gathered { looks, is_first, swept: swept.until, now: gathering.now })
+    // what can be said only later must be found again
+    let waiting = looks.iter().filter(|looked| looked.look.waits).map(|looked| &looked.subject);
+    let firsts = waiting.filter_map(|subject| swept.subjects.iter().find(|(swept, _)| swept == subject));
+    let held = firsts.map(|(_, first)| *first - TimeDelta::microseconds(1)).min();
+    let until = swept.until.map(|until| held.map_or(until, |held| held.min(until)));
+    Ok(Gathered { looks, is_first, swept: until, listed: swept.listed, now: gathering.now })
+}
+
+/// What a polled unit went through while the machine booted, and is well again now, is nobody's news.
+fn forget_the_boot(look: &mut Look, grace: Option<Grace>) {
+    let Some(grace) = grace else { return };
+    let filed = |change: &Change| match change {
+        Change::File(event) => Some((event.outcome, event.at)),
+        Change::Correct(..) | Change::Drop(_) | Change::StaysFailed => None,
+    };
+    let is_of_boot = |change: &Change| match filed(change) {
+        Some((Outcome::Failed, at)) => grace.holds(at),
+        Some((Outcome::Succeeded, _)) => true,
+        None => false,
+    };
+    let is_well = look.changes.last().and_then(filed).is_some_and(|(outcome, _)| outcome == Outcome::Succeeded);
+    if is_well && look.changes.iter().all(is_of_boot) {
+        look.changes.clear();
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +176,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::event::{Event, Manager, Outcome, Problem, UnitName};
+    use crate::event::{Event, Problem, UnitName};
     use crate::store::Older;
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -168,7 +201,7 @@ mod tests {
     fn gathered(from: Option<i64>, changes: Vec<Change>, mark: i64) -> Gathered {
         let look = Look { changes, mark: Some(at(mark)), waits: false };
         let looked = Looked { subject: failure("", 0, false).subject, from: from.map(at), look };
-        Gathered { looks: vec![looked], is_first: false, swept: None, now: at(100) }
+        Gathered { looks: vec![looked], is_first: false, swept: None, listed: Vec::new(), now: at(100) }
     }
 
     fn runs(store: &Store) -> Vec<(String, bool)> {

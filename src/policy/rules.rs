@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Reason, Situation, started_by};
 use crate::config::{Hours, Key, Kind, Values};
-use crate::event::{Event, Outcome, Start};
+use crate::event::{Event, Outcome, Problem, Start};
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
@@ -85,6 +85,18 @@ pub const KEYS: &[Key] = &[
 pub const UNIT_KEYS: &[Key] = &[
     Key::new("enabled", Kind::Boolean, "true", "false: record, but never tell"),
     Key::new("sweep", Kind::Boolean, "false", "true: look for its failures in the journal, also without OnFailure="),
+    Key::new(
+        "expect_success",
+        Kind::Duration { min: 1, max: 31_557_600 },
+        "",
+        "it should succeed at least so often: \"26h\"; for services that run and end",
+    ),
+    Key::new(
+        "stuck_after",
+        Kind::ANY_TIME,
+        "",
+        "if it is polled: it hangs when it starts, stops or reloads for longer; also a oneshot",
+    ),
     Key::new("to", Kind::List, "[]", "recipients of this unit, for methods that have recipients"),
 ];
 
@@ -147,6 +159,10 @@ pub struct Rules {
     pub journal_lines: usize,
     /// Look for its failures in the journal, also without OnFailure=.
     pub sweep: bool,
+    /// It should succeed at least so often.
+    pub expect_success: Option<Duration>,
+    /// So long it may start, stop or reload; `None`: as `[services]` says.
+    pub stuck_after: Option<Duration>,
     /// Recipients of this unit; empty: the method's own.
     pub to: Vec<String>,
 }
@@ -177,12 +193,34 @@ impl Rules {
             started_by: started_by::starts(&values.list("started_by")),
             journal_lines: usize::try_from(values.count("journal_lines")).unwrap_or(usize::MAX),
             sweep: values.boolean("sweep"),
+            expect_success: Some(values.duration("expect_success")).filter(|expected| !expected.is_zero()),
+            stuck_after: values.text("stuck_after").map(|_| values.duration("stuck_after")),
             to: values.list("to"),
         }
     }
 }
 
 impl Rules {
+    /// Whether something follows when nobody acknowledges an incident.
+    pub fn wait_for_somebody(&self) -> bool {
+        self.remind.is_some() || !self.escalate_to.is_empty()
+    }
+
+    /// The same for a schedule. What stands until somebody mends it fails once, so there is nothing to ignore, and it does not
+    /// flap. What somebody did by hand may be meant.
+    #[must_use]
+    pub fn of_schedule(mut self, problem: &Problem) -> Rules {
+        self.flapping = 0;
+        match problem.lapse() {
+            Some(lapse) if lapse.is_by_hand() => self.severity = self.severity.min(Severity::Warning),
+            _ => {}
+        }
+        if problem.lapse().is_none_or(|lapse| !lapse.comes_again()) {
+            self.ignore = 0;
+        }
+        self
+    }
+
     /// Whether it matters what this event's run complained of. What was never started has said nothing.
     pub fn asks_for_error(&self, event: &Event) -> bool {
         self.same_problem == SameProblem::Error && event.outcome == Outcome::Failed && event.invocation_id.is_some()

@@ -1,12 +1,13 @@
 //! `[X-Sysalert]` in unit files and drop-ins: what packages and configuration management say of their own units. It wins over
 //! the configuration, and nothing in it is fatal: what does not fit is told and passed over.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Settings, UNIT};
+use super::{NAMES_METHODS, Settings, UNIT};
 use crate::config::{Origin, Setting, nearest, unit_section};
 
 /// The section; systemd passes over what begins with `X-`.
@@ -18,6 +19,8 @@ pub trait UnitFiles: fmt::Debug {
     fn of(&self, unit: &str) -> Vec<(PathBuf, String)>;
     /// Those of all units.
     fn all(&self) -> Vec<(PathBuf, String)>;
+    /// A unit of this manager as a person writes it: with the user before it, if it is a user's.
+    fn written(&self, unit: &str) -> String;
 }
 
 impl Settings {
@@ -50,6 +53,17 @@ impl Settings {
         self.each_file().flat_map(|(settings, _)| settings).collect()
     }
 
+    /// The names and globs of the units whose files have this key.
+    pub(super) fn whose_files_say(&self, key: &str) -> Vec<String> {
+        let Some(units) = &self.units else { return Vec::new() };
+        let says = |file: &(PathBuf, String)| self.section_of(std::slice::from_ref(file)).0.iter().any(|one| one.key == key);
+        let mut names: Vec<String> =
+            units.all().iter().filter(|file| says(file)).filter_map(|(path, _)| Some(units.written(&unit_of(path)?))).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     fn each_file(&self) -> impl Iterator<Item = (Vec<Setting>, Vec<String>)> {
         let files = self.units.as_ref().map(|units| units.all()).unwrap_or_default();
         files.into_iter().map(|file| self.section_of(&[file]))
@@ -57,7 +71,7 @@ impl Settings {
 
     fn section_of(&self, files: &[(PathBuf, String)]) -> (Vec<Setting>, Vec<String>) {
         let (mut settings, mut complaints) = unit_section(files, SECTION, UNIT);
-        for setting in settings.iter_mut().filter(|setting| setting.key == "methods") {
+        for setting in settings.iter_mut().filter(|setting| NAMES_METHODS.contains(&setting.key.as_str())) {
             let Value::Array(names) = &mut setting.value else { continue };
             names.retain(|name| {
                 let name = name.as_str().unwrap_or_default();
@@ -71,9 +85,20 @@ impl Settings {
             });
         }
         // of methods that nobody knows none is left: the configuration's hold then
-        settings.retain(|setting| setting.key != "methods" || setting.value.as_array().is_some_and(|names| !names.is_empty()));
+        settings.retain(|setting| setting.value.as_array().is_none_or(|names| !names.is_empty()));
         (settings, complaints)
     }
+}
+
+/// The unit, or the glob of the units, that a file is for: "a-*.service" of "a-.service.d/10.conf".
+fn unit_of(path: &Path) -> Option<String> {
+    let folder = path.parent().and_then(Path::file_name).and_then(OsStr::to_str).and_then(|name| name.strip_suffix(".d"));
+    let name = folder.or_else(|| path.file_name().and_then(OsStr::to_str))?;
+    Some(match name.rsplit_once('.') {
+        Some((stem, kind)) if stem.ends_with(['@', '-']) => format!("{stem}*.{kind}"),
+        Some(_) => name.to_owned(),
+        None => format!("*.{name}"),
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +117,10 @@ mod tests {
 
         fn all(&self) -> Vec<(PathBuf, String)> {
             self.0.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect()
+        }
+
+        fn written(&self, unit: &str) -> String {
+            format!("alice/{unit}")
         }
     }
 
@@ -134,7 +163,7 @@ mod tests {
     fn what_does_not_fit_is_told_and_the_rest_holds() {
         let settings = settings(&[
             ("a.service", "[X-Sysalert]\nIngore=1\nMethods=mial\nSeverity=warning"),
-            ("b.service", "[X-Sysalert]\nMethods=mial phone\nTimeout=5s"),
+            ("b.service", "[X-Sysalert]\nMethods=mial phone\nEscalateTo=mial\nTimeout=5s"),
         ]);
         assert_eq!(
             settings.complaints_about("a.service"),
@@ -143,11 +172,25 @@ mod tests {
                 "a.service:3: unknown method `mial`; did you mean `mail`?"
             ]
         );
-        assert_eq!(settings.complaints_about_units().len(), 4);
+        assert_eq!(settings.complaints_about_units().len(), 5);
         let rules = settings.rules("a.service");
         assert_eq!((rules.ignore, rules.severity.as_str(), rules.methods.len()), (2, "warning", 2));
         assert_eq!(settings.rules("b.service").methods, ["phone"]);
         assert!(settings.complaints_about("c.service").is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_should_succeed_may_say_so_itself() {
+        let says = "[X-Sysalert]\nExpectSuccess=26h";
+        let settings = settings(&[
+            ("/etc/a.service", says),
+            ("/etc/a.service.d/1.conf", says),
+            ("/etc/b@.service", says),
+            ("/etc/c-.service.d/1.conf", says),
+            ("/etc/service.d/1.conf", says),
+            ("/etc/d.service", "[X-Sysalert]\nIgnore=2"),
+        ]);
+        assert_eq!(settings.expecting(), ["alice/*.service", "alice/a.service", "alice/b@*.service", "alice/c-*.service"]);
     }
 
     #[test]

@@ -24,12 +24,14 @@ mod prune;
 mod replace;
 mod resends;
 mod salvage;
+mod schedules;
 mod schema;
 mod silences;
 mod spool;
 mod standing;
 mod stats;
 mod totals;
+mod unended;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -65,6 +67,9 @@ pub use replace::{Identity, current, replace};
 pub use resends::{
     Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
 };
+pub use schedules::{
+    Schedule, absences, forget_schedule, keep_schedule, lapsed, last_success, note_success, pulse, schedules, set_pulse,
+};
 use schema::Trouble;
 pub use silences::{silence, silences, unsilence};
 pub use spool::{keep as keep_in_spool, read as read_spool};
@@ -74,6 +79,7 @@ pub use standing::{
 };
 pub use stats::{Stats, stats};
 pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
+pub use unended::unended;
 
 use std::fs::File;
 use std::io;

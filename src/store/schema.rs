@@ -213,6 +213,22 @@ const MIGRATIONS: &[&str] = &[
         why TEXT
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- the timers that are watched, and the units that should succeed from time to time
+    CREATE TABLE schedules (
+        subject TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,              -- when it was first seen
+        active INTEGER NOT NULL DEFAULT 0,   -- 1: the timer was active at some time,
+        enabled INTEGER NOT NULL DEFAULT 0,  -- and enabled
+        due INTEGER                          -- when it is to elapse, if that is far enough ahead
+    ) STRICT, WITHOUT ROWID;
+    -- when the host was off or asleep: time that does not count
+    CREATE TABLE absences (since INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
+",
+    "
+    -- a recovery that a part of the channel may have missed comes again until then, in microseconds
+    ALTER TABLE resends ADD COLUMN ends INTEGER;
+",
 ];
 
 /// Why a database cannot be used.

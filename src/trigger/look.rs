@@ -80,6 +80,8 @@ const BEFORE: TimeDelta = TimeDelta::seconds(1);
 const AFTER: TimeDelta = TimeDelta::seconds(1);
 /// A manager that is too busy to say how a unit is, or which dependency failed, is asked again for so long.
 const BUSY: TimeDelta = TimeDelta::seconds(60);
+/// So soon the journal tells that systemd starts a unit again, unless its `RestartSec=` is longer than usual.
+const RESTART: TimeDelta = TimeDelta::seconds(2);
 /// What happens while a look is taken lies ahead of it by less.
 const AHEAD: TimeDelta = TimeDelta::seconds(5);
 
@@ -113,7 +115,8 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         known,
         when,
         since,
-        unit: world.unit(subject),
+        // of another user's unit the journal alone tells
+        unit: world.unit(subject).or_else(|| account.runs_now().filter(|_| subject.is_users())),
         account: &account,
         reached_end,
         look: Look { mark: Some(account.closed.unwrap_or(since).max(since)), ..Look::default() },
@@ -197,6 +200,8 @@ impl Looking<'_> {
             Some(unit) if unit.invocation.is_none() => Some(false),
             // the manager is busy, as it is when much fails at once
             None if (self.when.now - at).abs() < BUSY && self.world.culprit(self.subject).is_err() => None,
+            // nobody tells whether it waits for its restart
+            None if self.subject.is_users() => self.is_complete(at + RESTART).then_some(false),
             // a new run: whether systemd or somebody else began it, the journal tells when it has caught up with that
             unit => {
                 let begun = unit.as_ref().and_then(|unit| unit.changed);

@@ -4,3 +4,5 @@ pub mod ended;
 pub mod handler;
 pub mod look;
 pub mod runs;
+pub mod schedule;
+pub mod services;

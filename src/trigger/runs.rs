@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::event::Problem;
 use crate::host::journal::{Kind, Message};
+use crate::host::manager::Unit;
 
 /// One run, as far as the messages go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Run {
     pub first: DateTime<Utc>,
     /// When it was begun.
     pub begun: Option<DateTime<Utc>>,
+    /// When it was up, or its job was done.
+    pub up: Option<DateTime<Utc>>,
     /// Its failures, oldest first: a start that comes too soon after it fails in its name, too.
     pub failures: Vec<(DateTime<Utc>, Problem)>,
     /// When it ended well.
@@ -99,6 +102,13 @@ impl Account {
         runs.filter(|pair| pair[1].invocation == invocation && pair[0].restarts).find_map(|pair| pair[0].next_restart)
     }
 
+    /// The unit as it is by these messages, if its last run is up.
+    pub fn runs_now(&self) -> Option<Unit> {
+        let last = self.runs.last().filter(|run| run.failures.is_empty() && run.ended_well.is_none() && !run.stopped)?;
+        let (active_since, invocation) = (Some(last.up?), Some(last.invocation.clone()));
+        Some(Unit { active: "active".to_owned(), invocation, active_since, changed: active_since, ..Unit::default() })
+    }
+
     fn take(&mut self, unit: &str, message: &Message) {
         if matches!(message.kind, Kind::Failed | Kind::Succeeded | Kind::Skipped | Kind::JobFailed) {
             self.closed = Some(message.at);
@@ -128,7 +138,10 @@ impl Run {
 
     fn take(&mut self, unit: &str, message: &Message) {
         match message.kind {
-            Kind::Starting | Kind::Started => self.begun = self.begun.or(Some(message.at)),
+            Kind::Starting | Kind::Started => {
+                self.begun = self.begun.or(Some(message.at));
+                self.up = self.up.or((message.kind == Kind::Started).then_some(message.at));
+            }
             // the first command that fails is the cause; how systemd then ended the others is not
             Kind::Exited if self.exit.is_none() => {
                 self.exit = message.exit.clone().map(|(code, status)| (code, status, command(unit, message.command.as_deref())));
@@ -186,7 +199,8 @@ fn timeout(text: &str) -> Option<String> {
         return Some("runtime".to_owned());
     }
     if let Some((operation, _)) = said.split_once(" operation timed out") {
-        return Some(operation.to_owned());
+        // systemd's are words: "start-pre"
+        return Some(operation.to_owned()).filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
     }
     let (what, _) = said.split_once(" timed out")?;
     let stops = ["State 'stop", "State 'final", "Stopping", "Unmounting", "Deactivat"];

@@ -11,13 +11,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use sysalert::dispatch::{
-    self, Complete, Outside, Tally,
+    self, Complete, Outside, Tally, own_words,
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
-use sysalert::event::{Event, Manager, Outcome, Start, Subject, UnitName};
+use sysalert::event::{Event, Manager, Outcome, Problem, Start, Subject, UnitName};
 use sysalert::host::journal::{Kind, Message};
-use sysalert::host::manager::Unit;
+use sysalert::host::manager::{Detail, Job, Listed, Timer, Unit};
 use sysalert::host::site::ConfigPlace;
 use sysalert::host::{Site, wake};
 use sysalert::incident::Acknowledgement;
@@ -85,10 +85,62 @@ enum What {
     Stopped(Run),
     /// The unit is like this now.
     Unit(State),
+    /// Whoever polls the unit sees this from now on.
+    Shown(Shown),
+    /// `sysalert check services` runs; beside the units that are shown these are installed.
+    Check(Vec<String>),
+    /// The machine booted so long before; at the beginning of a story it has been up for long.
+    Booted(String),
     /// The database is damaged: "garbage", "empty", "index" (without its entries), or "TABLE": the pages that hold it.
     Damaged(String),
     /// A file changes of which every unit of the story is made.
     Changed(String),
+    /// A timer is like this now.
+    Timer(TimerState),
+    /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
+    Job([String; 2]),
+    /// Schedules are looked at.
+    Schedules(Here),
+}
+
+/// `{}`: a step that says no more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {}
+
+/// How the manager shows a timer that starts the unit of its name; times are counted from the step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimerState {
+    unit: String,
+    #[serde(default = "loaded")]
+    load: String,
+    #[serde(default = "enabled")]
+    file: String,
+    #[serde(default = "active")]
+    active: String,
+    #[serde(default)]
+    sub: String,
+    next: Option<String>,
+    last: Option<String>,
+    /// So long it is not active.
+    inactive: Option<String>,
+}
+
+fn loaded() -> String {
+    "loaded".to_owned()
+}
+
+fn enabled() -> String {
+    "enabled".to_owned()
+}
+
+fn active() -> String {
+    "active".to_owned()
+}
+
+fn length(words: &str) -> TimeDelta {
+    TimeDelta::from_std(humantime::parse_duration(words).unwrap()).unwrap()
 }
 
 /// What is silenced, for how long and why.
@@ -110,6 +162,22 @@ struct State {
     sub: String,
     /// Its current run.
     run: usize,
+}
+
+/// How the manager shows a unit that is polled.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    unit: String,
+    /// "active running", "inactive dead masked": its state, and its load state unless it is loaded.
+    state: String,
+    /// Its current run, or the last one.
+    run: Option<usize>,
+    /// `Type=`.
+    kind: Option<String>,
+    /// True: its target is up, and it never ran.
+    #[serde(default)]
+    due: bool,
 }
 
 /// What systemd tells about a run; by default it exited with status 3.
@@ -303,6 +371,18 @@ impl Telling {
                 self.world.set(&state.unit, unit);
                 self.say(&step.at, &format!("{} is {}", state.unit, state.active));
             }
+            What::Shown(shown) => {
+                self.show(at, shown);
+                self.say(&step.at, &format!("{} is {}", shown.unit, shown.state));
+            }
+            What::Check(installed) => {
+                self.world.install(installed);
+                self.check(&step.at, at);
+            }
+            What::Booted(before) => {
+                self.world.boot(at - TimeDelta::from_std(humantime::parse_duration(before).unwrap()).unwrap());
+                self.say(&step.at, &format!("the machine booted {before} before"));
+            }
             What::Damaged(how) => {
                 damage::done(&self.site.state, how);
                 self.say(&step.at, &format!("the database is damaged: {how}"));
@@ -310,6 +390,41 @@ impl Telling {
             What::Changed(path) => {
                 self.world.change(path, at);
                 self.say(&step.at, &format!("{path} is changed"));
+            }
+            What::Timer(state) => {
+                let ago = |words: &Option<String>| words.as_deref().map(|words| at - length(words));
+                let next = state.next.as_deref().map(|words| at + length(words));
+                self.world.set_timer(Timer {
+                    name: state.unit.clone(),
+                    load: state.load.clone(),
+                    active: state.active.clone(),
+                    sub: state.sub.clone(),
+                    file: state.file.clone(),
+                    unit: state.unit.replace(".timer", ".service"),
+                    unit_load: loaded(),
+                    handled: true,
+                    due: next,
+                    next,
+                    last: ago(&state.last),
+                    inactive_since: ago(&state.inactive),
+                    ..Timer::default()
+                });
+                self.say(&step.at, &format!("{} is {}, {}, {}", state.unit, state.load, state.active, state.file));
+            }
+            What::Job([unit, ago]) => {
+                let ended = (!ago.is_empty()).then(|| at - length(ago));
+                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended });
+                let how = if ago.is_empty() { "and no run of it".to_owned() } else { format!("which succeeded {ago} ago") };
+                self.say(&step.at, &format!("the manager knows {unit}, {how}"));
+            }
+            What::Schedules(_) => {
+                let settings = Settings::read(&self.files()).unwrap();
+                let (site, mut store) = (self.site.clone(), self.open());
+                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at).unwrap();
+                self.say(
+                    &step.at,
+                    if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
+                );
             }
             What::Ack(unit) => {
                 let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
@@ -406,6 +521,47 @@ impl Telling {
         }
     }
 
+    /// The manager shows a unit like this from now on.
+    fn show(&self, at: DateTime<Utc>, shown: &Shown) {
+        let mut words = shown.state.split(' ').map(str::to_owned);
+        let (active, sub) = (words.next().unwrap(), words.next().unwrap());
+        let load = words.next().unwrap_or_else(|| "loaded".to_owned());
+        let invocation = shown.run.map(|run| format!("{run:032x}"));
+        let failed = active == "failed";
+        let word = |word: &str| failed.then(|| word.to_owned());
+        let problem =
+            Problem { service_result: word("exit-code"), exit_code: word("exited"), exit_status: word("3"), cause: None };
+        let detail = Detail {
+            kind: shown.kind.clone().or_else(|| Some("simple".to_owned())),
+            invocation: invocation.clone(),
+            since: (!shown.due).then_some(at),
+            is_due: shown.due,
+            problem,
+            ..Detail::default()
+        };
+        let active_since = (active == "active").then_some(at);
+        self.world
+            .set(&shown.unit, Unit { active: active.clone(), sub: sub.clone(), invocation, active_since, ..Unit::default() });
+        self.world.show(Listed { name: shown.unit.clone(), load, active, sub, has_job: false }, detail);
+    }
+
+    /// What `sysalert check services` does, and what it sees.
+    fn check(&mut self, when: &str, at: DateTime<Utc>) {
+        let _ = fs::remove_file(&self.site.flag);
+        let mut store = self.open();
+        let before = self.bytes();
+        let files = self.files();
+        let polled = pipeline::poll(&self.site, &mut store, &self.world, at, false, &|| Settings::read(&files)).unwrap();
+        drop(store);
+        self.say(when, if polled.in_grace { "the services are polled, in grace" } else { "the services are polled" });
+        if self.bytes() == before {
+            self.say("", "nothing is written");
+        }
+        if polled.settled.queued || polled.settled.waits {
+            self.say("", "dispatch is woken");
+        }
+    }
+
     /// What the verb `dispatch` does.
     fn dispatch(&mut self, when: &str, at: DateTime<Utc>, answers: &BTreeMap<String, String>) {
         wake::lower(&self.site).unwrap();
@@ -432,7 +588,11 @@ impl Telling {
         for (method, Envelope { request, recipients }, script) in got {
             let key = self.key(&request.idempotency_key);
             let to = if recipients.is_empty() { String::new() } else { format!(" for {}", recipients.join(", ")) };
-            self.say("", &format!("{method} gets {key}{to}: {} -> {script}", request.message.subject));
+            // what only channels with one state for all want
+            let open = if method == "check" { format!(" ({} open)", request.open) } else { String::new() };
+            let matter =
+                request.matter.as_ref().filter(|_| method == "check").map_or_else(String::new, |matter| format!(" {matter:?}"));
+            self.say("", &format!("{method} gets {key}{to}: {}{open}{matter} -> {script}", request.message.subject));
             if script == "sent" {
                 self.sent.push((
                     format!("{method}: {} ({key})", request.kind.as_str()),
@@ -472,7 +632,7 @@ impl Telling {
             answer(script)
         };
         // the pauses in a story are the middle ones
-        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
+        let outside = Outside { clock: &|| at, dice: &|| 0.5, render: &|work, _| own_words::here(work), send: &send };
         let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(()))?;
         Ok((tally, dispatch::failing(&store, &settings, at)?))
     }

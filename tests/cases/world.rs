@@ -1,15 +1,16 @@
 //! The journal and the service manager of a story: they know what happened, also where no handler was started.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert::event::{Problem, Subject};
-use sysalert::host::journal::{Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{NoAnswer, Setup, Unit};
+use sysalert::event::{Manager, Problem, Subject};
+use sysalert::host::journal::{Complaint, Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
+use sysalert::host::manager::{Asked, Detail, Job, Listed, NoAnswer, Schedules, Setup, Timer, Timetable, Unit};
 use sysalert::host::mounts::FileSystem;
-use sysalert::host::world::{Evidence, World};
+use sysalert::host::pulse::Pulse;
+use sysalert::host::world::{Evidence, Poll, World};
 
 /// What the machine of a story knows.
 #[derive(Default, Clone)]
@@ -20,6 +21,12 @@ pub struct StoryWorld {
     lines: RefCell<BTreeMap<String, Vec<Line>>>,
     /// When files changed; every unit is made of all of them.
     files: RefCell<BTreeMap<String, DateTime<Utc>>>,
+    timers: RefCell<BTreeMap<String, Timer>>,
+    jobs: RefCell<BTreeMap<String, Job>>,
+    /// How the manager shows units that are polled.
+    shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
+    installed: RefCell<Vec<String>>,
+    booted: Cell<Option<DateTime<Utc>>>,
 }
 
 impl StoryWorld {
@@ -43,6 +50,16 @@ impl StoryWorld {
         self.units.borrow_mut().insert(unit.to_owned(), state);
     }
 
+    /// A timer is like this from now on.
+    pub fn set_timer(&self, timer: Timer) {
+        self.timers.borrow_mut().insert(timer.name.clone(), timer);
+    }
+
+    /// The manager knows this unit, and remembers its last run or none.
+    pub fn set_job(&self, job: Job) {
+        self.jobs.borrow_mut().insert(job.name.clone(), job);
+    }
+
     /// If the unit waits for its restart, that comes now.
     pub fn restarted(&self, unit: &str, at: DateTime<Utc>) {
         let waiting = self.units.borrow().get(unit).filter(|unit| unit.restarts()).and_then(|unit| unit.invocation.clone());
@@ -56,6 +73,24 @@ impl StoryWorld {
     /// A file changes.
     pub fn change(&self, path: &str, at: DateTime<Utc>) {
         self.files.borrow_mut().insert(path.to_owned(), at);
+    }
+
+    /// Whoever polls the unit sees this.
+    pub fn show(&self, unit: Listed, detail: Detail) {
+        self.shown.borrow_mut().insert(unit.name.clone(), (unit, detail));
+    }
+
+    /// These services are installed.
+    pub fn install(&self, names: &[String]) {
+        self.installed.borrow_mut().extend_from_slice(names);
+    }
+
+    /// The machine boots.
+    pub fn boot(&self, at: DateTime<Utc>) {
+        self.booted.set(Some(at));
+        // the manager knows nothing of what was before
+        let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
+        self.jobs.borrow_mut().values_mut().for_each(forgets);
     }
 
     /// True when this run failed.
@@ -78,23 +113,30 @@ impl World for StoryWorld {
         Ok(Messages { list: list.map(|(_, message)| message.clone()).collect(), whole: true })
     }
 
-    fn troubled(&self, since: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String> {
         let mut units = BTreeMap::new();
         let failed =
             |message: &Message| matches!(message.kind, Kind::Failed | Kind::JobFailed | Kind::Restarts) && message.at > since;
-        for (unit, message) in self.messages.borrow().iter().filter(|(unit, message)| !unit.contains('/') && failed(message)) {
-            units.entry(unit.clone()).or_insert(message.at);
+        for (name, message) in self.messages.borrow().iter().filter(|(_, message)| failed(message)) {
+            let (whose, unit) = name.split_once('/').unwrap_or(("system", name));
+            if whose == manager.to_string() {
+                units.entry(unit.to_owned()).or_insert(message.at);
+            }
         }
         Ok(Troubled { units, ..Troubled::default() })
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        self.booted.get()
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
         Err("the stories are about something else".to_owned())
     }
 
-    /// In a story all units are, but for those with this name.
+    /// In a story all units of the system are, but for those with this name.
     fn is_handled(&self, subject: &Subject) -> Option<bool> {
-        Some(!subject.name().starts_with("other"))
+        Some(!subject.is_users() && !subject.name().starts_with("other"))
     }
 
     fn lines(&self, _: &Subject, invocation: &str, _: DateTime<Utc>, _: usize) -> Result<Excerpt, String> {
@@ -119,7 +161,51 @@ impl World for StoryWorld {
     }
 }
 
+impl Poll for StoryWorld {
+    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
+        assert!(globs.is_empty(), "the stories name their units");
+        let shown = self.shown.borrow();
+        let not_found = |name: &String| {
+            let [load, active, sub] = ["not-found", "inactive", "dead"].map(str::to_owned);
+            Listed { name: name.clone(), load, active, sub, has_job: false }
+        };
+        Ok(names.iter().map(|name| shown.get(name).map_or_else(|| not_found(name), |(unit, _)| unit.clone())).collect())
+    }
+
+    fn detail(&self, unit: &Listed) -> Option<Detail> {
+        Some(self.shown.borrow().get(&unit.name).map(|(_, detail)| detail.clone()).unwrap_or_default())
+    }
+
+    fn unit_files(&self) -> Vec<String> {
+        self.installed.borrow().clone()
+    }
+
+    fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        let is_watched = |timer: &&Timer| timer.handled || asked.known.contains(&timer.name) || (asked.is_listed)(&timer.name);
+        let timers = self.timers.borrow().values().filter(is_watched).cloned().collect();
+        let jobs = self.jobs.borrow().values().filter(|job| (asked.is_job)(&job.name)).cloned().collect();
+        Some(Schedules { timers, jobs, broken: Vec::new() })
+    }
+
+    fn pulse(&self, now: DateTime<Utc>) -> Pulse {
+        let booted = self.booted.get().unwrap_or(DateTime::UNIX_EPOCH);
+        Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
+    }
+}
+
 impl Evidence for StoryWorld {
+    fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        Ok(Vec::new())
+    }
+
+    fn timetable(&self, subject: &Subject) -> Option<Timetable> {
+        let timers = self.timers.borrow();
+        let timer = timers.values().find(|timer| timer.name == subject.unit_name() || timer.unit == subject.unit_name());
+        let unit = timer.map_or(subject.unit_name(), |timer| timer.unit.as_str());
+        let job = self.jobs.borrow().get(unit).cloned().unwrap_or_default();
+        Some(Timetable { ended: job.ended, succeeded: job.succeeded, next: timer.and_then(|timer| timer.next) })
+    }
+
     fn setup(&self, _: &Subject, _: Duration) -> Option<Setup> {
         Some(Setup { files: self.files.borrow().keys().cloned().collect(), ..Setup::default() })
     }

@@ -27,8 +27,12 @@ impl World for Machine {
         Ok(Messages { list, whole: self.whole })
     }
 
-    fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, _: &Manager, _: DateTime<Utc>) -> Result<Troubled, String> {
         Err("not asked".to_owned())
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {

@@ -11,7 +11,7 @@ use crate::mail::Mail;
 const FINISHED: &str = "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf";
 
 /// The beginning of a Python program that works in the guest's files as the user sysalert; with `Guest::python`.
-const AS_SYSALERT: &str = "\
+pub const AS_SYSALERT: &str = "\
 import json, os, sqlite3, sys
 os.chroot(f'/proc/{sys.argv[1]}/root')
 os.chdir('/')

@@ -56,6 +56,25 @@ fn configuration(guest: &Guest, user: &str) -> String {
     guest.sh(&format!("cd /home/{user}/.config; find systemd -printf '%y %m %u %l %p\\n' | sort; find systemd -type f -exec sha256sum {{}} + | sort")).ok()
 }
 
+/// `[X-Sysalert]` in a user's own unit files.
+#[test]
+fn a_user_may_say_it_in_the_unit_itself() {
+    let guest = guest(252, "users-x");
+    let drop_in = "/home/alice/.config/systemd/user/bot.service.d/50-own.conf";
+    let write = format!("mkdir -p {}; printf '[X-Sysalert]\\nIgnore=1\\n' >{drop_in}", &drop_in[..drop_in.len() - 12]);
+    run(&guest, "alice", &write).ok();
+    for (user, ..) in USERS {
+        run(&guest, user, "sysalert --user enable bot; systemctl --user start bot || true").ok();
+    }
+    guest.wait_until("bob is told", || alerts(&guest, "bob").0.len() == 1);
+    let explained = || run(&guest, "alice", "sysalert --user explain bot || true").stdout;
+    guest.wait_until("alice's is decided", || explained().contains("failure 1 of the 1 to ignore"));
+    assert!(explained().contains(&format!("setting  ignore = 1 ({drop_in}:2)")), "{}", explained());
+    assert!(alerts(&guest, "alice").0.is_empty());
+    run(&guest, "alice", "systemctl --user start bot || true").ok();
+    guest.wait_until("alice is told of the second", || alerts(&guest, "alice").0.len() == 1);
+}
+
 #[test]
 fn each_user_hears_of_their_own_units_and_of_no_others_252() {
     each_user_hears_of_their_own_units_and_of_no_others(252);

@@ -47,13 +47,17 @@ impl Clear {
             subjects.iter().map(|subject| store::clear(db, subject, now)).collect::<store::Answer<Vec<bool>>>()
         })?;
         for (subject, cleared) in subjects.iter().zip(cleared) {
-            output::print(&format!("{}: {}\n", subject.name(), if cleared { "cleared" } else { "there is nothing to forget" }))?;
+            output::print(&format!(
+                "{}: {}\n",
+                subject.full_name(),
+                if cleared { "cleared" } else { "there is nothing to forget" }
+            ))?;
         }
         Ok(0)
     }
 }
 
 fn agreed(subjects: &[Subject]) -> Result<bool> {
-    let names: Vec<&str> = subjects.iter().map(Subject::name).collect();
+    let names: Vec<&str> = subjects.iter().map(Subject::full_name).collect();
     output::agreed("this forgets failures", &format!("Forget the failures of {}, without a recovery alert?", names.join(", ")))
 }

@@ -48,7 +48,7 @@ impl List {
 pub(in crate::cli) fn table_of(rows: &[Row]) -> String {
     let row = |row: &Row| {
         vec![
-            row.incident.subject.name().to_owned(),
+            row.incident.subject.full_name().to_owned(),
             state_of(row),
             row.incident.failures.to_string(),
             row.alerts.to_string(),

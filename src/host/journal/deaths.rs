@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use systemd::journal::{Journal as Handle, JournalRef};
 
-use super::{field, files, micros, text};
+use super::{Fields, field, files, micros, text};
 use crate::event::Subject;
 use crate::host::clock;
 
@@ -69,27 +69,39 @@ const SLACK: TimeDelta = TimeDelta::seconds(1);
 const SAVING: TimeDelta = TimeDelta::minutes(1);
 
 /// What is told about a unit's processes around that time, but not from before the run began.
-pub(super) fn read(journal: &mut Handle, subject: &Subject, run: Ended, until: Instant) -> systemd::Result<Deaths> {
+pub(super) fn read(
+    journal: &mut Handle,
+    fields: &Fields,
+    subject: &Subject,
+    run: Ended,
+    until: Instant,
+) -> systemd::Result<Deaths> {
     // a process may be dead before the manager says that it started it
     let since = run.begun.map_or(run.at - BEFORE, |begun| (begun - SLACK).max(run.at - BEFORE));
     let span = (micros(since), micros(run.at + SAVING));
-    let core = back(journal, span, until, &|journal| cores(journal, subject), &mut |journal| core(journal, run.at))?;
+    let core = back(journal, span, until, &|journal| cores(journal, fields, subject), &mut |journal| core(journal, run.at))?;
     if !run.killed {
         return Ok(Deaths { core, ..Deaths::default() });
     }
     let span = (micros(since), micros(run.at + SLACK));
+    // "/user.slice/user-1000.slice/user@1000.service/app.slice/b.service": other users have units of this name, too
+    let group = fields.of_manager().iter().find(|(name, _)| *name == "_SYSTEMD_UNIT").map(|(_, unit)| format!("/{unit}/"));
+    let is_users_own = |line: &str| group.as_ref().is_none_or(|group| line.contains(group));
     let mut killed: Option<(u32, Option<u64>)> = None;
     let mut lines = |journal: &mut JournalRef| {
         let line = text(journal, "MESSAGE")?.unwrap_or_default();
         // read backwards: first that it was killed, then whose limit was reached
         killed = victim(&line).or(killed.take());
-        Ok(verdict(&line, subject).map(|(pid, process, limit_of)| {
+        Ok(verdict(&line, subject).filter(|_| is_users_own(&line)).map(|(pid, process, limit_of)| {
             let held = killed.take().filter(|(victim, _)| *victim == pid).and_then(|(_, held)| held);
             OomKill { process, pid, held, limit_of }
         }))
     };
     let oom = back(journal, span, until, &kernel, &mut lines)?;
-    let reason = &mut |journal: &mut JournalRef| Ok(oomd_reason(&text(journal, "MESSAGE")?.unwrap_or_default(), subject));
+    let reason = &mut |journal: &mut JournalRef| {
+        let line = text(journal, "MESSAGE")?.unwrap_or_default();
+        Ok(oomd_reason(&line, subject).filter(|_| is_users_own(&line)))
+    };
     let oomd = back(journal, span, until, &oomd, reason)?;
     Ok(Deaths { core, oom, oomd })
 }
@@ -120,10 +132,14 @@ fn back<T>(
 /// What systemd-coredump wrote: in its slice, where nobody else runs and which the journal itself notes. Of a process that is
 /// gone too soon the journal has the user alone; then it is root's or systemd-coredump's own. (What it writes as the user whose
 /// process it was, that user could write as well.)
-fn cores(journal: &mut Handle, subject: &Subject) -> systemd::Result<()> {
+fn cores(journal: &mut Handle, fields: &Fields, subject: &Subject) -> systemd::Result<()> {
     let field = if subject.is_users() { "COREDUMP_USER_UNIT" } else { "COREDUMP_UNIT" };
     let of_unit = |journal: &mut Handle| -> systemd::Result<()> {
         journal.match_add("MESSAGE_ID", "fc2e22bc6ee647b6b90729ab34a250b1")?.match_add(field, subject.unit_name())?;
+        // other users have units of this name, too
+        if let Some((_, uid)) = fields.of_manager().iter().find(|(name, _)| *name == "_UID") {
+            journal.match_add("COREDUMP_UID", uid.as_str())?;
+        }
         Ok(())
     };
     of_unit(journal)?;

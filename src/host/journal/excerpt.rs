@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use nix::unistd::geteuid;
 use systemd::journal::{Journal as Handle, JournalRef};
 
 use super::messages::{self, Kind};
@@ -64,26 +63,34 @@ pub struct Excerpt {
 /// often learns the unit, but not the invocation; of a user's not even the unit, so that its process ID stands in.)
 pub(super) fn read(
     journal: &mut Handle,
+    fields: &Fields,
     subject: &Subject,
-    invocation: &str,
-    process: Option<u32>,
+    (invocation, process): (&str, Option<u32>),
     most: usize,
     until: Instant,
 ) -> systemd::Result<Excerpt> {
-    let fields = Fields::of(subject);
     let unit = subject.unit_name();
-    let bounds = bounds(journal, &fields, unit, invocation)?;
+    let bounds = bounds(journal, fields, unit, invocation)?;
 
     journal.match_flush()?;
-    journal.match_add("_SYSTEMD_INVOCATION_ID", invocation)?.match_or()?;
+    journal.match_add("_SYSTEMD_INVOCATION_ID", invocation)?;
+    // a user's manager may call a run what it likes: of another's it gets no line
+    for (name, value) in fields.of_manager() {
+        journal.match_add(name, value.as_str())?;
+    }
+    journal.match_or()?;
     fields.by_manager(journal)?.match_add(fields.manager_invocation, invocation)?;
     if bounds.is_some() {
         journal.match_or()?.match_add(fields.unit, unit)?;
-        if subject.is_users() {
-            journal.match_add("_UID", geteuid().to_string())?;
+        for (name, value) in fields.of_manager() {
+            journal.match_add(name, value.as_str())?;
         }
         if let Some(process) = process {
-            journal.match_or()?.match_add("_PID", process.to_string())?.match_add("_UID", geteuid().to_string())?;
+            let owner = fields.of_manager().iter().filter(|(name, _)| *name == "_UID");
+            journal.match_or()?.match_add("_PID", process.to_string())?;
+            for (name, value) in owner {
+                journal.match_add(name, value.as_str())?;
+            }
         }
     }
     match &bounds {

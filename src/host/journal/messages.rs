@@ -96,8 +96,13 @@ pub struct Messages {
     pub whole: bool,
 }
 
-pub(super) fn read(journal: &mut Handle, subject: &Subject, since: u64, until: Instant) -> systemd::Result<Messages> {
-    let fields = Fields::of(subject);
+pub(super) fn read(
+    journal: &mut Handle,
+    fields: &Fields,
+    subject: &Subject,
+    since: u64,
+    until: Instant,
+) -> systemd::Result<Messages> {
     fields.by_manager(journal)?.match_add(fields.manager_unit, subject.unit_name())?;
     journal.seek_realtime_usec(since)?;
     let mut list = Vec::new();
@@ -105,7 +110,7 @@ pub(super) fn read(journal: &mut Handle, subject: &Subject, since: u64, until: I
         let at = journal.timestamp_usec()?;
         // a file's first entry may be older than what was looked for
         if at >= since {
-            list.push(message(journal, &fields, at)?);
+            list.push(message(journal, fields, at)?);
         }
         if clock::started() >= until {
             return Ok(Messages { list, whole: false });
@@ -128,7 +133,7 @@ fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Resul
         at: time(at),
         kind,
         // of what was never started the field is there, and empty
-        invocation: text(journal, fields.manager_invocation)?.filter(|id| !id.is_empty()),
+        invocation: text(journal, fields.manager_invocation)?.filter(|id| is_invocation(id)),
         ..Message::default()
     };
     match kind {
@@ -137,23 +142,36 @@ fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Resul
             message.cpu = number(journal, "CPU_USAGE_NSEC")?.map(Duration::from_nanos);
             message.memory = number(journal, "MEMORY_PEAK")?;
         }
-        Kind::Failed => message.result = text(journal, "UNIT_RESULT")?,
+        Kind::Failed => message.result = word(journal, "UNIT_RESULT")?,
         Kind::Exited => {
-            message.exit = text(journal, "EXIT_CODE")?.zip(text(journal, "EXIT_STATUS")?).map(|(code, status)| {
+            message.exit = word(journal, "EXIT_CODE")?.zip(word(journal, "EXIT_STATUS")?).map(|(code, status)| {
                 let status = if code == "exited" { status } else { signal(&status) };
                 (code, status)
             });
-            message.command = text(journal, "COMMAND")?;
+            message.command = word(journal, "COMMAND")?;
         }
         Kind::JobFailed => {
-            message.result = text(journal, "JOB_RESULT")?;
+            message.result = word(journal, "JOB_RESULT")?;
             let boot = text(journal, "_BOOT_ID")?.unwrap_or_default();
-            message.job = text(journal, "JOB_ID")?.map(|job| format!("{boot}:{job}"));
+            message.job = word(journal, "JOB_ID")?.map(|job| format!("{boot}:{job}"));
         }
         Kind::Other => message.text = field(journal, "MESSAGE")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         _ => {}
     }
     Ok(message)
+}
+
+/// One of systemd's words, which are short and plain: a user may have written anything in the name of their manager.
+fn word(journal: &mut JournalRef, name: &str) -> systemd::Result<Option<String>> {
+    Ok(text(journal, name)?.filter(|text| is_word(text)))
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/".contains(&byte))
+}
+
+fn is_invocation(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A figure of the manager's; the largest that there is stands for none.
@@ -175,6 +193,18 @@ pub(in crate::host) fn signal(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_systemd_pass_and_others_do_not() {
+        for text in ["exit-code", "n/a", "ExecStartPre", "RTMIN+3", "203"] {
+            assert!(is_word(text), "{text}");
+        }
+        for text in ["exit code", "a\nb", "<b>", "\u{1b}[1m", &"x".repeat(65)] {
+            assert!(!is_word(text), "{text:?}");
+        }
+        assert!(is_invocation("0123456789abcdef0123456789abcdef"));
+        assert!(!is_invocation("") && !is_invocation("../../etc/passwd"));
+    }
 
     #[test]
     fn signals_have_the_names_that_systemd_gives_them() {

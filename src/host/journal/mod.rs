@@ -3,6 +3,7 @@
 //! Only the files that can hold what is asked for are opened: libsystemd otherwise maps and searches every file there is, which
 //! costs seconds where the journal is large and cold.
 
+mod complaints;
 mod deaths;
 mod excerpt;
 mod files;
@@ -10,6 +11,7 @@ mod messages;
 mod succeeded;
 mod troubled;
 
+pub use complaints::Complaint;
 pub use deaths::{Core, Deaths, Ended, OomKill};
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
@@ -20,10 +22,10 @@ pub use troubled::Troubled;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use nix::unistd::geteuid;
+use nix::unistd::User;
 use systemd::journal::{Journal as Handle, JournalRef, OpenFilesOptions, OpenOptions};
 
-use crate::event::Subject;
+use crate::event::{Manager, Subject};
 use crate::host::clock;
 
 /// So much of a field is enough; the library may give more of one that is not compressed.
@@ -54,17 +56,18 @@ impl Journal {
     pub fn messages(&mut self, subject: &Subject, since: DateTime<Utc>) -> Result<Messages, String> {
         let until = self.until();
         let since = micros(since);
-        messages::read(self.open(since)?, subject, since, until).map_err(unreadable)
+        let fields = Fields::of(subject)?;
+        messages::read(self.open(since)?, &fields, subject, since, until).map_err(unreadable)
     }
 
     /// The units of which the manager says that something failed since then.
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
-    pub fn troubled(&mut self, users: bool, since: DateTime<Utc>) -> Result<Troubled, String> {
+    pub fn troubled(&mut self, manager: &Manager, since: DateTime<Utc>) -> Result<Troubled, String> {
         let until = self.until();
         let since = micros(since);
-        let fields = Fields::new(users);
+        let fields = Fields::new(manager)?;
         let mut found = troubled::read(self.open(since)?, &fields, since, until).map_err(unreadable)?;
         // where an older file is left nothing is lost: nothing was written in between
         found.gone_before = found.gone_before.filter(|_| files::oldest().is_none_or(|oldest| oldest > since));
@@ -75,10 +78,11 @@ impl Journal {
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
-    pub fn succeeded(&mut self, users: bool, since: DateTime<Utc>) -> Result<Succeeded, String> {
+    pub fn succeeded(&mut self, manager: &Manager, since: DateTime<Utc>) -> Result<Succeeded, String> {
         let until = self.until();
         let since = micros(since);
-        succeeded::read(self.open(since)?, &Fields::new(users), since, until).map_err(unreadable)
+        let fields = Fields::new(manager)?;
+        succeeded::read(self.open(since)?, &fields, since, until).map_err(unreadable)
     }
 
     /// The last lines of a run that ended then; for a user's unit, with its main process.
@@ -93,11 +97,13 @@ impl Journal {
         most: usize,
     ) -> Result<Excerpt, String> {
         let until = self.until();
+        let fields = Fields::of(subject)?;
         // most runs are short: first the files of the last minutes, and older ones only when the run began before them
         let mut back = RECENT;
         loop {
             let since = micros(ended).saturating_sub(back);
-            let excerpt = excerpt::read(self.open(since)?, subject, invocation, process, most, until).map_err(unreadable)?;
+            let excerpt =
+                excerpt::read(self.open(since)?, &fields, subject, (invocation, process), most, until).map_err(unreadable)?;
             let widest = files::oldest().is_none_or(|oldest| since <= oldest);
             if !excerpt.begins_before || excerpt.lines.len() >= most || widest || clock::started() >= until {
                 return Ok(excerpt);
@@ -106,16 +112,28 @@ impl Journal {
         }
     }
 
+    /// What the manager said about a unit's files since then, and cannot use of them.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn complaints(&mut self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        let until = self.until();
+        let since = micros(since);
+        let fields = Fields::of(subject)?;
+        complaints::read(self.open(since)?, &fields, subject, since, until).map_err(unreadable)
+    }
+
     /// How a unit's processes died in this run. A core dump that must come is waited for, a moment: it is told when the core is
     /// saved, and the manager may have noticed before.
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
     pub fn deaths(&mut self, subject: &Subject, run: Ended, within: Duration) -> Result<Deaths, String> {
+        let fields = Fields::of(subject)?;
         loop {
             let until = clock::started() + within;
             let from = micros(run.at).saturating_sub(RECENT);
-            let deaths = deaths::read(self.open(from)?, subject, run, until).map_err(unreadable)?;
+            let deaths = deaths::read(self.open(from)?, &fields, subject, run, until).map_err(unreadable)?;
             let comes = run.dumped && deaths.core.is_none() && files::saves_cores();
             if !comes || self.waits.is_zero() {
                 return Ok(deaths);
@@ -176,19 +194,26 @@ struct Fields {
 }
 
 impl Fields {
-    fn of(subject: &Subject) -> Fields {
-        Fields::new(subject.is_users())
+    fn of(subject: &Subject) -> Result<Fields, String> {
+        Fields::new(&subject.whose())
     }
 
-    fn new(users: bool) -> Fields {
-        if users {
-            let uid = geteuid().to_string();
-            let manager = vec![("_UID", uid.clone()), ("_SYSTEMD_UNIT", format!("user@{uid}.service"))];
-            Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit: "USER_UNIT", manager_invocation: "USER_INVOCATION_ID" }
-        } else {
+    fn new(manager: &Manager) -> Result<Fields, String> {
+        let Manager::User(name) = manager else {
             let manager = vec![("_PID", "1".to_owned())];
-            Fields { unit: "_SYSTEMD_UNIT", manager, manager_unit: "UNIT", manager_invocation: "INVOCATION_ID" }
-        }
+            return Ok(Fields { unit: "_SYSTEMD_UNIT", manager, manager_unit: "UNIT", manager_invocation: "INVOCATION_ID" });
+        };
+        let uid = uid_of(name).ok_or_else(|| format!("there is no user {}", name.escape_debug()))?;
+        // these are the journal's own: whatever a user writes, it is not the machine's word and not another user's
+        let manager =
+            vec![("_UID", uid.to_string()), ("_SYSTEMD_UNIT", format!("user@{uid}.service")), ("_COMM", "systemd".to_owned())];
+        Ok(Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit: "USER_UNIT", manager_invocation: "USER_INVOCATION_ID" })
+    }
+
+    /// What holds for all that belongs to the manager's units, beside the unit.
+    fn of_manager(&self) -> &[(&'static str, String)] {
+        // a machine's processes run as anybody
+        if self.unit == "_SYSTEMD_USER_UNIT" { &self.manager[..2] } else { &[] }
     }
 
     fn by_manager<'a>(&self, journal: &'a mut Handle) -> systemd::Result<&'a mut JournalRef> {
@@ -197,6 +222,12 @@ impl Fields {
         }
         Ok(journal)
     }
+}
+
+/// The number of this user; a user without a name is called by it.
+fn uid_of(name: &str) -> Option<u32> {
+    let user = User::from_name(name).ok().flatten();
+    user.map(|user| user.uid.as_raw()).or_else(|| name.parse().ok())
 }
 
 fn field(journal: &mut JournalRef, name: &str) -> systemd::Result<Option<Vec<u8>>> {

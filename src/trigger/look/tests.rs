@@ -63,8 +63,12 @@ impl World for Fake {
         Ok(Messages { list, whole: !self.cut_off })
     }
 
-    fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, _: &Manager, _: DateTime<Utc>) -> Result<Troubled, String> {
         Err("not asked".into())
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{Manager, Outcome, Problem, Subject, UnitName};
-use crate::host::journal::{Excerpt, Messages, OomKill, Succeeded, Troubled};
-use crate::host::manager::{NoAnswer, Unit};
+use crate::host::journal::{Complaint, Excerpt, Messages, OomKill, Succeeded, Troubled};
+use crate::host::manager::{NoAnswer, Timetable, Unit};
 use crate::host::world::World;
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -25,8 +25,12 @@ impl World for Fake {
         unreachable!()
     }
 
-    fn troubled(&self, _: DateTime<Utc>) -> Result<Troubled, String> {
+    fn troubled(&self, _: &Manager, _: DateTime<Utc>) -> Result<Troubled, String> {
         unreachable!()
+    }
+
+    fn booted(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     fn succeeded(&self, _: DateTime<Utc>) -> Result<Succeeded, String> {
@@ -59,6 +63,14 @@ impl World for Fake {
 }
 
 impl Evidence for Fake {
+    fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
+        Ok(Vec::new())
+    }
+
+    fn timetable(&self, _: &Subject) -> Option<Timetable> {
+        None
+    }
+
     fn setup(&self, _: &Subject, _: Duration) -> Option<Setup> {
         Some(self.setup.clone())
     }

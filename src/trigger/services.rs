@@ -1,0 +1,196 @@
+//! Polled units: how each is now, and whether that is as it should be. Most are judged by a glance at the manager's list.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::runs;
+use crate::config::nearest;
+use crate::event::{Manager, Problem, Subject, UnitName};
+use crate::host::manager::{Detail, Listed, NoAnswer};
+use crate::host::world::Poll;
+
+/// What to poll.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The units that are named.
+    pub names: Vec<String>,
+    /// The globs. Each stands for the units that are loaded.
+    pub globs: Vec<String>,
+    /// Units that a glob stood for, and that may be unloaded by now.
+    pub again: Vec<String>,
+}
+
+/// How a polled unit is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The unit.
+    pub subject: Subject,
+    /// Its state in the manager's words: "active (running)".
+    pub state: String,
+    /// Since when, where that was asked.
+    pub since: Option<DateTime<Utc>>,
+    /// Its current run, or the last one, where that was asked.
+    pub run: Option<String>,
+    /// Whether that is as it should be.
+    pub judgement: Judgement,
+}
+
+/// Whether a unit is as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// It works.
+    Works,
+    /// It does not, and need not; why.
+    Rests(&'static str),
+    /// It is on its way; how.
+    Moves(&'static str),
+    /// Its run failed, as the manager has it.
+    Failed(Problem),
+    /// It is in trouble that no trigger tells.
+    Trouble(Problem),
+}
+
+/// So long ago a stop is not looked for any more: who stopped it is nobody's news.
+const LONG_AGO: TimeDelta = TimeDelta::days(8);
+/// A stop is in the journal a moment before the manager's own time for it.
+const SLACK: TimeDelta = TimeDelta::seconds(5);
+
+/// One round of polling.
+#[derive(Clone, Copy)]
+pub struct Round<'a> {
+    /// What is polled.
+    pub wanted: &'a Wanted,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// Of which units more must be known than that they work.
+    pub asked: &'a dyn Fn(&Subject) -> bool,
+    /// Of which it is news that they do not exist: the installed unit that was probably meant is looked for.
+    pub mistyped: &'a dyn Fn(&Subject) -> bool,
+    /// How long a unit may start, stop or reload.
+    pub patience: &'a dyn Fn(&Subject) -> Patience,
+}
+
+/// How the wanted units of this manager are. Of each that works only what the list says is known, unless more is asked for.
+///
+/// # Errors
+/// When the manager does not answer.
+pub fn look(world: &dyn Poll, manager: &Manager, round: Round<'_>) -> Result<Vec<Seen>, NoAnswer> {
+    let mut seen = Vec::new();
+    let mut installed = None;
+    let Wanted { names, globs, again } = round.wanted;
+    for unit in world.listed(&[names.as_slice(), again].concat(), globs)? {
+        let Ok(name) = unit.name.parse::<UnitName>() else { continue };
+        let subject = Subject::unit(manager, &name);
+        let detail = match unit.is_plainly_well() && !(round.asked)(&subject) {
+            true => Detail::default(),
+            false => world.detail(&unit).ok_or(NoAnswer)?,
+        };
+        let ended_itself = || ended_itself(world, &subject, &detail, round.now);
+        let mut judgement = judge(&unit, &detail, round.now, (round.patience)(&subject), &ended_itself);
+        if let Judgement::Trouble(problem) = &mut judgement
+            && problem.service_result.as_deref() == Some(NOT_FOUND)
+            && (round.mistyped)(&subject)
+        {
+            let installed = installed.get_or_insert_with(|| world.unit_files());
+            problem.cause = meant(&unit.name, installed);
+        }
+        if unit.load == NOT_FOUND && again.contains(&unit.name) && !names.contains(&unit.name) {
+            judgement = Judgement::Rests("it is gone");
+        }
+        let state = format!("{} ({})", unit.active, unit.sub);
+        seen.push(Seen { subject, state, since: detail.since, run: detail.invocation, judgement });
+    }
+    Ok(seen)
+}
+
+const NOT_FOUND: &str = "not-found";
+
+/// How long a unit may start, stop or reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// So long, or as long as its own unit file allows, if that is longer.
+    Usual(Duration),
+    /// So long, whatever it is.
+    Own(Duration),
+}
+
+/// Whether a unit's last run ended well and nobody had stopped it: of that only the journal tells.
+fn ended_itself(world: &dyn Poll, subject: &Subject, detail: &Detail, now: DateTime<Utc>) -> bool {
+    let Some((run, ended)) = detail.invocation.as_deref().zip(detail.since) else { return false };
+    if now - ended > LONG_AGO {
+        return false;
+    }
+    let since = detail.left.map_or(ended, |left| left.min(ended)) - SLACK;
+    let Ok(found) = world.messages(subject, since) else { return false };
+    let account = runs::account(subject.unit_name(), &found.list);
+    account.run(run).is_some_and(|run| run.succeeded().is_some())
+}
+
+/// Judges a unit. Pure, but for the question whether it ended by itself, which is asked of few.
+fn judge(unit: &Listed, detail: &Detail, now: DateTime<Utc>, patience: Patience, ended_itself: &dyn Fn() -> bool) -> Judgement {
+    let trouble = |result: &str, cause: Option<String>| {
+        Judgement::Trouble(Problem { service_result: Some(result.to_owned()), cause, ..Problem::default() })
+    };
+    let hangs = |own: Option<Duration>| {
+        let most = match patience {
+            Patience::Usual(usual) => own.map_or(usual, |own| own.max(usual)),
+            Patience::Own(own) => own,
+        };
+        let stuck = detail.since.is_some_and(|since| (now - since).to_std().is_ok_and(|lasted| lasted > most));
+        stuck.then(|| trouble(&unit.active, Some(humantime::format_duration(most).to_string())))
+    };
+    match unit.active.as_str() {
+        "active" => Judgement::Works,
+        "failed" => Judgement::Failed(detail.problem.clone()),
+        // what was failing is told by its failures, and whether they are final
+        "activating" if unit.sub.starts_with("auto-restart") => Judgement::Moves("systemd starts it again"),
+        // it works as long as it takes
+        "activating" if detail.kind.as_deref() == Some("oneshot") && matches!(patience, Patience::Usual(_)) => {
+            Judgement::Moves("it runs")
+        }
+        "activating" => hangs(detail.limit).unwrap_or(Judgement::Moves("it starts")),
+        "deactivating" => hangs(detail.limit).unwrap_or(Judgement::Moves("it stops")),
+        "reloading" | "refreshing" => hangs(None).unwrap_or(Judgement::Moves("it reloads")),
+        "inactive" => match unit.load.as_str() {
+            "not-found" => trouble(NOT_FOUND, None),
+            "masked" => trouble("masked", None),
+            "bad-setting" => trouble("bad-setting", None),
+            "error" => trouble("load-error", None),
+            _ => inactive(unit, detail, ended_itself, &trouble),
+        },
+        _ => Judgement::Moves("systemd works on it"),
+    }
+}
+
+/// Judges a unit that does nothing.
+fn inactive(
+    unit: &Listed,
+    detail: &Detail,
+    ended_itself: &dyn Fn() -> bool,
+    trouble: &dyn Fn(&str, Option<String>) -> Judgement,
+) -> Judgement {
+    let is_job = detail.kind.as_deref() == Some("oneshot") && !detail.remains;
+    let is_on_demand = detail.kind.as_deref() == Some("dbus") && detail.file_state == "static";
+    let never_ran = detail.since.is_none();
+    match () {
+        () if unit.has_job => Judgement::Moves("its start waits"),
+        () if is_job => Judgement::Rests("it has nothing to do"),
+        () if detail.skipped => Judgement::Rests("skipped: a Condition...= of it is not met"),
+        () if detail.triggered || is_on_demand => Judgement::Rests("it waits for what starts it"),
+        () if never_ran && detail.is_due => trouble("inactive", Some("never".to_owned())),
+        () if never_ran => Judgement::Rests("nobody has started it since the boot"),
+        () if ended_itself() => trouble("inactive", Some("itself".to_owned())),
+        () => Judgement::Rests("it was stopped"),
+    }
+}
+
+/// The installed unit that was probably meant: without the type, which would make all names alike.
+fn meant(name: &str, installed: &[String]) -> Option<String> {
+    let (stem, kind) = name.rsplit_once('.')?;
+    let stems = installed.iter().filter_map(|file| file.strip_suffix(kind)?.strip_suffix('.'));
+    Some(format!("{}.{kind}", nearest(stem, stems)?))
+}
+
+#[cfg(test)]
+mod tests;
