@@ -250,11 +250,11 @@ fn a_check_says_how_each_unit_is_in_words_in_json_and_as_a_status() {
         nothing.status == 0 && nothing.stdout.starts_with("OK: nothing is to be checked; [services] units is empty"),
         "{nothing}"
     );
-    guest.begin("[services]\ngrace_after_boot = \"0s\"\nunits = [\"one.service\", \"m*.service\"]\n[unit.\"mild.service\"]\nseverity = \"warning\"\n");
+    guest.begin("[services]\ngrace_after_boot = \"0s\"\nunits = [\"one.service\", \"mil*.service\"]\n[unit.\"mild.service\"]\nseverity = \"warning\"\n");
     let well = check(&["services"]);
     assert_eq!(well.status, 0, "{well}");
     assert!(well.stdout.starts_with("OK: 2 checked\n\nUNIT "), "{well}");
-    assert_eq!(check(&["--list"]).ok(), "CHECK     WHAT\nservices  one.service\nservices  m*.service");
+    assert_eq!(check(&["--list"]).ok(), "CHECK     WHAT\nservices  one.service\nservices  mil*.service");
 
     guest.sh("echo 3 >/run/mild; systemctl restart mild; sleep 0.3").ok();
     let warned = check(&["services"]);
