@@ -126,7 +126,9 @@ fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
     match lapse {
         Some(Lapse::Overdue { .. }) => {
             commands.push(format!("systemctl{user} list-timers --all"));
-            commands.push(format!("journalctl{user} -n 50 --unit={}", plain(name)));
+            // of another's units journalctl knows no --unit
+            let of = if subject.is_users() && !report.is_own { "_SYSTEMD_USER_UNIT=" } else { "--unit=" };
+            commands.push(format!("journalctl{own} -n 50 {of}{}", plain(name)));
         }
         Some(Lapse::Nothing { unit, .. }) => commands.push(format!("systemctl{user} status {}", quoted(unit))),
         Some(Lapse::NotLoaded(load)) if load != "masked" && load != "not-found" => {
