@@ -19,8 +19,8 @@ use crate::settings::Settings;
 use crate::store::{Older, Store};
 use crate::trigger::services::{Judgement, Seen};
 
-/// So long each answer of the journal or the service manager may take.
-const BUDGET: Duration = Duration::from_secs(3);
+/// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
+const BUDGET: Duration = Duration::from_secs(10);
 
 /// What to check, and how to report it.
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! Polled units: how each is now, and whether that is as it should be. Most are judged by a glance at the manager's list.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -86,7 +87,8 @@ pub fn look(world: &dyn Poll, manager: &Manager, round: Round<'_>) -> Result<Vec
             true => Detail::default(),
             false => world.detail(&unit).ok_or(NoAnswer)?,
         };
-        let ended_itself = || ended_itself(world, &subject, &detail, round.now);
+        let ended = OnceCell::new();
+        let ended_itself = || ended.get_or_init(|| ended_itself(world, &subject, &detail, round.now)).is_some();
         let mut judgement = judge(&unit, &detail, round.now, (round.patience)(&subject), &ended_itself);
         if let Judgement::Trouble(problem) = &mut judgement
             && problem.service_result.as_deref() == Some(NOT_FOUND)
@@ -99,7 +101,13 @@ pub fn look(world: &dyn Poll, manager: &Manager, round: Round<'_>) -> Result<Vec
             judgement = Judgement::Rests("it is gone");
         }
         let state = format!("{} ({})", unit.active, unit.sub);
-        seen.push(Seen { subject, state, since: detail.since, run: detail.invocation, judgement });
+        seen.push(Seen {
+            subject,
+            state,
+            since: detail.since,
+            run: detail.invocation.or(ended.into_inner().flatten()),
+            judgement,
+        });
     }
     Ok(seen)
 }
@@ -115,16 +123,19 @@ pub enum Patience {
     Own(Duration),
 }
 
-/// Whether a unit's last run ended well and nobody had stopped it: of that only the journal tells.
-fn ended_itself(world: &dyn Poll, subject: &Subject, detail: &Detail, now: DateTime<Utc>) -> bool {
-    let Some((run, ended)) = detail.invocation.as_deref().zip(detail.since) else { return false };
-    if now - ended > LONG_AGO {
-        return false;
-    }
-    let since = detail.left.map_or(ended, |left| left.min(ended)) - SLACK;
-    let Ok(found) = world.messages(subject, since) else { return false };
+/// The unit's last run, if it ended well and nobody had stopped it: of that only the journal tells. A unit that nothing holds is
+/// unloaded when it ends, and what is loaded when somebody asks for it knows no run.
+fn ended_itself(world: &dyn Poll, subject: &Subject, detail: &Detail, now: DateTime<Utc>) -> Option<String> {
+    let long_ago = now - LONG_AGO;
+    let since = match detail.since {
+        Some(ended) if ended < long_ago => return None,
+        Some(ended) => detail.left.map_or(ended, |left| left.min(ended)) - SLACK,
+        None => world.booted()?.max(long_ago),
+    };
+    let found = world.messages(subject, since).ok()?;
     let account = runs::account(subject.unit_name(), &found.list);
-    account.run(run).is_some_and(|run| run.succeeded().is_some())
+    let last = account.runs.last().filter(|run| detail.invocation.as_ref().is_none_or(|known| run.invocation == *known))?;
+    last.succeeded().map(|_| last.invocation.clone())
 }
 
 /// Judges a unit. Pure, but for the question whether it ended by itself, which is asked of few.
@@ -179,8 +190,8 @@ fn inactive(
         () if detail.skipped => Judgement::Rests("skipped: a Condition...= of it is not met"),
         () if detail.triggered || is_on_demand => Judgement::Rests("it waits for what starts it"),
         () if never_ran && detail.is_due => trouble("inactive", Some("never".to_owned())),
-        () if never_ran => Judgement::Rests("nobody has started it since the boot"),
         () if ended_itself() => trouble("inactive", Some("itself".to_owned())),
+        () if never_ran => Judgement::Rests("it was stopped, or never started"),
         () => Judgement::Rests("it was stopped"),
     }
 }

@@ -27,13 +27,14 @@ const CONFIG: &str = r#"
 recovery_hold = "1s"
 [services]
 grace_after_boot = "0s"
+remind = "never"
 units = [
     "one-*.service", "one-*.socket", "one-*.target", "mnt-one*.mount", "none-*.service", "listed.service", "list*.service", "other-name.service",
     "systemd-jurnald.service", "xyzzy-plugh.service", "gone.service", "masked.service", "mistake.service", "never.service",
     "waits.service", "disabled.service", "removed.service", "one-ends.service", "one-term.service",
 ]
 [unit."one-brief.service"]
-recovery_hold = "3s"
+recovery_hold = "8s"
 [unit."one-hangs-*"]
 stuck_after = "1s"
 "#;

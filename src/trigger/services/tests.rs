@@ -114,7 +114,7 @@ fn what_does_nothing_is_idle_stopped_or_not_running() {
             false,
             "trouble: not running: it is enabled, and nothing has started it since the boot",
         ),
-        ("disabled", never(), false, "rests: nobody has started it since the boot"),
+        ("disabled", never(), false, "rests: it was stopped, or never started"),
         ("a mount that went away", Detail { kind: None, ..since(5) }, true, not_running),
     ] {
         assert_eq!(told(&listed("inactive dead"), &detail, USUAL, ended_itself), expected, "{what}");
