@@ -26,11 +26,11 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/sysalert
 confdir = $(DESTDIR)/etc/sysalert
 units := $(notdir $(wildcard units/system/*.*))
 units := $(filter-out %.d,$(units))
-# How often each check runs.
-paces := $(notdir $(wildcard units/system/sysalert-check@*.timer.d))
 user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
 # As they lie below units/ here, and below lib/systemd/ there.
 all_units := $(units:%=system/%) $(user_units:%=user/%)
+# How often each check runs.
+paces := $(notdir $(wildcard units/system/sysalert-check@*.timer.d))
 
 .PHONY: help setup build check fuzz demo install uninstall
 

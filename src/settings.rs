@@ -76,8 +76,11 @@ pub const CATALOGUE: &[Section] = &[
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
 
+/// The keys of a unit's settings that name methods.
+const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
+
 /// The valid settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Replaces the kernel's host name.
     pub host: Option<String>,
@@ -130,7 +133,6 @@ impl Settings {
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
         let services = Services::read(&document);
-        let units = None;
         let settings = Settings {
             host,
             methods,
@@ -142,7 +144,7 @@ impl Settings {
             services,
             globs,
             document,
-            units,
+            units: None,
         };
         settings.check()?;
         Ok(settings)
@@ -162,6 +164,11 @@ impl Settings {
         let mut rules = policy::Rules::from(&Values { keys: UNIT, written: &written });
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
+        }
+        // [policy], the last, is for everything; what is written for this unit alone wins
+        let mut own = written.iter().rev().skip(1).flat_map(|list| list.iter());
+        if self.services.covers(unit) && !own.any(|setting| setting.key == "remind") {
+            rules.remind = self.services.remind;
         }
         rules
     }
@@ -240,7 +247,7 @@ impl Settings {
     fn unknown_methods(&self) -> Vec<String> {
         let sections = self.document.names("unit").map(|(name, _)| ("unit", Some(name))).chain([("policy", None)]);
         let settings = sections.flat_map(|(section, own)| self.document.section(section, own));
-        let named = settings.filter(|setting| matches!(setting.key.as_str(), "methods" | "escalate_to")).flat_map(|setting| {
+        let named = settings.filter(|setting| NAMES_METHODS.contains(&setting.key.as_str())).flat_map(|setting| {
             setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(move |name| (name, &setting.origin))
         });
         let unknown = named.filter(|(name, _)| self.method(name).is_none());
@@ -337,6 +344,17 @@ mod tests {
             let rules = settings.rules(unit);
             assert_eq!((rules.ignore, rules.min_interval), (ignore, Duration::from_secs(3600)), "{unit}");
         }
+    }
+
+    #[test]
+    fn what_is_polled_is_told_again_as_services_says() {
+        let minutes = |unit: &str, text: &str| read(text).unwrap().rules(unit).remind.map(|remind| remind.as_secs() / 60);
+        let listed = "[services]\nunits = [\"a.service\"]\n[policy]\nremind = \"1h\"\n";
+        assert_eq!((minutes("a.service", listed), minutes("b.service", listed)), (Some(5), Some(60)));
+        let own = format!("{listed}[unit.\"a.service\"]\nremind = \"2h\"");
+        assert_eq!(minutes("a.service", &own), Some(120));
+        let never = listed.replace("[policy]", "remind = \"never\"\n[policy]");
+        assert_eq!(minutes("a.service", &never), None);
     }
 
     #[test]

@@ -110,6 +110,23 @@ fn strangers_are_sent_away() {
     fs::set_permissions(&state, fs::Permissions::from_mode(0o750)).unwrap();
 }
 
+/// A user's record is for nobody else, whatever the mask of whoever makes it.
+#[test]
+fn a_users_record_is_closed_to_others() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask 000; exec \"$0\" --user failure -- backup.service", env!("CARGO_BIN_EXE_sysalert")]);
+    let output = command.env_clear().env("HOME", home.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let state = home.path().join(".local/state/sysalert");
+    let mut paths: Vec<_> = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(paths.contains(&state.join("sysalert.db")), "{paths:?}");
+    paths.push(state);
+    for path in paths {
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+    }
+}
+
 /// A story's state, to be looked at by commands.
 fn told(session: &str, state: &Path) -> story::Telling {
     let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(session).join("history.toml");

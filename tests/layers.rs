@@ -56,8 +56,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("unsafe ", &["dispatch/plugin_host.rs"]),
     ("libloading::", &["dispatch/plugin_host.rs"]),
     ("systemd::", &["host/"]),
-    // the child process of a plugin is started, confined and ended by dispatch
-    ("nix::", &["host/", "dispatch/plugin.rs", "dispatch/plugin_host.rs"]),
+    // child processes are started, confined and ended by dispatch
+    ("nix::", &["host/", "dispatch/child.rs", "dispatch/plugin_host.rs"]),
     ("std::env", &["host/env.rs"]),
     ("toml::", &["config/"]),
     ("clap::", &["cli/"]),

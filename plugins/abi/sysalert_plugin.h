@@ -88,7 +88,9 @@ extern "C" {
  *   again_after      with "sent": for a channel that forgets, such as Alertmanager, which ends what is not repeated. After
  *                    this many seconds (at least 30) `failure` is called again while the incident is not over, and so on:
  *                    with kind "digest" and all such incidents of this method in `incidents`, each as it stands then. An
- *                    incident that is over is told to `success` once, and comes no more. May be left out, and usually is
+ *                    incident that is over is told to `success` once; with this number in that reply, since a part of the
+ *                    channel missed it, it comes again as well: with kind "recovery" in `incidents`, ten times at most,
+ *                    until a reply is without this number. May be left out, and usually is
  */
 typedef int32_t (*sysalert_plugin_call)(const uint8_t *request, size_t length, uint8_t **reply, size_t *reply_length);
 

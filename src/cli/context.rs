@@ -22,6 +22,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Context {
     pub(super) site: Site,
     files: OnceCell<Result<Files>>,
+    settings: OnceCell<Result<Settings>>,
     units: Rc<Units>,
 }
 
@@ -60,13 +61,21 @@ impl Context {
     pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
         let site = Site::find(options, environment)?;
         let (manager, found, known) = (site.manager.clone(), OnceCell::new(), RefCell::default());
-        Ok(Context { site, files: OnceCell::new(), units: Rc::new(Units { manager, environment, found, known }) })
+        Ok(Context {
+            site,
+            files: OnceCell::new(),
+            settings: OnceCell::new(),
+            units: Rc::new(Units { manager, environment, found, known }),
+        })
     }
 
     /// The valid settings.
     pub(super) fn settings(&self) -> Result<Settings> {
-        let settings = Settings::read(self.files().as_ref().map_err(Clone::clone)?)?;
-        Ok(settings.with_unit_files(Rc::clone(&self.units) as Rc<dyn settings::UnitFiles>))
+        let read = || {
+            let settings = Settings::read(self.files().as_ref().map_err(Clone::clone)?)?;
+            Ok(settings.with_unit_files(Rc::clone(&self.units) as Rc<dyn settings::UnitFiles>))
+        };
+        self.settings.get_or_init(read).clone()
     }
 
     /// Before anything in the state folder is touched: root becomes its owner.

@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args};
 
 use super::context::Context;
 use super::output;
-use super::targets::{ALL_SERVICES, Opened, Place, Typed};
+use super::targets::{ALL_SERVICES, Opened, Place, Typed, shown};
 use crate::error::Result;
 use crate::host::dropins::Found;
 use crate::overrides::{self, HANDLERS, Origin, STRICT, Undo};
@@ -60,7 +60,7 @@ impl Disable {
                 (false, None) if !self.is_named(&unit) => continue,
                 (false, None) => ("not enabled", self.why_still(&opened, &unit)?),
             };
-            rows.push(vec![if unit == ALL_SERVICES { "every service".to_owned() } else { unit }, done.to_owned(), note]);
+            rows.push(vec![shown(&unit), done.to_owned(), note]);
         }
         if rows.is_empty() {
             output::print("There is nothing to disable.\n")?;

@@ -21,6 +21,9 @@ const STORM: TimeDelta = TimeDelta::seconds(60);
 const STORM_RUN: Duration = Duration::from_secs(120);
 /// Meanwhile so often a look at what is new.
 const LOOK: Duration = Duration::from_secs(1);
+/// So long what was queued since waits for one of the heartbeat's two calls, at most; so often it is looked for.
+const CALL: Duration = Duration::from_secs(3);
+const CALL_LOOK: Duration = Duration::from_millis(50);
 /// The runs that wait for something must not follow each other without a pause.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -30,9 +33,16 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     let settings = context.settings().ok();
     let due = settings.as_ref().and_then(|settings| heartbeat::due(&context.site, settings, clock::system()));
     let Some(due) = due else { return mended(context) };
-    let delivered = due.around(&dispatch::plugin::send, || mended(context));
-    let trouble = delivered.as_ref().err().map(ToString::to_string).unwrap_or_default();
-    due.end(&dispatch::plugin::send, &trouble, clock::system());
+    let mut delivered = Ok(0);
+    let run = || {
+        delivered = mended(context);
+        delivered.as_ref().err().map(ToString::to_string).unwrap_or_default()
+    };
+    let in_a_hurry = |waited: Duration| {
+        clock::wait(CALL_LOOK);
+        waited > CALL && wake::is_raised(&context.site)
+    };
+    due.around(&dispatch::plugin::send, &clock::system, run, in_a_hurry);
     delivered
 }
 
@@ -76,7 +86,8 @@ fn deliver(context: &Context) -> Result<u8> {
     };
     make_ready(&mut store, clock::system())?;
     let settings = context.settings()?;
-    let outside = Outside { clock: &clock::system, dice: &names::dice, send: &dispatch::plugin::send };
+    let (render, send) = (&dispatch::own_words::apart, &dispatch::plugin::send);
+    let outside = Outside { clock: &clock::system, dice: &names::dice, render, send };
     let started = clock::started();
     let tally = loop {
         let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;

@@ -61,7 +61,9 @@ impl Explain {
             None => None,
         };
         // whatever is wrong with the configuration, what was decided can be told
-        let settings = context.settings().map(|settings| settings.written_for(subject.name())).unwrap_or_default();
+        let settings = context.settings().ok();
+        let reads_lines = settings.as_ref().is_some_and(|settings| settings.rules(subject.name()).asks_for_error(&last.event));
+        let settings = settings.map(|settings| settings.written_for(subject.name())).unwrap_or_default();
         let decision = last.reason.as_ref().map(ToString::to_string);
 
         if self.output.output == Format::Json {
@@ -102,10 +104,11 @@ impl Explain {
         if let Some(error) = &last.error {
             say("error", error);
         }
-        say(
-            "decision",
-            decision.as_deref().unwrap_or("none yet: `sysalert config check` tells whether the configuration is the reason"),
-        );
+        let none_yet = match reads_lines {
+            true => "none yet: sysalert-dispatch.service reads the run's last lines first, as `same_problem` says",
+            false => "none yet: `sysalert config check` tells whether the configuration is the reason",
+        };
+        say("decision", decision.as_deref().unwrap_or(none_yet));
         for (key, value, origin) in &settings {
             say("setting", &format!("{key} = {} ({origin})", toml_of(value)));
         }

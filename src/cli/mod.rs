@@ -19,6 +19,7 @@ mod preview;
 mod silence;
 mod status;
 mod targets;
+mod template_host;
 mod test;
 
 use std::path::PathBuf;
@@ -111,6 +112,8 @@ enum Verb {
     Config(config::Config),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
+    #[command(hide = true, name = crate::dispatch::own_words::VERB)]
+    TemplateHost,
 }
 
 /// Runs the command that the arguments ask for, and tells the exit status.
@@ -127,8 +130,10 @@ pub fn run() -> Result<u8> {
             return Ok(status);
         }
     };
-    if let Verb::PluginHost(verb) = cli.verb {
-        return verb.run();
+    match cli.verb {
+        Verb::PluginHost(verb) => return verb.run(),
+        Verb::TemplateHost => return template_host::run(),
+        _ => {}
     }
     let environment = if matches!(cli.verb, Verb::Ended(_)) { Environment::AUnits } else { Environment::Ours };
     log::init(cli.global.verbose, environment);
@@ -175,5 +180,6 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Methods(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
+        Verb::TemplateHost => template_host::run(),
     }
 }

@@ -1,6 +1,5 @@
 //! What `enable` and `disable` share: which units are meant, and where their drop-ins lie.
 
-use std::process::Command;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,13 +11,18 @@ use crate::error::{Error, Result};
 use crate::event::{Manager, UnitName};
 use crate::host::dropins::{DropIns, Scope};
 use crate::host::log;
-use crate::host::manager::ServiceManager;
+use crate::host::manager::{ServiceManager, systemctl};
 
 /// systemd may be busy with a boot, and reads thousands of files at a reload.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The folder `service.d` is for all services.
 pub(super) const ALL_SERVICES: &str = "service";
+
+/// What stands for a unit, or for all, in a table.
+pub(super) fn shown(unit: &str) -> String {
+    if unit == ALL_SERVICES { "every service".to_owned() } else { unit.to_owned() }
+}
 
 /// Where the drop-ins lie, and who is told.
 #[derive(Debug, Args)]
@@ -40,7 +44,7 @@ pub(super) struct Opened {
     pub(super) drop_ins: DropIns,
     /// Whom to ask about units; nobody, offline and for all users at once.
     pub(super) manager: Option<ServiceManager>,
-    offline: bool,
+    pub(super) offline: bool,
 }
 
 impl Place {
@@ -97,15 +101,11 @@ impl Opened {
         let mut words = vec![whose, "--quiet", if on { "enable" } else { "disable" }];
         words.extend(now.then_some("--now"));
         words.extend(["sysalert-dispatch.path", "sysalert-dispatch.timer"]);
-        let done = Command::new("systemctl").args(&words).output();
-        let why = match done {
-            Ok(done) if done.status.success() => return,
-            Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
-        };
-        let what =
-            if on { "alerts wait until the units that deliver them run" } else { "the units that deliver alerts still run" };
-        log::warn(None, &format!("{what}: systemctl {} ({why})", words.join(" ")));
+        if let Err(why) = systemctl(&words) {
+            let what =
+                if on { "alerts wait until the units that deliver them run" } else { "the units that deliver alerts still run" };
+            log::warn(None, &format!("{what}: systemctl {} ({why})", words.join(" ")));
+        }
     }
 }
 

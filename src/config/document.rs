@@ -40,7 +40,7 @@ pub struct Setting {
 }
 
 /// All sections as written, by `policy` or `method.mail`. A section without keys is here, too.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Document {
     sections: BTreeMap<(String, Option<String>), Vec<Setting>>,
     headers: BTreeMap<(String, Option<String>), Origin>,

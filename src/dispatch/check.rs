@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use sysalert_abi::{Status, one_line};
 
 use super::plugin::{self, Description};
-use super::{conformance, letter};
+use super::{conformance, own_words};
 use crate::config::{Kind, Setting, nearest};
 use crate::host::{Site, library, secret};
-use crate::message::{self, TEMPLATE_KEYS};
+use crate::message::TEMPLATE_KEYS;
 use crate::settings::{METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
@@ -108,13 +108,7 @@ fn complaints(site: &Site, section: &str, method: &Method) -> Vec<String> {
     if let Err(why) = &config {
         complaints.push(format!("{place}: {why}"));
     }
-    match letter::templates(method) {
-        Ok(templates) => {
-            let wrong = templates.iter().filter_map(|(form, text)| Some((form.key(), message::trial(*form, text)?)));
-            complaints.extend(wrong.map(|(key, why)| format!("{place}: `{key}` cannot be used: {why}")));
-        }
-        Err(why) => complaints.push(format!("{place}: {why}")),
-    }
+    complaints.extend(own_words::trial(&method.templates).into_iter().map(|why| format!("{place}: {why}")));
     let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     for key in known
         .iter()

@@ -1,63 +1,82 @@
 //! `[heartbeat]`: tells somebody elsewhere at an interval that this host lives. What matters is its absence.
 
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Map;
 use sysalert_abi::{Answer, Beat, Kind, Request, SCHEMA};
 
-use super::Send;
-use super::plugin::Envelope;
+use super::plugin::{Envelope, Tried};
+use crate::host::clock::{Clock, started};
 use crate::host::{Site, log, names, pace, secret};
 use crate::message;
-use crate::settings::{Heartbeat, Settings};
+use crate::settings::{Heartbeat, Method, Settings};
 
 /// Dispatch runs each minute, a little earlier or later: what is due so soon is due now.
 const SLACK: Duration = Duration::from_secs(30);
 
+/// As [`super::Send`], for calls that nobody may wait for.
+pub type Send = &'static (dyn Fn(&Site, &Method, Envelope) -> Tried + Sync);
+
 /// One sign of life that is due.
 #[derive(Debug)]
-pub struct Due<'a> {
-    site: &'a Site,
-    heartbeat: &'a Heartbeat,
+pub struct Due {
+    site: Site,
+    heartbeat: Heartbeat,
     host: String,
     /// Binds the beginning to the end.
     key: String,
 }
 
 /// The one that is due now; `None`: none is.
-pub fn due<'a>(site: &'a Site, settings: &'a Settings, now: DateTime<Utc>) -> Option<Due<'a>> {
-    let heartbeat = settings.heartbeat.as_ref()?;
+pub fn due(site: &Site, settings: &Settings, now: DateTime<Utc>) -> Option<Due> {
+    let heartbeat = settings.heartbeat.clone()?;
     let host = settings.host.clone().unwrap_or_else(names::host);
     let is_due = pace::is_due(site, pace::HEARTBEAT, heartbeat.every.saturating_sub(SLACK), now);
-    is_due.then(|| Due { site, heartbeat, host, key: names::nonce() })
+    is_due.then(|| Due { site: site.clone(), heartbeat, host, key: names::nonce() })
 }
 
-impl Due<'_> {
-    /// Says that the run begins, if that is of use, while the run goes on; the end waits for it.
-    pub fn around<T>(&self, send: Send<'_>, run: impl FnOnce() -> T) -> T {
-        thread::scope(|scope| {
-            if self.heartbeat.starts {
-                scope.spawn(|| self.send(send, Beat::Start, ""));
+impl Due {
+    /// Says that the run begins, if that is of use, while it goes on, and then how it ended: `run` gives its trouble, nothing when
+    /// it ended well. `in_a_hurry` is asked again and again while a call is waited for, and is told since when: whether it is to be
+    /// left for the next run.
+    pub fn around(self, send: Send, clock: Clock<'_>, run: impl FnOnce() -> String, in_a_hurry: impl Fn(Duration) -> bool) {
+        let due = Arc::new(self);
+        let call = |beat, trouble: String| {
+            let due = Arc::clone(&due);
+            // not waited for, should it hang: its child ends with this process
+            thread::spawn(move || due.send(send, beat, &trouble))
+        };
+        let answered = |call: JoinHandle<()>| {
+            let since = started();
+            while !call.is_finished() {
+                if in_a_hurry(since.elapsed()) {
+                    return false;
+                }
             }
-            run()
-        })
+            true
+        };
+        let start = due.heartbeat.starts.then(|| call(Beat::Start, String::new()));
+        let trouble = run();
+        // the end must not come before the beginning
+        if start.is_some_and(|start| !answered(start)) {
+            return;
+        }
+        let beat = if trouble.is_empty() { Beat::Success } else { Beat::Fail };
+        if answered(call(beat, trouble)) {
+            // what it came to is nobody's matter: one that is not taken is what somebody elsewhere notices
+            pace::done(&due.site, pace::HEARTBEAT, clock());
+        }
     }
 
-    /// Says how the run ended; `trouble` is empty when it ended well.
-    pub fn end(&self, send: Send<'_>, trouble: &str, now: DateTime<Utc>) {
-        self.send(send, if trouble.is_empty() { Beat::Success } else { Beat::Fail }, trouble);
-        // what it came to is nobody's matter: one that is not taken is what somebody elsewhere notices
-        pace::done(self.site, pace::HEARTBEAT, now);
-    }
-
-    fn send(&self, send: Send<'_>, beat: Beat, trouble: &str) {
+    fn send(&self, send: Send, beat: Beat, trouble: &str) {
         let method = &self.heartbeat.method;
         let answer = match secret::resolve(method.config()) {
             Ok(config) => {
                 let request = self.request(beat, trouble, config);
-                send(self.site, method, Envelope { request, recipients: Vec::new() }).answer
+                send(&self.site, method, Envelope { request, recipients: Vec::new() }).answer
             }
             Err(why) => Answer::Retry(why, None),
         };
@@ -76,7 +95,7 @@ impl Due<'_> {
             failures: Vec::new(),
             incident: None,
             incidents: Vec::new(),
-            message: message::heartbeat_letter(&self.host, trouble).render(),
+            message: message::heartbeat_letter(&self.host, beat, trouble).render(),
             idempotency_key: format!("{}.{beat:?}", self.key).to_lowercase(),
             deadline_ms: u64::try_from(self.heartbeat.method.timeout.as_millis()).unwrap_or(u64::MAX),
             beat: Some(beat),
@@ -87,13 +106,12 @@ impl Due<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::Mutex;
 
-    use super::super::plugin::Tried;
     use super::*;
     use crate::event::Manager;
     use crate::host::site::ConfigPlace;
-    use crate::settings::Method;
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_000_000 + second, 0).unwrap()
@@ -116,19 +134,19 @@ mod tests {
 
     /// One run of dispatch at this second: what was sent, each as plugin, preset, beat, kind and subject.
     fn run(site: &Site, settings: &Settings, second: i64, trouble: &str, answer: &Answer) -> Vec<String> {
-        let sent = Mutex::new(Vec::new());
-        let send = |_: &Site, method: &Method, envelope: Envelope| {
+        let sent: &'static Mutex<Vec<String>> = Box::leak(Box::default());
+        let answer = answer.clone();
+        let send = Box::leak(Box::new(move |_: &Site, method: &Method, envelope: Envelope| {
             let Request { config, beat, kind, message, .. } = envelope.request;
             let beat = serde_json::to_value(beat).unwrap();
             let line = format!("{} {} {beat} {}: {}", method.plugin, config["url"], kind.as_str(), message.subject);
             sent.lock().unwrap().push(line);
             Tried::from(answer.clone())
-        };
+        }));
         if let Some(due) = due(site, settings, at(second)) {
-            due.around(&send, || ());
-            due.end(&send, trouble, at(second));
+            due.around(send, &|| at(second), || trouble.to_owned(), |_| false);
         }
-        sent.into_inner().unwrap()
+        sent.lock().unwrap().clone()
     }
 
     #[test]
@@ -136,7 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (site, settings) = (site(folder.path()), settings("[heartbeat]\nurl = \"https://hc/x\"\nevery = \"5m\""));
         let (ok, well) = (Answer::Sent(String::new()), "sysalert lives on web1");
-        let start = "webhook \"https://hc/x\" \"start\" test: sysalert lives on web1";
+        let start = "webhook \"https://hc/x\" \"start\" test: sysalert begins a run on web1";
         let told = |end: &str, kind: &str, subject: &str| {
             vec![start.to_owned(), format!("webhook \"https://hc/x\" \"{end}\" {kind}: {subject}")]
         };
@@ -157,6 +175,30 @@ mod tests {
         let refused = Answer::Refused("no such check".to_owned());
         assert_eq!(run(&site, &settings, 400, "", &refused).len(), 2);
         assert_eq!(run(&site, &settings, 460, "", &refused).len(), 0);
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_leaves_a_call_that_hangs_to_the_next_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let (site, settings) = (site(folder.path()), settings("[heartbeat]\nurl = \"https://hc/x\""));
+        let hangs = |_: &Site, _: &Method, _: Envelope| {
+            loop {
+                thread::park();
+            }
+        };
+        let has_run = Cell::new(false);
+        let run = || {
+            has_run.set(true);
+            String::new()
+        };
+        let asked = Cell::new(0);
+        let in_a_hurry = |_| {
+            asked.set(asked.get() + 1);
+            assert!(has_run.get(), "the run itself is not delayed");
+            asked.get() == 3
+        };
+        due(&site, &settings, at(0)).unwrap().around(Box::leak(Box::new(hangs)), &|| at(0), run, in_a_hurry);
+        assert!(has_run.get() && asked.get() == 3 && due(&site, &settings, at(1)).is_some());
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! From a claimed alert to the request that its plugin gets: composes, puts in the secrets.
+//! From a claimed alert to the request about it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sysalert_abi::{Failure, Incident, Kind, Message, Request, SCHEMA};
+use serde_json::Map;
+use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
 
-use super::plugin::Envelope;
+use super::attempt::Draft;
 use super::storm;
 use crate::error::Result;
 use crate::event::{Event, utc_time};
-use crate::host::{log, names, secret};
-use crate::message::{self, Again, Because, DamageReport, Form, Late, Letter, MethodReport, Phase, Report, Source};
+use crate::host::names;
+use crate::message::{self, Again, Because, DamageReport, Late, Letter, MethodReport, Phase, Report};
 use crate::policy::{Reason, Rules};
-use crate::settings::{Method, Settings};
+use crate::settings::Settings;
 use crate::store::{self, Claimed, Failures, Recorded, Store};
 
 /// So many failures go to a plugin; of more, the first and the newest.
@@ -23,8 +23,8 @@ const LATE: TimeDelta = TimeDelta::minutes(5);
 
 /// What became of a claimed alert.
 pub(super) enum Prepared {
-    /// The method and what it is to send.
-    Ready(Box<Method>, Box<Envelope>),
+    /// It can be tried.
+    Ready(Box<Draft>),
     /// All that it was about is settled.
     Nothing,
     /// A sentence about why it cannot be tried.
@@ -42,10 +42,6 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
             claimed.method
         );
         return Ok(Prepared::Impossible(why));
-    };
-    let config = match secret::resolve(method.config()) {
-        Ok(config) => config,
-        Err(why) => return Ok(Prepared::Impossible(why)),
     };
     let host = settings.host.clone().unwrap_or_else(names::host);
     let mut incidents = Vec::new();
@@ -83,36 +79,9 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         idempotency_key: format!("{}.{}", claimed.key, claimed.method),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         beat: None,
-        config,
+        config: Map::new(),
     };
-    let message = in_own_words(&request, &method, letter);
-    let request = Request { message, ..request };
-    Ok(Prepared::Ready(Box::new(method), Box::new(Envelope { request, recipients })))
-}
-
-/// The message as the method's templates want it; with a template that fails, as it is usually, saying so.
-pub(super) fn in_own_words(request: &Request, method: &Method, letter: Letter) -> Message {
-    if method.templates.is_empty() {
-        return request.message.clone();
-    }
-    let said = templates(method).and_then(|templates| message::apply(request, &templates));
-    said.unwrap_or_else(|why| {
-        let why = format!("{why}; mend it in [method.{0}], and look with `sysalert preview UNIT --method {0}`", method.name);
-        log::warn(None, &why);
-        letter.in_usual_words(&why).render()
-    })
-}
-
-/// A method's templates, those in files read.
-///
-/// # Errors
-/// A sentence about a file that cannot be read.
-pub(super) fn templates(method: &Method) -> std::result::Result<Vec<(Form, String)>, String> {
-    let text = |(form, source): &(Form, Source)| match source {
-        Source::Inline(text) => Ok((*form, text.clone())),
-        Source::File(path) => secret::read(form.key(), Path::new(path)).map(|text| (*form, text)),
-    };
-    method.templates.iter().map(text).collect()
+    Ok(Prepared::Ready(Box::new(Draft { method, request, recipients, letter: Some(letter) })))
 }
 
 fn about(

@@ -1,8 +1,10 @@
 //! Delivers the outbox: claim, enrich, compose, send, settle. One try at a time for each method, the methods side by side,
 //! so that one that hangs delays nobody else.
 
+mod attempt;
 mod backoff;
 mod check;
+mod child;
 pub mod conformance;
 mod context;
 mod damage;
@@ -12,6 +14,7 @@ mod hold;
 mod letter;
 mod limit;
 mod outage;
+pub mod own_words;
 pub mod plugin;
 pub mod plugin_host;
 mod preview;
@@ -39,6 +42,7 @@ use crate::host::Site;
 use crate::host::clock::Clock;
 use crate::settings::{Method, Settings};
 use crate::store::{self, Claimed, Resend, Store};
+use attempt::Draft;
 use letter::Prepared;
 use plugin::Tried;
 
@@ -48,8 +52,9 @@ pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Tried + Syn
 /// What is done from time to time while methods take theirs: what was recorded meanwhile is made ready.
 pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut Store, DateTime<Utc>) -> Result<()>;
 
-/// A claim outlives its try by this much, so that nobody takes over what is still being settled.
-const MARGIN: Duration = Duration::from_secs(5);
+/// A claim outlives its try by this much, so that nobody takes over what is still being made ready or settled: secrets and
+/// templates may take [`attempt::READY`].
+const MARGIN: Duration = attempt::READY.saturating_add(Duration::from_secs(5));
 /// While a method takes its time, this often a look at what was queued since, for the others.
 const LOOK: Duration = Duration::from_millis(500);
 /// A run begins no try after this time: with the longest `timeout` it ends before its unit's `TimeoutStartSec=5min`, which would
@@ -73,6 +78,8 @@ pub struct Outside<'a> {
     pub clock: Clock<'a>,
     /// A number from 0 to 1 by chance, which spreads the pauses between tries.
     pub dice: &'a dyn Fn() -> f64,
+    /// Renders a method's templates.
+    pub render: own_words::Render<'a>,
     /// Sends.
     pub send: Send<'a>,
 }
@@ -88,7 +95,7 @@ pub fn deliver(
     outside: Outside<'_>,
     meanwhile: Meanwhile<'_>,
 ) -> Result<Tally> {
-    let Outside { clock, dice, send } = outside;
+    let Outside { clock, dice, render, send } = outside;
     let started = clock();
     let mut tally = Tally::default();
     damage::announce(store, settings, started)?;
@@ -103,12 +110,12 @@ pub fn deliver(
             let busy: Vec<String> = resting.iter().chain(&sending).chain(full.iter().map(|full| &full.method)).cloned().collect();
             let lease = |method: &str| now + settings.method(method).map_or(MARGIN, |method| method.timeout + MARGIN);
             let not_again: Vec<String> = resting.iter().chain(&sending).chain(&forgetful).cloned().collect();
-            let mut start = |work: Work, ready: std::result::Result<(Method, Box<plugin::Envelope>), String>| {
+            let mut start = |work: Work, draft: std::result::Result<Box<Draft>, String>| {
                 sending.push(work.method().to_owned());
                 let sender = sender.clone();
                 scope.spawn(move || {
-                    let tried = match ready {
-                        Ok((method, envelope)) => send(site, &method, *envelope),
+                    let tried = match draft {
+                        Ok(draft) => attempt::attempt(site, *draft, render, send),
                         Err(why) => Answer::Retry(why, None).into(),
                     };
                     // the receiver lives as long as this scope
@@ -118,7 +125,7 @@ pub fn deliver(
             if now - started < RUN {
                 if let Some(claimed) = claim(store, now, &busy, lease)? {
                     match letter::prepare(store, settings, &claimed, now)? {
-                        Prepared::Ready(method, envelope) => start(Work::Alert(claimed.into()), Ok((*method, envelope))),
+                        Prepared::Ready(draft) => start(Work::Alert(claimed.into()), Ok(draft)),
                         Prepared::Impossible(why) => start(Work::Alert(claimed.into()), Err(why)),
                         Prepared::Nothing => store.write(|db| store::done(db, claimed.id))?,
                     }
@@ -127,7 +134,7 @@ pub fn deliver(
                 // what is new goes first
                 if let Some(resend) = resend::claim(store, now, &not_again, lease)? {
                     match resend::prepare(store, settings, &resend)? {
-                        Prepared::Ready(method, envelope) => start(Work::Resend(resend), Ok((*method, envelope))),
+                        Prepared::Ready(draft) => start(Work::Resend(resend), Ok(draft)),
                         Prepared::Impossible(why) => start(Work::Resend(resend), Err(why)),
                         Prepared::Nothing => store.write(|db| store::drop_resends(db, &resend.method))?,
                     }
@@ -239,7 +246,7 @@ mod tests {
             second.fetch_add(100, Ordering::SeqCst);
             Answer::Sent(String::new()).into()
         };
-        let outside = Outside { clock: &clock, dice: &|| 0.5, send: &send };
+        let outside = Outside { clock: &clock, dice: &|| 0.5, render: &|work, _| own_words::here(work), send: &send };
         let mut run = || deliver(&site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
         assert_eq!(run(), Tally { sent: 2, ..Tally::default() }, "the third would begin after 200 s");
         assert_eq!(run(), Tally { sent: 2, ..Tally::default() }, "the next run goes on");

@@ -1,20 +1,14 @@
 //! One try to send: a child process of this same program loads the plugin. It may crash, hang or eat memory.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sysalert_abi::{Answer, Reply, Request, Status};
 
+use super::child::{self, Lost};
 use crate::host::{Site, env, library};
 use crate::settings::Method;
 
@@ -100,8 +94,9 @@ pub fn send(site: &Site, method: &Method, envelope: Envelope) -> Tried {
 
 /// What an output of the child comes to, as a reply to the request with this nonce.
 pub fn heard(output: impl Read, nonce: &str, plugin: &str) -> Tried {
-    let said =
-        line(output).ok_or_else(|| format!("the plugin {plugin} ended without a reply")).and_then(|line| parse(&line, plugin));
+    let said = child::line(output, LONGEST_REPLY)
+        .ok_or_else(|| format!("the plugin {plugin} ended without a reply"))
+        .and_then(|line| parse(&line, plugin));
     tried(said, nonce, plugin)
 }
 
@@ -159,64 +154,16 @@ pub fn ask(path: &Path, requests: &[Value], limit: Duration) -> Result<Vec<Reply
 
 fn run(path: &Path, task: &str, input: Vec<u8>, limit: Duration) -> Result<Said, String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // /proc/self/exe is this very program, even when an upgrade has replaced its file
-    let mut child = Command::new("/proc/self/exe")
-        .args([VERB, task])
-        .arg(path)
-        .env_clear()
-        .envs(PASSED_ON.iter().filter_map(|variable| Some((variable, env::var(variable)?))))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("cannot start a process for the plugin {name}: {error}"))?;
-    let (sender, receiver) = mpsc::channel();
-    // Both pipes are served by a thread that is not waited for: a grandchild may keep them open for ever.
-    if let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) {
-        thread::spawn(move || sender.send(exchange(stdin, stdout, &input)));
+    let mut command = child::command(&[VERB, task]);
+    command.arg(path).envs(PASSED_ON.iter().filter_map(|variable| Some((variable, env::var(variable)?))));
+    match child::run(command, input, LONGEST_REPLY, limit) {
+        Ok(line) => parse(&line, &name),
+        Err(Lost::NotStarted(why)) => Err(format!("cannot start a process for the plugin {name}: {why}")),
+        Err(Lost::TooLong(limit)) => Err(format!("the plugin {name} took longer than {} s and was killed", limit.as_secs_f64())),
+        Err(Lost::Ended(how)) => Err(format!("the plugin {name} ended without a reply ({how})")),
     }
-    let said = receiver.recv_timeout(limit);
-    let timed_out = said.is_err();
-    let ended = end(&mut child, timed_out || said.as_ref().is_ok_and(Option::is_some));
-    match said.ok().flatten() {
-        Some(line) => parse(&line, &name),
-        None if timed_out => Err(format!("the plugin {name} took longer than {} s and was killed", limit.as_secs_f64())),
-        None => Err(format!("the plugin {name} ended without a reply ({ended})")),
-    }
-}
-
-/// Hands over the request and waits for one line.
-fn exchange(mut stdin: ChildStdin, stdout: ChildStdout, input: &[u8]) -> Option<String> {
-    // a child that died early is seen by its missing reply
-    let _ = stdin.write_all(input);
-    drop(stdin);
-    line(stdout)
-}
-
-fn line(output: impl Read) -> Option<String> {
-    let mut line = String::new();
-    BufReader::new(output).take(LONGEST_REPLY).read_line(&mut line).ok()?;
-    line.ends_with('\n').then_some(line)
 }
 
 fn parse(line: &str, plugin: &str) -> Result<Said, String> {
     serde_json::from_str(line).map_err(|_| format!("the plugin {plugin} answered something that is no reply"))
-}
-
-/// Ends the child and all that it started, and says how it ended.
-fn end(child: &mut Child, kill: bool) -> String {
-    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    if kill {
-        let _ = killpg(group, Signal::SIGKILL);
-    }
-    // seen, but not yet reaped: until then nobody else can get its number, and what it left behind is killed by that
-    let _ = waitid(Id::Pid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-    let _ = killpg(group, Signal::SIGKILL);
-    match child.wait() {
-        Ok(status) => match (status.signal().and_then(|number| Signal::try_from(number).ok()), status.code()) {
-            (Some(signal), _) => format!("killed by {signal}"),
-            (None, code) => format!("exit status {}", code.unwrap_or_default()),
-        },
-        Err(error) => error.to_string(),
-    }
 }

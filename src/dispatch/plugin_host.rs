@@ -9,14 +9,12 @@ use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
-use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
 use nix::unistd::dup2_stdout;
 use serde::Serialize;
 use serde_json::Value;
 use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
 
+use super::child;
 use super::plugin::{Description, Envelope, Said};
 use crate::host::library;
 
@@ -28,7 +26,7 @@ const MEMORY: u64 = 1 << 30;
 /// # Errors
 /// When standard input or output cannot be used.
 pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
-    confine();
+    child::confine(c"sysalert-plugin", MEMORY);
     // a plugin may print what it likes: its standard output is the log, and the reply goes where it cannot write by chance,
     // and which no program that it starts inherits
     let mut reply = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
@@ -37,17 +35,6 @@ pub fn serve(task: &str, path: &Path) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(&said)?;
     line.push(b'\n');
     reply.write_all(&line)
-}
-
-/// What the kernel is to keep from this process. A limit that an outer sandbox forbids to set is set there.
-fn confine() {
-    let _ = prctl::set_name(c"sysalert-plugin");
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    let _ = prctl::set_no_new_privs();
-    // the request holds passwords: no core dump, no reading by others of this user
-    let _ = prctl::set_dumpable(false);
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    let _ = setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY);
 }
 
 /// A loaded plugin.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 use sysalert_abi::{Kind, Message, Request, SCHEMA};
 
-use super::letter;
+use super::{attempt, letter, own_words};
 use crate::error::Result;
 use crate::event::{Outcome, Subject};
 use crate::host::names;
@@ -106,7 +106,7 @@ pub fn preview(
                 beat: None,
                 config: Map::new(),
             };
-            letter::in_own_words(&request, &method, letter)
+            attempt::in_own_words(&request, &method, letter, &own_words::apart)
         }
         None => letter.render(),
     };

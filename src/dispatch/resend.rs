@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Map;
 use sysalert_abi::{Answer, Kind, Request, SCHEMA};
 
+use super::attempt::Draft;
 use super::letter::Prepared;
-use super::plugin::{Envelope, Tried};
+use super::plugin::Tried;
 use super::{settle, storm};
 use crate::error::Result;
-use crate::host::{log, names, secret};
+use crate::host::{log, names};
 use crate::settings::Settings;
 use crate::store::{self, Resend, Store};
 
@@ -45,10 +47,6 @@ pub(super) fn claim(
 /// Makes ready what is claimed: as it stands now.
 pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Result<Prepared> {
     let Some(method) = settings.method(&resend.method) else { return Ok(Prepared::Nothing) };
-    let config = match secret::resolve(method.config()) {
-        Ok(config) => config,
-        Err(why) => return Ok(Prepared::Impossible(why)),
-    };
     let host = settings.host.clone().unwrap_or_else(names::host);
     let request = Request {
         schema: SCHEMA,
@@ -63,9 +61,9 @@ pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Re
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
         host,
         beat: None,
-        config,
+        config: Map::new(),
     };
-    Ok(Prepared::Ready(Box::new(method), Box::new(Envelope { request, recipients: Vec::new() })))
+    Ok(Prepared::Ready(Box::new(Draft { method, request, recipients: Vec::new(), letter: None })))
 }
 
 /// Files what became of it; false when the method did not take it.

@@ -62,7 +62,7 @@ pub fn make_state_folder(site: &Site) -> Result<()> {
 }
 
 fn make(site: &Site) -> Result<()> {
-    let made = DirBuilder::new().recursive(!site.is_systems).mode(if is_users(site) { 0o700 } else { 0o750 }).create(&site.state);
+    let made = DirBuilder::new().recursive(!site.is_systems).mode(0o750).create(&site.state);
     match made {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file("make", &site.state, &error)),
         _ => {}

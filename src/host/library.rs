@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::geteuid;
 
+use super::names;
+
 /// The file of this plugin in the first folder that has one.
 ///
 /// # Errors
@@ -25,7 +27,18 @@ pub fn find(plugin: &str, folders: &[PathBuf]) -> Result<PathBuf, String> {
 /// # Errors
 /// A sentence that says what must be changed.
 pub fn open(path: &Path) -> Result<File, String> {
-    let unreadable = |error: io::Error| format!("cannot open the plugin {}: {error}", path.display());
+    let unreadable = |error: io::Error| {
+        let advice = match error.kind() {
+            // root has become the owner of the state folder: foreign code does not run as root
+            io::ErrorKind::PermissionDenied => format!(
+                "; plugins run as the user {}, also when root starts this: put it where that user may read it, \
+                 `install -D -m 0644 -t /usr/local/lib/sysalert/plugins FILE`",
+                names::user()
+            ),
+            _ => String::new(),
+        };
+        format!("cannot open the plugin {}: {error}{advice}", path.display())
+    };
     // NONBLOCK: opening a pipe that somebody put there must not wait
     let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK).open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;

@@ -9,7 +9,7 @@ mod units;
 pub use listed::{Detail, Listed};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
-pub use units::Nature;
+pub use units::{Nature, systemctl};
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -210,6 +210,14 @@ impl ServiceManager {
         let mut sockets = self.list(&path, UNIT, "TriggeredBy").unwrap_or_default();
         sockets.retain(|unit| unit.ends_with(".socket"));
         Some((documentation, sockets))
+    }
+
+    /// The main process of this run, also when it is gone; `None` when the unit has another run by now.
+    pub fn main_process(&mut self, unit: &str, invocation: &str) -> Option<u32> {
+        let path = path_of(unit);
+        let process = self.number_of::<u32>(&path, SERVICE, "ExecMainPID", "u").filter(|process| *process > 0)?;
+        // asked after the figure: if it is still this run now, it is its own
+        (self.invocation(&path)? == invocation).then_some(process)
     }
 
     fn invocation(&mut self, path: &str) -> Option<String> {

@@ -3,7 +3,6 @@
 //! Dispatch runs in a sandbox: what it hides (`/home`, `/tmp`) is not told of, rather than told wrongly.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -56,8 +55,8 @@ pub fn file_systems(paths: Vec<String>, within: Duration) -> Found<(String, File
     })
 }
 
-/// When each of these files last changed: its content, its name, its mode, or a link on the way to it. What is no file, is hidden
-/// from here or does not answer in time is missing.
+/// When each of these files last changed: its content, or that another one, or a link on the way to it, took its place. What is no
+/// file, is hidden from here or does not answer in time is missing.
 pub fn changes(paths: Vec<String>, within: Duration) -> Found<(String, DateTime<Utc>)> {
     collected(within, move |found| {
         let mounts = Mounts::read();
@@ -69,7 +68,7 @@ pub fn changes(paths: Vec<String>, within: Duration) -> Found<(String, DateTime<
 }
 
 /// What the work finds within this time. It goes on in a thread of its own: nobody waits for one that hangs.
-fn collected<T: Send + 'static>(within: Duration, work: impl FnOnce(&mut dyn FnMut(T)) + Send + 'static) -> Found<T> {
+pub(super) fn collected<T: Send + 'static>(within: Duration, work: impl FnOnce(&mut dyn FnMut(T)) + Send + 'static) -> Found<T> {
     let (results, found) = mpsc::channel();
     thread::spawn(move || {
         work(&mut |result| {
@@ -87,9 +86,10 @@ fn collected<T: Send + 'static>(within: Duration, work: impl FnOnce(&mut dyn FnM
     }
 }
 
-/// When a file last changed. Not its time of modification: that comes with a package, from the day when it was built.
+/// When a file last changed. Its time of modification comes with a package, from the day when it was built: what was put in its
+/// place is as old as its birth here. Not its ctime: a backup that makes a hard link of it changes that, and nothing of the file.
 fn changed(path: &Path) -> Option<DateTime<Utc>> {
-    let time = |about: &fs::Metadata| DateTime::from_timestamp(about.ctime(), u32::try_from(about.ctime_nsec()).ok()?);
+    let time = |about: &fs::Metadata| [about.modified(), about.created()].into_iter().flatten().map(DateTime::from).max();
     let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     // "/opt/app/current/bin/app": the link is what an upgrade changes
     let links = path.ancestors().filter_map(|path| fs::symlink_metadata(path).ok()).filter(fs::Metadata::is_symlink);
@@ -250,5 +250,11 @@ mod tests {
         std::os::unix::fs::symlink("1", path("current")).unwrap();
         assert!(changed(&path("current/app")).unwrap() > unpacked);
         assert_eq!((changed(&path("1")), changed(&path("none"))), (None, None));
+
+        while clock::system() <= unpacked + chrono::TimeDelta::milliseconds(40) {}
+        fs::hard_link(path("1/app"), path("backup")).unwrap();
+        assert_eq!(changed(&path("1/app")), Some(unpacked), "a backup by hard links changes nothing");
+        fs::write(path("1/app"), "edited").unwrap();
+        assert!(changed(&path("1/app")).unwrap() > unpacked);
     }
 }

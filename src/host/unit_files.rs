@@ -86,9 +86,13 @@ impl UnitFiles {
         let names = names(unit.as_str());
         let fragments = names.iter().take(if names[0].contains('@') { 2 } else { 1 });
         let fragment = fragments.flat_map(|name| self.folders.iter().map(move |folder| folder.join(name))).find_map(read);
-        // of two with the same name the one of the more special unit counts, and then that of the more important folder
+        // of two with the same name the one in the more important folder counts, then that of the more special unit; those for
+        // all units of a type come last
+        let own = self.folders.iter().flat_map(|folder| names.iter().map(move |name| folder.join(format!("{name}.d"))));
+        let of_type = unit.as_str().rsplit_once('.').map(|(_, kind)| format!("{kind}.d")).unwrap_or_default();
+        let of_type = self.folders.iter().map(|folder| folder.join(&of_type));
         let mut drop_ins: BTreeMap<String, PathBuf> = BTreeMap::new();
-        for folder in names.iter().flat_map(|name| self.folders.iter().map(move |folder| folder.join(format!("{name}.d")))) {
+        for folder in own.chain(of_type) {
             for (name, path) in entries(&folder).into_iter().filter(|(name, _)| name.ends_with(".conf")) {
                 drop_ins.entry(name).or_insert(path);
             }
@@ -113,26 +117,30 @@ impl UnitFiles {
     }
 }
 
-/// Under these names systemd looks for a unit's drop-ins, the most special first: for "a-b@x.service" also below
-/// "a-b@.service.d", "a-@.service.d" and "service.d".
+/// Under these names systemd looks for a unit's drop-ins in each folder, the most special first: for "a-b@x.service" also below
+/// "a-b@.service.d", "a-@.service.d" and "a-.service.d".
 fn names(unit: &str) -> Vec<String> {
     let (stem, kind) = unit.rsplit_once('.').unwrap_or((unit, "service"));
     let mut names = vec![unit.to_owned()];
-    let (mut prefix, at) = match stem.split_once('@') {
-        Some((prefix, instance)) => {
-            if !instance.is_empty() {
-                names.push(format!("{prefix}@.{kind}"));
-            }
-            (prefix, "@")
-        }
-        None => (stem, ""),
+    let Some((prefix, instance)) = stem.split_once('@') else {
+        names.extend(groups(stem).map(|group| format!("{group}.{kind}")));
+        return names;
     };
-    while let Some((shorter, _)) = prefix.trim_end_matches('-').rsplit_once('-') {
-        names.push(format!("{shorter}-{at}.{kind}"));
-        prefix = shorter;
+    if !instance.is_empty() {
+        names.push(format!("{prefix}@.{kind}"));
     }
-    names.push(kind.to_owned());
+    names.extend(groups(prefix).map(|group| format!("{group}@.{kind}")));
+    names.extend(groups(prefix).map(|group| format!("{group}.{kind}")));
     names
+}
+
+/// What a name begins with, up to each of its dashes: "a-b-" and "a-" of "a-b-c".
+fn groups(prefix: &str) -> impl Iterator<Item = &str> {
+    let mut group = prefix;
+    std::iter::from_fn(move || {
+        group = &group[..=group.trim_end_matches('-').rfind('-')?];
+        Some(group)
+    })
 }
 
 /// A folder's entries; none of one that is not there.
@@ -165,12 +173,12 @@ mod tests {
     #[test]
     fn drop_ins_are_looked_for_under_all_the_names_that_systemd_knows() {
         for (unit, expected) in [
-            ("a.service", "a.service service"),
-            ("a-b-c.timer", "a-b-c.timer a-b-.timer a-.timer timer"),
-            ("a@x.service", "a@x.service a@.service service"),
-            ("a-b@x-y.service", "a-b@x-y.service a-b@.service a-@.service service"),
-            ("a-.service", "a-.service service"),
-            ("-.mount", "-.mount mount"),
+            ("a.service", "a.service"),
+            ("a-b-c.timer", "a-b-c.timer a-b-.timer a-.timer"),
+            ("a@x.service", "a@x.service a@.service"),
+            ("a-b-c@x-y.service", "a-b-c@x-y.service a-b-c@.service a-b-@.service a-@.service a-b-.service a-.service"),
+            ("a-.service", "a-.service"),
+            ("-.mount", "-.mount"),
         ] {
             assert_eq!(names(unit).join(" "), expected, "{unit}");
         }
@@ -210,7 +218,7 @@ mod tests {
             [
                 "etc/a-b.service",
                 "usr/service.d/10-all.conf",
-                "usr/a-b.service.d/20-group.conf",
+                "etc/a-.service.d/20-group.conf",
                 "etc/a-b.service.d/30-own.conf masked"
             ]
         );

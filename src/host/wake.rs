@@ -30,6 +30,11 @@ pub fn raise(site: &Site) -> Result<()> {
     stamped.map_err(|error| Error::file("raise the flag", &site.flag, &error))
 }
 
+/// Whether the flag is there.
+pub fn is_raised(site: &Site) -> bool {
+    site.flag.symlink_metadata().is_ok()
+}
+
 /// Takes the flag down, before the work that it asks for is read: a flag that is raised meanwhile starts another run. Tells up
 /// to when the journal is complete, if the unit has seen to that.
 ///

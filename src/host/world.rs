@@ -170,7 +170,10 @@ impl World for Machine {
     }
 
     fn lines(&self, subject: &Subject, invocation: &str, ended: DateTime<Utc>, most: usize) -> Result<Excerpt, String> {
-        self.journal.borrow_mut().lines(subject, invocation, ended, most)
+        // what a service of the system writes bears its name in any case
+        let is_users = subject.is_users() && self.manages(subject);
+        let process = if is_users { self.manager.borrow_mut().main_process(subject.unit_name(), invocation) } else { None };
+        self.journal.borrow_mut().lines(subject, (invocation, process), ended, most)
     }
 
     fn unit(&self, subject: &Subject) -> Option<Unit> {
@@ -200,7 +203,7 @@ impl Poll for Machine {
     }
 
     fn unit_files(&self) -> Vec<String> {
-        self.manager.borrow_mut().services()
+        self.manager.borrow_mut().installed()
     }
 
     fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {

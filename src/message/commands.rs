@@ -5,7 +5,7 @@ use crate::event::Event;
 
 /// The commands, the most useful first; at most four, and for who is told `again` how to end that.
 /// `is_own`: the reader is the user whose unit it is.
-pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_own: bool, again: bool) -> Vec<String> {
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, again: bool, is_own: bool) -> Vec<String> {
     let subject = &event.subject;
     let unit = quoted(subject.unit_name());
     // whoever administers the machine looks at another's manager, and finds it all in the machine's journal and record
@@ -15,12 +15,12 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, is_o
         false => (String::new(), "", ""),
     };
     let status = format!("systemctl{user} status {unit}");
-    let explain = format!("sysalert{own} explain {}", if own.is_empty() { quoted(subject.name()) } else { unit.clone() });
+    let named = if own.is_empty() { quoted(subject.name()) } else { unit.clone() };
+    let explain = format!("sysalert{own} explain {named}");
     if recovered {
         return vec![status, explain];
     }
-    let acknowledge =
-        again.then(|| format!("sysalert{own} ack {}", if own.is_empty() { quoted(subject.name()) } else { unit.clone() }));
+    let acknowledge = again.then(|| format!("sysalert{own} ack {named}"));
     let problem = &event.problem;
     let settings = || format!("systemctl{user} cat {unit}");
     let mut commands = vec![status];

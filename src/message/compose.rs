@@ -129,7 +129,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
-        commands: commands(event, &context.findings, recovered, report.is_own, report.again.is_some()),
+        commands: commands(event, &context.findings, recovered, report.again.is_some(), report.is_own),
         tone: match recovered {
             true if is_gone => Tone::Neutral,
             true => Tone::Well,

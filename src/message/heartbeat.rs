@@ -1,15 +1,20 @@
 //! A sign of life, for whoever looks at what the address has received.
 
+use sysalert_abi::Beat;
+
 use super::compose::capitalized;
 use super::{Banner, Letter, Tone};
 
-/// The message of a run of dispatch; `trouble` is empty when it ended well.
-pub fn heartbeat_letter(host: &str, trouble: &str) -> Letter {
-    let well = trouble.is_empty();
+/// The message of a run of dispatch that begins or has ended; `trouble` is what made it end in failure.
+pub fn heartbeat_letter(host: &str, beat: Beat, trouble: &str) -> Letter {
+    let well = beat != Beat::Fail;
     let first = trouble.lines().next().unwrap_or_default();
-    let (subject, lead) = match well {
-        true => (format!("sysalert lives on {host}"), format!("sysalert on {host} runs, and can send.")),
-        false => (format!("sysalert on {host} is in trouble: {first}"), format!("sysalert on {host} is in trouble: {trouble}")),
+    let (subject, lead) = match beat {
+        Beat::Start => (format!("sysalert begins a run on {host}"), format!("sysalert on {host} begins to deliver what waits.")),
+        Beat::Success => (format!("sysalert lives on {host}"), format!("sysalert lives on {host}: its last run ended well.")),
+        Beat::Fail => {
+            (format!("sysalert on {host} is in trouble: {first}"), format!("sysalert on {host} is in trouble: {trouble}"))
+        }
     };
     Letter {
         subject,

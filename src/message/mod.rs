@@ -31,7 +31,7 @@ pub use flapping::Phase;
 pub use heartbeat::heartbeat_letter;
 pub use method::{MethodReport, compose_method};
 pub use overtaken::compose_overtaken;
-pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, apply, complaint, templates, trial};
+pub use template::{Form, KEYS as TEMPLATE_KEYS, Source, Templates, complaint, in_words, render, templates, trial};
 
 use sysalert_abi::{Fact, List, Message, Parts};
 

@@ -1,7 +1,8 @@
 //! A method's own words: its templates in place of the forms that a message has by itself.
 //!
-//! Strict: a misspelt variable is an error and not a gap. Bounded: in steps and in length. Whatever is wrong, the message goes
-//! out in its usual form and says so: a template must not cost an alert.
+//! Strict: a misspelt variable is an error and not a gap. Bounded: in steps and in length, but not in memory, so that whoever
+//! renders one does it in a child process. Whatever is wrong, the message goes out in its usual form and says so: a template must
+//! not cost an alert.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sysalert_abi::{Fact, Failure, Incident, Kind, List, Message, Parts, Request};
 
@@ -31,7 +32,7 @@ const FUEL: u64 = 500_000;
 const LONGEST: usize = 512 * 1024;
 
 /// A form of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Form {
     /// One line.
     Subject,
@@ -59,7 +60,7 @@ impl Form {
 }
 
 /// Where a template stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// In the configuration.
     Inline(String),
@@ -99,23 +100,16 @@ struct Variables<'a> {
     failures: &'a [Failure],
 }
 
-/// The request's message in a method's own words.
-///
-/// # Errors
-/// What is wrong with a template. A message half in its usual form would only confuse.
-pub fn apply(request: &Request, templates: &[(Form, String)]) -> Result<Message, String> {
-    let mut message = request.message.clone();
-    for (form, template) in templates {
-        let text = render(*form, template, request).map_err(|why| format!("`{}` cannot be used: {why}", form.key()))?;
-        match form {
-            Form::Subject => message.subject = text,
-            Form::Text => message.text = text,
-            Form::Html => message.html = text,
-            Form::Markdown => message.markdown = text,
-        }
-        message.own.push(form.key().trim_end_matches("_template").to_owned());
+/// The message with a form of it in a method's own words.
+pub fn in_words(mut message: Message, form: Form, text: String) -> Message {
+    match form {
+        Form::Subject => message.subject = text,
+        Form::Text => message.text = text,
+        Form::Html => message.html = text,
+        Form::Markdown => message.markdown = text,
     }
-    Ok(message)
+    message.own.push(form.key().trim_end_matches("_template").to_owned());
+    message
 }
 
 /// What is wrong with a template, before there is a message for it.
@@ -146,7 +140,10 @@ pub fn trial(form: Form, template: &str) -> Option<String> {
 }
 
 /// One form of a request's message.
-fn render(form: Form, template: &str, request: &Request) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with the template, as half a sentence.
+pub fn render(form: Form, template: &str, request: &Request) -> Result<String, String> {
     let Message { subject, text, parts, .. } = &request.message;
     let Parts { lead, facts, see, excerpt_title, excerpt, note, lists, commands } = parts;
     let variables = Variables {
@@ -299,8 +296,6 @@ mod tests {
         ] {
             let why_not = render(Form::Text, template, &request()).unwrap_err();
             assert!(why_not.contains(why), "{template}: {why_not}");
-            let templates = [(Form::Text, template.to_owned()), (Form::Subject, "{{ host }}".to_owned())];
-            assert_eq!(apply(&request(), &templates), Err(format!("`text_template` cannot be used: {why_not}")));
         }
         assert_eq!(trial(Form::Text, "{{ incident.severity }} {{ failures[0].exit_status }} {{ facts[0].value }}"), None);
         assert!(trial(Form::Text, "{{ incident.sujbect }}").is_some());

@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
 /// What serves an address, and how it is told which protocol that speaks.
 const PLUGIN: &str = "webhook";
 const PRESET: &str = "healthchecks";
-/// One call may last this long: it must not keep dispatch from the next alerts.
+/// One call may last this long; what is to be sent meanwhile does not wait so long for it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A sign of life at an interval.

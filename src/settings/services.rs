@@ -11,6 +11,7 @@ use crate::event::{Manager, UnitName};
 pub(super) const KEYS: &[Key] = &[
     Key::new("units", Kind::List, "[]", "the units to poll: \"nginx.service\", \"db-*.service\", \"alice/bot.service\""),
     Key::new("user", Kind::Text, "", "whose unit \"user:bot.service\" in `units` is"),
+    Key::new("remind", Kind::Interval, "\"5m\"", "of these units: tell again what is not over, so long after the last alert"),
     Key::new("grace_after_boot", Kind::ANY_TIME, "\"60s\"", "so long after a boot nothing is said about them"),
     Key::new("stuck_after", Kind::ANY_TIME, "\"10m\"", "a unit that starts, stops or reloads for longer hangs"),
 ];
@@ -20,6 +21,8 @@ pub(super) const KEYS: &[Key] = &[
 pub struct Services {
     /// What is polled, in the order of the file.
     pub units: Vec<Listed>,
+    /// So long after the last alert it is told again; `None`: never.
+    pub remind: Option<Duration>,
     /// So long after a boot nothing is judged.
     pub grace_after_boot: Duration,
     /// So long a unit may start, stop or reload, where its own settings do not say.
@@ -64,6 +67,7 @@ impl Services {
         let user = values.text("user");
         Services {
             units: values.list("units").iter().filter_map(|entry| listed(entry, user.as_deref()).ok()).collect(),
+            remind: values.interval("remind"),
             grace_after_boot: values.duration("grace_after_boot"),
             stuck_after: values.duration("stuck_after"),
         }

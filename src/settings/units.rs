@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Settings, UNIT};
+use super::{NAMES_METHODS, Settings, UNIT};
 use crate::config::{Origin, Setting, nearest, unit_section};
 
 /// The section; systemd passes over what begins with `X-`.
@@ -57,7 +57,7 @@ impl Settings {
 
     fn section_of(&self, files: &[(PathBuf, String)]) -> (Vec<Setting>, Vec<String>) {
         let (mut settings, mut complaints) = unit_section(files, SECTION, UNIT);
-        for setting in settings.iter_mut().filter(|setting| setting.key == "methods") {
+        for setting in settings.iter_mut().filter(|setting| NAMES_METHODS.contains(&setting.key.as_str())) {
             let Value::Array(names) = &mut setting.value else { continue };
             names.retain(|name| {
                 let name = name.as_str().unwrap_or_default();
@@ -71,7 +71,7 @@ impl Settings {
             });
         }
         // of methods that nobody knows none is left: the configuration's hold then
-        settings.retain(|setting| setting.key != "methods" || setting.value.as_array().is_some_and(|names| !names.is_empty()));
+        settings.retain(|setting| setting.value.as_array().is_none_or(|names| !names.is_empty()));
         (settings, complaints)
     }
 }
@@ -134,7 +134,7 @@ mod tests {
     fn what_does_not_fit_is_told_and_the_rest_holds() {
         let settings = settings(&[
             ("a.service", "[X-Sysalert]\nIngore=1\nMethods=mial\nSeverity=warning"),
-            ("b.service", "[X-Sysalert]\nMethods=mial phone\nTimeout=5s"),
+            ("b.service", "[X-Sysalert]\nMethods=mial phone\nEscalateTo=mial\nTimeout=5s"),
         ]);
         assert_eq!(
             settings.complaints_about("a.service"),
@@ -143,7 +143,7 @@ mod tests {
                 "a.service:3: unknown method `mial`; did you mean `mail`?"
             ]
         );
-        assert_eq!(settings.complaints_about_units().len(), 4);
+        assert_eq!(settings.complaints_about_units().len(), 5);
         let rules = settings.rules("a.service");
         assert_eq!((rules.ignore, rules.severity.as_str(), rules.methods.len()), (2, "warning", 2));
         assert_eq!(settings.rules("b.service").methods, ["phone"]);

@@ -1,4 +1,5 @@
-//! What a channel that forgets gets again and again, until the incident is over: all of a method's at once.
+//! What a channel that forgets gets again and again, all of a method's at once: an incident until it is over, and its recovery
+//! for a while if the channel asks for that, since a part of it may not have heard of it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,7 +23,10 @@ pub struct Resend {
 /// A moment early is better than the timer's next run, a minute late.
 const EARLY: TimeDelta = TimeDelta::seconds(5);
 
-/// What this method took it wants again after this pause, while the incident is not over; or, without one, no more.
+/// So many pauses after a recovery was taken it comes no more: what did not hear of it until then has ended by itself.
+const RECOVERIES: i32 = 10;
+
+/// What this method took it wants again after this pause; or, without one, no more.
 pub fn send_again(db: &Connection, sent: &Claimed, pause: Option<TimeDelta>, now: DateTime<Utc>) -> rusqlite::Result<()> {
     // the alert itself, or those that went out in it
     let told =
@@ -31,23 +35,31 @@ pub fn send_again(db: &Connection, sent: &Claimed, pause: Option<TimeDelta>, now
     db.execute(&sql, params![sent.id, sent.alert, sent.method])?;
     let Some(pause) = pause else { return Ok(()) };
     let sql = format!(
-        "INSERT INTO resends (incident, method, alert, pause, due)
-         SELECT a.incident, ?3, max(a.id), ?4, ?5 {told} AND a.kind <> 'recovery' AND i.state <> 'resolved' GROUP BY a.incident"
+        "INSERT INTO resends (incident, method, alert, pause, due, ends)
+         SELECT a.incident, ?3, max(a.id), ?4, ?5, iif(a.kind = 'recovery', ?6, NULL) {told}
+           AND (a.kind = 'recovery') = (i.state = 'resolved') GROUP BY a.incident"
     );
-    let due = (now + pause).timestamp_micros();
+    let (due, ends) = ((now + pause).timestamp_micros(), (now + pause * RECOVERIES).timestamp_micros());
     let pause = pause.num_microseconds().unwrap_or(i64::MAX);
-    db.execute(&sql, params![sent.id, sent.alert, sent.method, pause, due]).map(drop)
+    db.execute(&sql, params![sent.id, sent.alert, sent.method, pause, due, ends]).map(drop)
 }
+
+/// What is to come again at the time ?1: what is not over; and its recovery, before that ends, unless the unit failed anew: its
+/// end would be taken for that of the new incident. With a clock that was set back a recovery has ended.
+const LIVES: &str = "EXISTS (SELECT 1 FROM incidents i WHERE i.id = resends.incident AND (i.state <> 'resolved'
+    OR (resends.ends > ?1 AND resends.due - resends.pause <= ?1
+        AND NOT EXISTS (SELECT 1 FROM incidents n WHERE n.id > i.id AND n.subject = i.subject))))";
 
 /// A method, none of `busy`, that is to get something again now. After a clock that was set back, what it made wait is due.
 pub fn resend_due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT method FROM resends r JOIN incidents i ON i.id = r.incident
-        WHERE (r.due <= ?2 OR r.tried > ?1) AND i.state <> 'resolved' AND r.method NOT IN (SELECT value FROM json_each(?3))
-          AND NOT EXISTS (SELECT 1 FROM resends e WHERE e.method = r.method AND e.lease > ?1 AND e.tried <= ?1)
-        ORDER BY r.due LIMIT 1";
+    let sql = format!(
+        "SELECT method FROM resends WHERE (due <= ?2 OR tried > ?1) AND {LIVES} AND method NOT IN (SELECT value FROM json_each(?3))
+          AND NOT EXISTS (SELECT 1 FROM resends e WHERE e.method = resends.method AND e.lease > ?1 AND e.tried <= ?1)
+         ORDER BY due LIMIT 1"
+    );
     let busy = serde_json::to_string(busy).unwrap_or_default();
     let early = now + EARLY;
-    db.query_row(sql, params![now.timestamp_micros(), early.timestamp_micros(), busy], |row| row.get(0)).optional()
+    db.query_row(&sql, params![now.timestamp_micros(), early.timestamp_micros(), busy], |row| row.get(0)).optional()
 }
 
 /// Claims all that such a method is to get again, if there is one: what is not due yet, too, so that it is one call. `lease`
@@ -60,9 +72,8 @@ pub fn claim_resend(
 ) -> rusqlite::Result<Option<Resend>> {
     let Some(method) = resend_due(db, now, busy)? else { return Ok(None) };
     let lease = lease(&method);
-    let sql = "UPDATE resends SET lease = ?2, tried = ?3
-        WHERE method = ?1 AND incident IN (SELECT id FROM incidents WHERE state <> 'resolved')";
-    db.execute(sql, params![method, lease.timestamp_micros(), now.timestamp_micros()])?;
+    let sql = format!("UPDATE resends SET lease = ?3, tried = ?1 WHERE method = ?2 AND {LIVES}");
+    db.execute(&sql, params![now.timestamp_micros(), method, lease.timestamp_micros()])?;
     let numbers = "SELECT alert FROM resends WHERE method = ?1 AND lease = ?2";
     let members = digests::those(db, numbers, params![method, lease.timestamp_micros()])?;
     Ok(Some(Resend { method, members, at: now, lease }))
@@ -91,19 +102,18 @@ pub fn drop_resends(db: &Connection, method: &str) -> rusqlite::Result<()> {
     db.execute("DELETE FROM resends WHERE method = ?1", [method]).map(drop)
 }
 
-/// What is over and not being sent just now.
-const ENDED: &str =
-    "incident IN (SELECT id FROM incidents WHERE state = 'resolved') AND (coalesce(lease, 0) <= ?1 OR tried > ?1)";
-
-/// Whether something of an incident that is over is left.
+/// Whether something is left that is not to come again and is not being sent just now.
 pub fn has_ended_resends(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
-    db.prepare(&format!("SELECT 1 FROM resends WHERE {ENDED}"))?.exists([now.timestamp_micros()])
+    db.prepare(&format!("SELECT 1 FROM resends WHERE NOT {LIVES} AND {FREE}"))?.exists([now.timestamp_micros()])
 }
 
 /// Forgets it.
 pub fn drop_ended_resends(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
-    db.execute(&format!("DELETE FROM resends WHERE {ENDED}"), [now.timestamp_micros()]).map(drop)
+    db.execute(&format!("DELETE FROM resends WHERE NOT {LIVES} AND {FREE}"), [now.timestamp_micros()]).map(drop)
 }
+
+/// It is not being sent at the time ?1.
+const FREE: &str = "(coalesce(lease, 0) <= ?1 OR tried > ?1)";
 
 #[cfg(test)]
 mod tests {
@@ -130,7 +140,8 @@ mod tests {
             save(db, &incident, at(second))?;
             let event = super::super::last_of(db, &subject(unit))?.unwrap().id;
             let about = Some((incident.id, event));
-            let alert = Alert { kind: sysalert_abi::Kind::Recovery, key: "well", about, at: at(second) };
+            let key = format!("{unit} is well");
+            let alert = Alert { kind: sysalert_abi::Kind::Recovery, key: &key, about, at: at(second) };
             let alert = queue(db, &alert, &["fleet".to_owned()])?;
             set_context(db, alert, &crate::message::Context::default())
         });
@@ -186,6 +197,53 @@ mod tests {
         assert!(again_at(&mut store, 999).is_none() && store.with(|db| has_ended_resends(db, at(999))).unwrap());
         store.write(|db| drop_ended_resends(db, at(999))).unwrap();
         assert!(!store.with(|db| has_ended_resends(db, at(999))).unwrap());
+    }
+
+    /// As [`taken`], with a recovery at this second that the fleet wants again.
+    fn well(store: &mut Store, unit: &str, second: i64) {
+        recovers(store, unit, second);
+        let recovery = claim_at(store, second, &[]).unwrap();
+        store.write(|db| send_again(db, &recovery, MINUTE, at(second)).and_then(|()| done(db, recovery.id))).unwrap();
+    }
+
+    #[test]
+    fn a_recovery_that_is_wanted_again_comes_with_the_others_for_ten_pauses() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        taken(&mut store, "a", 0);
+        taken(&mut store, "b", 0);
+        well(&mut store, "a", 5);
+        for round in 1..=9 {
+            let resend = again_at(&mut store, round * 60).unwrap();
+            let kinds: Vec<_> =
+                resend.members.iter().map(|member| (member.kind.as_str(), member.recorded.event.subject.name())).collect();
+            assert_eq!(kinds, [("failure", "b.service"), ("recovery", "a.service")], "{round}");
+            store.write(|db| resent(db, &resend, MINUTE)).unwrap();
+        }
+        let resend = again_at(&mut store, 605).unwrap();
+        assert_eq!(units(&resend), ["b.service"], "its time is over");
+        store.write(|db| resent(db, &resend, MINUTE)).unwrap();
+        assert!(store.with(|db| has_ended_resends(db, at(605))).unwrap());
+        assert!(!store.with(|db| has_ended_resends(db, at(604))).unwrap());
+        assert!(store.with(|db| has_ended_resends(db, at(-9999))).unwrap(), "the clock was set back");
+    }
+
+    #[test]
+    fn a_recovery_comes_no_more_when_all_have_it_or_its_unit_fails_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        taken(&mut store, "a", 0);
+        well(&mut store, "a", 5);
+        let resend = again_at(&mut store, 65).unwrap();
+        assert_eq!(units(&resend), ["a.service"]);
+        store.write(|db| resent(db, &resend, None)).unwrap();
+        assert!(again_at(&mut store, 130).is_none(), "all have it");
+
+        taken(&mut store, "b", 200);
+        well(&mut store, "b", 205);
+        told(&mut store, &failure("b", "b2", 210), &["mail"]);
+        assert!(again_at(&mut store, 300).is_none(), "the end of the old incident would end the new one");
+        assert!(store.with(|db| has_ended_resends(db, at(300))).unwrap());
     }
 
     #[test]

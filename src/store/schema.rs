@@ -225,6 +225,10 @@ const MIGRATIONS: &[&str] = &[
     -- when the host was off or asleep: time that does not count
     CREATE TABLE absences (since INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
 ",
+    "
+    -- a recovery that a part of the channel may have missed comes again until then, in microseconds
+    ALTER TABLE resends ADD COLUMN ends INTEGER;
+",
 ];
 
 /// Why a database cannot be used.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use sysalert::dispatch::{
-    self, Complete, Outside, Tally,
+    self, Complete, Outside, Tally, own_words,
     plugin::{Envelope, Tried},
 };
 use sysalert::error::Error;
@@ -628,7 +628,7 @@ impl Telling {
             answer(script)
         };
         // the pauses in a story are the middle ones
-        let outside = Outside { clock: &|| at, dice: &|| 0.5, send: &send };
+        let outside = Outside { clock: &|| at, dice: &|| 0.5, render: &|work, _| own_words::here(work), send: &send };
         let tally = dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(()))?;
         Ok((tally, dispatch::failing(&store, &settings, at)?))
     }

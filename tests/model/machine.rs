@@ -321,7 +321,7 @@ impl Machine {
             got.lock().unwrap().push(envelope.request);
             if sends { Answer::Sent(String::new()).into() } else { Answer::Retry("busy".into(), None).into() }
         };
-        let outside = Outside { clock: &|| now, dice: &|| 0.5, send: &send };
+        let outside = Outside { clock: &|| now, dice: &|| 0.5, render: &|work, _| dispatch::own_words::here(work), send: &send };
         dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
         for model in &mut self.models {
             model.look(self.rules, now);

@@ -174,6 +174,49 @@ fn one_failure_is_one_notification_whichever_member_is_down() {
     assert_eq!(rows, [("failure", "sent"), ("recovery", "sent"), ("failure", "sent")]);
 }
 
+/// Stands between sysalert and the first member.
+const PROXY: &str = "\
+import socket, threading
+def pass_on(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+server = socket.create_server(('127.0.0.1', 9095))
+while True:
+    call, _ = server.accept()
+    member = socket.create_connection(('127.0.0.1', 9093))
+    for pair in (call, member), (member, call):
+        threading.Thread(target=pass_on, args=pair, daemon=True).start()
+";
+
+#[test]
+fn a_member_that_missed_the_recovery_has_it_when_it_can_be_reached_again() {
+    let guest = Guest::boot_on(252, "missed", Options::new().quick_timer());
+    let method = cluster(&guest).replace("127.0.0.1:9093", "127.0.0.1:9095");
+    guest.configure(&format!("{method}resend = \"30s\"\n"));
+    guest.write_file("/usr/local/lib/proxy.py", PROXY);
+    guest.write_unit("proxy.service", "[Service]\nExecStart=/usr/bin/python3 -I /usr/local/lib/proxy.py\n");
+    guest.run(&["systemctl", "start", "proxy.service"]).ok();
+    guest.wait_until("it listens", || guest.sh("ss -ltn | grep -q :9095").success());
+    let job = Job::new(&guest, "backup.service");
+    job.fails(3);
+    for member in [FIRST, SECOND] {
+        guest.wait_until("each member has it", || is_open(&guest, member, "backup.service"));
+    }
+
+    // that member lives, and would tell the cluster of a failure until the alert ends by itself, in five minutes
+    guest.run(&["systemctl", "kill", "-s", "KILL", "proxy.service"]).ok();
+    job.succeeds();
+    guest.wait_until("it is resolved in the member that can be reached", || !is_open(&guest, SECOND, "backup.service"));
+    assert!(is_open(&guest, FIRST, "backup.service"), "the other one missed that");
+    guest.run(&["systemctl", "start", "proxy.service"]).ok();
+    guest.wait_at_most(AGAIN, "it is resolved there, too", || !is_open(&guest, FIRST, "backup.service"));
+    guest
+        .wait_until("that is the last word", || notified(&guest, "backup.service").last().is_some_and(|last| last == "resolved"));
+    guest.wait_until("and comes no more", || guest.number("SELECT count(*) FROM resends") == 0);
+    assert_eq!(guest.number("SELECT count(*) FROM deliveries"), 2, "what is sent again is no delivery");
+}
+
 #[test]
 fn with_no_member_up_it_waits_and_what_is_open_is_not_lost() {
     let guest = fleet("nobody");

@@ -265,7 +265,11 @@ fn every_service_is_enabled_unless_that_would_harm() {
             && refused.stderr.contains("isolating.service.d/10-sysalert.conf"),
         "{refused}"
     );
-    guest.sh("rm -r /etc/systemd/system/service.d /etc/systemd/system/mail@.service /etc/systemd/system/isolating.service; systemctl daemon-reload").ok();
+    guest.sh("rm -r /etc/systemd/system/service.d /etc/systemd/system/mail@.service; mkdir /etc/systemd/system/isolating.service.d; touch /etc/systemd/system/isolating.service.d/10-sysalert.conf; systemctl daemon-reload").ok();
+    guest.sysalert(&["enable", "--system-wide"]).ok();
+    assert_eq!(handlers(&guest, "isolating.service"), (String::new(), String::new()), "what was advised does it");
+    guest.sysalert(&["disable", "--system-wide"]).ok();
+    guest.sh("rm -r /etc/systemd/system/isolating.service /etc/systemd/system/isolating.service.d; systemctl daemon-reload").ok();
     assert_eq!(unit_files(&guest), before);
 
     let said = guest.sysalert(&["enable", "--system-wide"]).ok();

@@ -48,6 +48,7 @@ mod smoke;
 mod started_by;
 mod storm;
 mod strict;
+mod stuck;
 mod sweep;
 mod syslog;
 mod system_wide;

@@ -56,6 +56,25 @@ fn configuration(guest: &Guest, user: &str) -> String {
     guest.sh(&format!("cd /home/{user}/.config; find systemd -printf '%y %m %u %l %p\\n' | sort; find systemd -type f -exec sha256sum {{}} + | sort")).ok()
 }
 
+/// `[X-Sysalert]` in a user's own unit files.
+#[test]
+fn a_user_may_say_it_in_the_unit_itself() {
+    let guest = guest(252, "users-x");
+    let drop_in = "/home/alice/.config/systemd/user/bot.service.d/50-own.conf";
+    let write = format!("mkdir -p {}; printf '[X-Sysalert]\\nIgnore=1\\n' >{drop_in}", &drop_in[..drop_in.len() - 12]);
+    run(&guest, "alice", &write).ok();
+    for (user, ..) in USERS {
+        run(&guest, user, "sysalert --user enable bot; systemctl --user start bot || true").ok();
+    }
+    guest.wait_until("bob is told", || alerts(&guest, "bob").0.len() == 1);
+    let explained = || run(&guest, "alice", "sysalert --user explain bot || true").stdout;
+    guest.wait_until("alice's is decided", || explained().contains("failure 1 of the 1 to ignore"));
+    assert!(explained().contains(&format!("setting  ignore = 1 ({drop_in}:2)")), "{}", explained());
+    assert!(alerts(&guest, "alice").0.is_empty());
+    run(&guest, "alice", "systemctl --user start bot || true").ok();
+    guest.wait_until("alice is told of the second", || alerts(&guest, "alice").0.len() == 1);
+}
+
 #[test]
 fn each_user_hears_of_their_own_units_and_of_no_others_252() {
     each_user_hears_of_their_own_units_and_of_no_others(252);
@@ -124,6 +143,8 @@ fn each_user_hears_of_their_own_units_and_of_no_others(systemd: u32) {
         });
         run(&guest, user, "systemctl --user start daemon").ok();
         guest.wait_until("it is told", || alerts(&guest, user).0.len() == 6);
+        let said = run(&guest, user, "sysalert --user test").ok();
+        assert!(said.starts_with("file: sent"), "{said}");
 
         // the service itself records its end, before a handler could
         run(&guest, user, "sysalert --user enable --strict bot; systemctl --user mask --runtime --quiet sysalert-failure@.service; systemctl --user stop sysalert-dispatch.path sysalert-dispatch.timer; systemctl --user start bot || true").ok();
@@ -180,13 +201,19 @@ fn all_users_at_once(systemd: u32) {
     assert_eq!(guest.sysalert(&["--user", "enable", "--global", "--system-wide"]).status, 64);
     assert_eq!(guest.sysalert(&["enable", "--global", "--timers"]).status, 64);
 
+    for (user, ..) in USERS {
+        // it is loaded, as it was
+        run(&guest, user, "touch well; systemctl --user start daemon").ok();
+        guest.wait_until("it runs", || guest.run(&["pgrep", "-u", user, "-x", "sleep"]).success());
+        run(&guest, user, "rm well").ok();
+    }
     let said = guest.sysalert(&["enable", "--global", "--system-wide"]);
     assert!(said.success() && said.stderr.is_empty() && said.stdout.contains("Every service will tell when it fails"), "{said}");
     for (user, ..) in USERS {
         guest.wait_until("the manager has read it", || {
-            run(&guest, user, "systemctl --user show --value -p OnFailure bot")
+            run(&guest, user, "systemctl --user show --value -p OnFailure daemon")
                 .stdout
-                .contains("sysalert-failure@bot.service.service")
+                .contains("sysalert-failure@daemon.service.service")
         });
         assert_eq!(run(&guest, user, "systemctl --user show --value -p OnFailure sysalert-dispatch").ok(), "");
         assert_eq!(run(&guest, user, "systemctl --user show --value -p OnFailure sysalert-failure@bot.service").ok(), "");
@@ -201,4 +228,23 @@ fn all_users_at_once(systemd: u32) {
     }
     guest.sysalert(&["disable", "--global", "--all"]).ok();
     assert_eq!(listing(), before);
+}
+
+/// Of a user's process that is gone before the journal looks, it knows neither the unit nor the run: one line in four, here.
+#[test]
+fn what_a_process_said_that_is_gone_at_once_is_in_the_message() {
+    const UNITS: usize = 30;
+    let guest = guest(252, "quick");
+    let method = "[storm]\nincidents = 0\n[method.file]\npath = \"/home/alice/alerts.json\"\n";
+    guest.write_file("/home/alice/.config/sysalert/sysalert.toml", method);
+    for number in 1..=UNITS {
+        let unit = format!("[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo words of {number}.; exit 3'\n");
+        guest.write_file(&format!("/home/alice/.config/systemd/user/quick{number}.service"), &unit);
+    }
+    run(&guest, "alice", "systemctl --user daemon-reload; sysalert --user enable 'quick*'").ok();
+    run(&guest, "alice", &format!("for n in $(seq {UNITS}); do systemctl --user start quick$n || true; done")).ok();
+    guest.wait_until("all are told", || alerts(&guest, "alice").0.len() == UNITS);
+    let (_, text) = alerts(&guest, "alice");
+    let missing: Vec<usize> = (1..=UNITS).filter(|number| !text.contains(&format!("words of {number}."))).collect();
+    assert!(missing.is_empty(), "the messages about {missing:?} lack what they said");
 }

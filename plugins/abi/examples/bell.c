@@ -2,8 +2,8 @@
  * bell.c - an alert method in C: a line for each message into a FIFO, for whatever rings, blinks or speaks behind it.
  *
  *   cc -shared -fPIC -O2 -Wall -o bell.so bell.c          the header is in /usr/include
- *   sysalert methods check ./bell.so
  *   install -D -m 0644 -t /usr/local/lib/sysalert/plugins bell.so
+ *   sysalert methods check /usr/local/lib/sysalert/plugins/bell.so
  *   mkfifo /var/log/sysalert/bell && chown sysalert: /var/log/sysalert/bell
  *
  *   [method.bell]

@@ -51,7 +51,7 @@ pub trait Plugin {
     }
 
     /// For a channel that forgets: it wants the incidents that are not over again after this many seconds, and so on; see
-    /// [`Reply::again_after`]. Asked when a message was sent.
+    /// [`Reply::again_after`]. Asked when a message was sent, in the same thread.
     fn again_after(_request: &Request) -> Option<u64> {
         None
     }

@@ -234,8 +234,9 @@ pub struct Reply {
     /// With `Retry`: not before this many seconds, if the channel said so.
     #[serde(default)]
     pub retry_after: Option<u64>,
-    /// With `Sent`: the channel forgets, and wants the incidents that are not over again after this many seconds, and so on.
-    /// They come as a digest, all of the method's in one.
+    /// With `Sent`: the channel forgets, and wants the incidents that are not over again after this many seconds, and so on; of
+    /// a recovery: a part of it missed that, and it comes again ten times at most. They come as a digest, all of the method's in
+    /// one.
     #[serde(default)]
     pub again_after: Option<u64>,
 }

@@ -61,6 +61,11 @@ pub(crate) fn is_open(request: &Request) -> bool {
     kinds.into_iter().any(|kind| kind != Kind::Recovery)
 }
 
+/// Whether this is about incidents, and not about sysalert itself.
+pub(crate) fn is_of_incidents(request: &Request) -> bool {
+    request.incident.is_some() || !request.incidents.is_empty()
+}
+
 fn of_incident(about: &About<'_>, request: &Request, settings: &Settings, now: SystemTime) -> Value {
     let About { kind, unit, incident, parts, .. } = about;
     let labels = [

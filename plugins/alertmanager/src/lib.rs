@@ -3,7 +3,8 @@
 //!
 //! - Every address gets every alert: the members of a cluster share their notification log and not their alerts, and see to
 //!   it themselves that each is notified once. It counts as sent when one of them took it. One that was down has it when it
-//!   returns, since what is open is sent again at the pace `resend`; a recovery that it missed ends there by itself.
+//!   returns, since what is open is sent again at the pace `resend`; so is a recovery that one of them missed, as it would go on
+//!   to tell the others of a failure, until it has it or has ended the alert by itself.
 //! - Alertmanager ends what it does not hear of again. Until then it takes ten `resend`s: `endsAt` lies so far ahead.
 //! - A digest is one alert for each of its incidents, all in one call: grouping is Alertmanager's business.
 //! - The labels stay the same while the incident lasts: see `alert`.
@@ -13,6 +14,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +26,11 @@ use settings::Settings;
 
 /// An address that is dead leaves time for the others: no call lasts longer.
 const ONE_CALL: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// Whether an address did not take the last request, which others took.
+    static MISSED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The method, as sysalert loads it.
 struct Alertmanager;
@@ -43,7 +50,8 @@ impl Plugin for Alertmanager {
     }
 
     fn again_after(request: &Request) -> Option<u64> {
-        let settings = Settings::read(request).ok().filter(|_| alert::is_open(request))?;
+        let is_wanted = alert::is_open(request) || (alert::is_of_incidents(request) && MISSED.get());
+        let settings = Settings::read(request).ok().filter(|_| is_wanted)?;
         Some(settings.resend.as_secs())
     }
 }
@@ -64,6 +72,7 @@ fn deliver(request: &Request, now: SystemTime) -> Result<Answer, Answer> {
         }
         answers.push(client.send(&call).map_or_else(|answer| answer, |reply| reply.answer()));
     }
+    MISSED.set(answers.iter().any(|answer| !matches!(answer, Answer::Sent(_))));
     Ok(together(answers))
 }
 

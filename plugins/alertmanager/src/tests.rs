@@ -269,6 +269,20 @@ fn every_address_gets_it_and_one_that_takes_it_is_enough() {
 }
 
 #[test]
+fn a_recovery_comes_again_until_every_address_has_it() {
+    let (up, down) = (Server::start(alertmanager), Server::start(|_| Act::Cut));
+    for (servers, again) in [(&[&up, &down][..], Some(60)), (&[&up, &up], None), (&[&down, &up], Some(60))] {
+        let mut recovery = request(to(servers));
+        recovery.kind = sysalert_abi::Kind::Recovery;
+        assert!(matches!(Alertmanager::failure(&recovery), Answer::Sent(_)));
+        assert_eq!(Alertmanager::again_after(&recovery), again);
+        // sysalert's own news have an end of their own
+        recovery.incident = None;
+        assert_eq!(Alertmanager::again_after(&recovery), None);
+    }
+}
+
+#[test]
 fn a_dead_address_leaves_time_for_the_others() {
     let (dead, up) = (Server::start(|_| Act::Hang), Server::start(alertmanager));
     let mut request = request(to(&[&dead, &up]));

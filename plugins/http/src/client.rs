@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::call::{Call, place};
 use crate::reply::Reply;
-use crate::trouble;
+use crate::{proxy, trouble};
 
 /// No answer is read beyond this.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -28,8 +28,9 @@ impl Client {
     /// those of the system's store.
     ///
     /// # Errors
-    /// The finished [`Answer`], when the file cannot be used or the system has no resources.
+    /// The finished [`Answer`], when the file or the environment's proxy cannot be used or the system has no resources.
     pub fn new(deadline: Deadline, ca: Option<&Path>) -> Result<Client, Answer> {
+        proxy::usable()?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Answer::Retry(format!("no call can be started: {error}"), None))?;
         let inner = reqwest::Client::builder()

@@ -20,13 +20,15 @@
 //! - A connection that was cut after the request is a retry, although the channel may have taken the message: whoever can
 //!   deduplicate does it by the request's `idempotency_key`.
 //! - The whole of a call, from the name's resolution to the last byte of the answer, ends with the deadline.
-//! - Proxies are taken from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY (lower case, too).
+//! - Proxies are taken from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY (lower case, too); one that is no HTTP proxy is
+//!   refused.
 //! - A secret goes over http:// to this machine alone: [`keep_secret`].
 //! - What the server says is shown without control characters, without the call's secrets, and cut to 300 characters; of
 //!   URLs, which hold tokens, only scheme, host and port.
 
 mod call;
 mod client;
+mod proxy;
 mod reply;
 #[cfg(feature = "testing")]
 pub mod testing;

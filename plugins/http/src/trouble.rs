@@ -6,7 +6,7 @@ use std::io;
 use sysalert_abi::Answer;
 use sysalert_tls::{Advice, handshake};
 
-use crate::words;
+use crate::{proxy, words};
 
 /// What this error means on the way to `server`.
 pub(crate) fn of(error: &reqwest::Error, server: &str, secrets: &[String]) -> Answer {
@@ -33,10 +33,7 @@ pub(crate) fn of(error: &reqwest::Error, server: &str, secrets: &[String]) -> An
 
 /// Points to the proxy, which may be the one that failed.
 fn via() -> &'static str {
-    const VARIABLES: [&str; 6] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
-    #[allow(clippy::disallowed_methods, reason = "a plugin is a process of its own, without sysalert's host module")]
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if VARIABLES.into_iter().any(is_set) { " (the environment names a proxy: check it, too)" } else { "" }
+    if proxy::is_named() { " (the environment names a proxy: check it, too)" } else { "" }
 }
 
 /// The first cause in its own words: the others only say where it was met, and reqwest's name the URL.

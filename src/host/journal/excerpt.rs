@@ -60,12 +60,12 @@ pub struct Excerpt {
 
 /// The last lines of a run: what bears its invocation ID, what the manager wrote about it, and the unit's lines without an ID
 /// that lie between the manager's first word on this run and on the next one. (Of a process that ends at once, the journal
-/// often learns the unit, but not the invocation.)
+/// often learns the unit, but not the invocation; of a user's not even the unit, so that its process ID stands in.)
 pub(super) fn read(
     journal: &mut Handle,
     fields: &Fields,
     subject: &Subject,
-    invocation: &str,
+    (invocation, process): (&str, Option<u32>),
     most: usize,
     until: Instant,
 ) -> systemd::Result<Excerpt> {
@@ -84,6 +84,13 @@ pub(super) fn read(
         journal.match_or()?.match_add(fields.unit, unit)?;
         for (name, value) in fields.of_manager() {
             journal.match_add(name, value.as_str())?;
+        }
+        if let Some(process) = process {
+            let owner = fields.of_manager().iter().filter(|(name, _)| *name == "_UID");
+            journal.match_or()?.match_add("_PID", process.to_string())?;
+            for (name, value) in owner {
+                journal.match_add(*name, value.as_str())?;
+            }
         }
     }
     match &bounds {

@@ -85,18 +85,25 @@ impl Journal {
         succeeded::read(self.open(since)?, &fields, since, until).map_err(unreadable)
     }
 
-    /// The last lines of a run that ended then.
+    /// The last lines of a run that ended then; for a user's unit, with its main process.
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
-    pub fn lines(&mut self, subject: &Subject, invocation: &str, ended: DateTime<Utc>, most: usize) -> Result<Excerpt, String> {
+    pub fn lines(
+        &mut self,
+        subject: &Subject,
+        (invocation, process): (&str, Option<u32>),
+        ended: DateTime<Utc>,
+        most: usize,
+    ) -> Result<Excerpt, String> {
         let until = self.until();
         let fields = Fields::of(subject)?;
         // most runs are short: first the files of the last minutes, and older ones only when the run began before them
         let mut back = RECENT;
         loop {
             let since = micros(ended).saturating_sub(back);
-            let excerpt = excerpt::read(self.open(since)?, &fields, subject, invocation, most, until).map_err(unreadable)?;
+            let excerpt =
+                excerpt::read(self.open(since)?, &fields, subject, (invocation, process), most, until).map_err(unreadable)?;
             let widest = files::oldest().is_none_or(|oldest| since <= oldest);
             if !excerpt.begins_before || excerpt.lines.len() >= most || widest || clock::started() >= until {
                 return Ok(excerpt);

@@ -1,13 +1,11 @@
 //! Many units at a glance, and what more is to be known of one that is not plainly well.
 
-use std::ffi::CString;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use systemd::bus::{Bus, ContainerType, MessageIter, ObjectPath};
-use utf8_cstr::Utf8CStr;
+use systemd::bus::{ContainerType, Message, MessageIter, ObjectPath};
 
-use super::{NAME, NoAnswer, SERVICE, ServiceManager, State, UNIT, path_of, string};
+use super::{NoAnswer, SERVICE, ServiceManager, State, UNIT, path_of, string};
 use crate::event::Problem;
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -69,24 +67,29 @@ impl ServiceManager {
     /// When nobody answers.
     pub fn listed(&mut self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
         let mut listed: Vec<Listed> = Vec::new();
-        for (method, lists) in
-            [("ListUnitsByNames", vec![names.to_vec()]), ("ListUnitsByPatterns", vec![Vec::new(), globs.to_vec()])]
-        {
-            if lists.iter().all(Vec::is_empty) {
-                continue;
+        let named = if names.is_empty() { Vec::new() } else { self.list_of("ListUnitsByNames", vec![names.to_vec()])? };
+        for unit in named {
+            // two names may be one unit's
+            if listed.iter().all(|known| known.name != unit.name) {
+                listed.push(unit);
             }
-            for unit in self.of_manager(method, lists, units)? {
-                if listed.iter().all(|known| known.name != unit.name) {
-                    listed.push(unit);
-                }
-            }
+        }
+        if !globs.is_empty() {
+            let mut matching = self.list_of("ListUnitsByPatterns", vec![Vec::new(), globs.to_vec()])?;
+            matching.retain(|unit| listed.iter().all(|known| known.name != unit.name));
+            listed.extend(matching);
         }
         Ok(listed)
     }
 
     /// The units that are in one of these states.
     pub(super) fn in_states(&mut self, states: Vec<String>) -> Result<Vec<Listed>, NoAnswer> {
-        self.of_manager("ListUnitsByPatterns", vec![states, Vec::new()], units)
+        self.list_of("ListUnitsByPatterns", vec![states, Vec::new()])
+    }
+
+    fn list_of(&mut self, method: &'static str, arguments: Vec<Vec<String>>) -> Result<Vec<Listed>, NoAnswer> {
+        let answer = self.call((MANAGER_PATH, MANAGER, method), move |call| write(call, &arguments), units);
+        answer.map_err(|_| NoAnswer)
     }
 
     /// What more there is to know of a unit that is like this; `None` when nobody answers.
@@ -123,11 +126,6 @@ impl ServiceManager {
         (!self.is_dead).then_some(detail)
     }
 
-    /// The names of the units that are installed. The manager goes through all its folders for it.
-    pub fn services(&mut self) -> Vec<String> {
-        self.of_manager("ListUnitFilesByPatterns", vec![Vec::new(), Vec::new()], files).unwrap_or_default()
-    }
-
     /// When the machine's own part of the boot began.
     pub fn booted(&mut self) -> Option<DateTime<Utc>> {
         self.time(MANAGER_PATH, MANAGER, "UserspaceTimestamp")
@@ -150,35 +148,16 @@ impl ServiceManager {
         let micros = self.number_of::<u64>(path, SERVICE, property, "t").filter(|micros| *micros < u64::MAX);
         micros.map(Duration::from_micros)
     }
-
-    /// Asks the manager itself, with lists of texts.
-    fn of_manager<T: Send + 'static>(
-        &mut self,
-        method: &'static str,
-        lists: Vec<Vec<String>>,
-        read: fn(&mut MessageIter<'_>) -> Option<T>,
-    ) -> Result<T, NoAnswer> {
-        let patience = self.patience;
-        let answer = self.ask(move |bus| {
-            let reply = called(bus, method, &lists, u64::try_from(patience.as_micros()).unwrap_or(u64::MAX));
-            let mut reply = reply.ok_or(NoAnswer)?;
-            Ok(reply.iter().ok().and_then(|mut iter| read(&mut iter)))
-        });
-        answer.ok_or(NoAnswer)
-    }
 }
 
-fn called(bus: &mut Bus, method: &str, lists: &[Vec<String>], patience: u64) -> Option<systemd::bus::Message> {
-    let mut call = bus.new_method_call(NAME, MANAGER_PATH, MANAGER, method).ok()?;
+/// Writes the arguments of a call: lists of texts.
+fn write(call: &mut Message, lists: &[Vec<String>]) -> systemd::Result<()> {
     for list in lists {
-        call.open_container(ContainerType::Array, "s").ok()?;
-        for text in list {
-            let text = CString::new(text.as_str()).ok()?;
-            call.append(Utf8CStr::from_cstr(&text).ok()?).ok()?;
-        }
-        call.close_container().ok()?;
+        call.open_container(ContainerType::Array, "s")?;
+        list.iter().try_for_each(|text| call.append(text.as_str()))?;
+        call.close_container()?;
     }
-    call.call(patience).ok()
+    Ok(())
 }
 
 fn units(iter: &mut MessageIter<'_>) -> Option<Vec<Listed>> {
@@ -199,19 +178,4 @@ fn units(iter: &mut MessageIter<'_>) -> Option<Vec<Listed>> {
         iter.exit_container().ok()?;
     }
     Some(units)
-}
-
-/// The last parts of their paths.
-fn files(iter: &mut MessageIter<'_>) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    if iter.enter_container(ContainerType::Array, "(ss)").ok()? {
-        while iter.enter_container(ContainerType::Struct, "ss").ok()? {
-            let path = string(iter)?;
-            let _state = string(iter)?;
-            iter.exit_container().ok()?;
-            names.extend(path.rsplit('/').next().map(str::to_owned));
-        }
-        iter.exit_container().ok()?;
-    }
-    Some(names)
 }

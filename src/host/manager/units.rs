@@ -1,12 +1,13 @@
 //! Which units there are, of what nature they are, and that the manager reads their files anew: for whoever gives them drop-ins.
 
+use std::process::Command;
+
 use systemd::bus::{Message, MessageIter};
 
-use super::{NAME, SERVICE, ServiceManager, TIMER, UNIT, path_of, string};
+use super::{NAME, SERVICE, ServiceManager, TIMER, UNIT, path_of};
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const MANAGERS_PATH: &str = "/org/freedesktop/systemd1";
-const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
 
 /// What a unit is, whether it runs or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,6 +109,11 @@ impl ServiceManager {
         Ok(started)
     }
 
+    /// The names of the units that have a file; none when nobody answers. The manager goes through all its folders for it.
+    pub fn installed(&mut self) -> Vec<String> {
+        self.unit_files().unwrap_or_default().into_iter().map(|(unit, _)| unit).collect()
+    }
+
     /// Lets the manager read all unit files anew.
     ///
     /// # Errors
@@ -142,16 +148,14 @@ impl ServiceManager {
         Ok(files.into_iter().filter_map(|(path, state)| Some((path.rsplit_once('/')?.1.to_owned(), state))).collect())
     }
 
-    /// The units that are loaded. Each is an object of the manager: the list of these is a text, while the rows of `ListUnits`
-    /// hold object paths, which the library does not read safely.
+    /// The units that are loaded.
     fn loaded(&mut self) -> Result<Vec<String>, String> {
-        let method = (UNITS_PATH, "org.freedesktop.DBus.Introspectable", "Introspect");
-        let text: String = self.call(method, |_| Ok(()), string)?;
-        Ok(nodes(&text))
+        let listed = self.listed(&[], &["*".to_owned()]).map_err(|_| silence())?;
+        Ok(listed.into_iter().map(|unit| unit.name).collect())
     }
 
     /// Calls a method: its object, interface and name, its arguments, and how its answer is read.
-    fn call<T: Send + 'static>(
+    pub(super) fn call<T: Send + 'static>(
         &mut self,
         (path, interface, method): (&'static str, &'static str, &'static str),
         arguments: impl FnOnce(&mut Message) -> systemd::Result<()> + Send + 'static,
@@ -176,44 +180,18 @@ impl ServiceManager {
 
 const SIGHUP: i32 = 1;
 
+/// Runs `systemctl` with these words: for links that the manager makes for itself alone, or for no manager that runs.
+///
+/// # Errors
+/// What it says.
+pub fn systemctl(words: &[&str]) -> Result<(), String> {
+    match Command::new("systemctl").args(words).output() {
+        Ok(done) if done.status.success() => Ok(()),
+        Ok(done) => Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn silence() -> String {
     "systemd does not answer".to_owned()
-}
-
-/// The units of which an introspection tells: `<node name="cron_2eservice"/>`, a line each.
-fn nodes(introspection: &str) -> Vec<String> {
-    let names = introspection.lines().filter_map(|line| line.trim().strip_prefix("<node name=\"")?.split('"').next());
-    names.filter_map(unescaped).collect()
-}
-
-/// The other way round than `path_of`.
-fn unescaped(node: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = node.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = if *first == b'_' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            &after[2..]
-        } else {
-            bytes.push(*first);
-            after
-        };
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loaded_units_are_read_from_the_manager_s_objects() {
-        let text = "<node>\n <interface name=\"org.freedesktop.DBus.Peer\">\n </interface>\n <node name=\"cron_2eservice\"/>\n \
-            <node name=\"foo_5cx2dbar_2emount\"/>\n <node name=\"_37a_40x_2dy_2eservice\"/>\n <node name=\"odd_2\"/>\n</node>\n";
-        assert_eq!(nodes(text), ["cron.service", "foo\\x2dbar.mount", "7a@x-y.service"]);
-        for unit in nodes(text) {
-            assert!(path_of(&unit).starts_with(UNITS_PATH) && text.contains(&path_of(&unit)[UNITS_PATH.len() + 1..]), "{unit}");
-        }
-    }
 }
