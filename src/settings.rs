@@ -176,7 +176,10 @@ impl Settings {
     /// The names and globs of units that should succeed from time to time, as they are written.
     pub fn expecting(&self) -> Vec<String> {
         let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");
-        self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect()
+        let mut names: Vec<String> =
+            self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect();
+        names.extend(self.whose_files_say("expect_success"));
+        names
     }
 
     /// What is written for a unit, the most specific first.

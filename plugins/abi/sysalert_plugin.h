@@ -66,6 +66,10 @@ extern "C" {
  *   incidents        an array, what a digest is about, else empty; each with kind ("failure", "reminder", "recovery"),
  *                    service_name, incident (as above), failure (as in failures, or null), and subject and parts of
  *                    the message that there would be about it alone
+ *   matter           only there when it is about sysalert itself: {"what": "method", "name": the method that can send nothing, or
+ *                    can again} or {"what": "database"}
+ *   open             how many incidents, and outages of other methods, this method told of that are not over after this
+ *                    message: 0 says that all is well again
  *   message          ready for people: subject (one line), text, html, markdown, journal (the excerpt alone, may be ""),
  *                    and parts, what these are made of: lead (text), facts (objects with label and value), see (links),
  *                    excerpt_title (text), excerpt (lines), note (text), lists (objects with title and lines), commands;

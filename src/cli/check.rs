@@ -52,11 +52,10 @@ enum Report {
     None,
 }
 
-/// How something is, worst last but one: what cannot be known is worse than a warning and better than a disaster.
+/// How something is, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Ok,
-    Unknown,
     Warning,
     Critical,
 }
@@ -120,7 +119,7 @@ fn users(settings: &Settings) -> impl Iterator<Item = Row> {
         let Manager::User(user) = &unit.manager else { return None };
         let (state, why) = match names::is_user(user) {
             true => (State::Ok, "its failures are read from the journal".to_owned()),
-            false => (State::Unknown, format!("there is no user {user}")),
+            false => (State::Warning, format!("there is no user {user}")),
         };
         Some(Row { check: "services", name: unit.name(), shown: String::new(), since: None, state, why })
     })
@@ -203,7 +202,6 @@ impl State {
             State::Ok => "OK",
             State::Warning => "WARNING",
             State::Critical => "CRITICAL",
-            State::Unknown => "UNKNOWN",
         }
     }
 
@@ -213,7 +211,6 @@ impl State {
             State::Ok => 0,
             State::Warning => 1,
             State::Critical => 2,
-            State::Unknown => UNKNOWN,
         }
     }
 }

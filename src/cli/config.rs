@@ -81,9 +81,25 @@ impl Show {
     }
 }
 
-/// A value as it may be shown: where a secret is kept, but not the secret.
+/// A value as it may be shown: where a secret is kept, but not the secret; an address without its login.
 fn shown(value: Value, is_secret: bool) -> Value {
-    if is_secret && secret::place(&value).is_none() { Value::String("(not shown)".to_owned()) } else { value }
+    if is_secret && secret::place(&value).is_none() {
+        return Value::String("(not shown)".to_owned());
+    }
+    match value {
+        Value::String(text) => Value::String(without_login(&text)),
+        Value::Array(list) => Value::Array(list.into_iter().map(|value| shown(value, false)).collect()),
+        other => other,
+    }
+}
+
+/// "https://(not shown)@a.example" of "https://me:hunter2@a.example", wherever it stands.
+fn without_login(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("://") else { return text.to_owned() };
+    let place = rest.find(|c: char| matches!(c, '/' | '?' | '#' | '\\') || c.is_whitespace()).unwrap_or(rest.len());
+    let login = rest[..place].rfind('@').map_or("", |end| &rest[..end]);
+    let hidden = if login.is_empty() { "" } else { "(not shown)" };
+    format!("{before}://{hidden}{}", without_login(&rest[login.len()..]))
 }
 
 /// Where a setting stands, as JSON.
@@ -101,5 +117,27 @@ pub(super) fn toml_of(value: &Value) -> String {
         Value::Array(list) => format!("[{}]", list.iter().map(toml_of).collect::<Vec<_>>().join(", ")),
         // TOML's basic strings escape as JSON does
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_login_of_an_address_is_shown() {
+        for (value, expected) in [
+            (json!("https://me:hunter2@a.example/x"), json!("https://(not shown)@a.example/x")),
+            (json!(["http://me:hunt@er2@h:1", "http://h:2"]), json!(["http://(not shown)@h:1", "http://h:2"])),
+            (json!("http://hunter2@h"), json!("http://(not shown)@h")),
+            (json!("see http://a.example/@me and ftp://hunter2@b"), json!("see http://a.example/@me and ftp://(not shown)@b")),
+            (json!("ops@example.org"), json!("ops@example.org")),
+            (json!("http://"), json!("http://")),
+            (json!(5), json!(5)),
+        ] {
+            assert_eq!(shown(value, false), expected);
+        }
+        assert_eq!(shown(json!(["hunter2"]), true), json!("(not shown)"));
+        assert_eq!(shown(json!({"file": "/x"}), true), json!({"file": "/x"}));
     }
 }

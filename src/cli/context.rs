@@ -32,6 +32,7 @@ struct Units {
     manager: Manager,
     environment: Environment,
     found: OnceCell<UnitFiles>,
+    all: OnceCell<Files>,
     known: RefCell<BTreeMap<String, Files>>,
 }
 
@@ -48,7 +49,14 @@ impl settings::UnitFiles for Units {
     }
 
     fn all(&self) -> Files {
-        having_section(self.found().all())
+        self.all.get_or_init(|| having_section(self.found().all())).clone()
+    }
+
+    fn written(&self, unit: &str) -> String {
+        match &self.manager {
+            Manager::System => unit.to_owned(),
+            Manager::User(user) => format!("{user}/{unit}"),
+        }
     }
 }
 
@@ -60,13 +68,9 @@ fn having_section(mut files: Files) -> Files {
 impl Context {
     pub(super) fn new(options: &Options, environment: Environment) -> Result<Context> {
         let site = Site::find(options, environment)?;
-        let (manager, found, known) = (site.manager.clone(), OnceCell::new(), RefCell::default());
-        Ok(Context {
-            site,
-            files: OnceCell::new(),
-            settings: OnceCell::new(),
-            units: Rc::new(Units { manager, environment, found, known }),
-        })
+        let (manager, found, all, known) = (site.manager.clone(), OnceCell::new(), OnceCell::new(), RefCell::default());
+        let units = Rc::new(Units { manager, environment, found, all, known });
+        Ok(Context { site, files: OnceCell::new(), settings: OnceCell::new(), units })
     }
 
     /// The valid settings.

@@ -14,6 +14,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
+/// What is killed is gone within this time, unless the kernel holds it: a mount that hangs does at times.
+const DEATH: Duration = Duration::from_secs(2);
+
 /// Why a child gave no answer.
 pub(super) enum Lost {
     /// It could not be started.
@@ -55,7 +58,7 @@ pub(super) fn run(mut command: Command, input: Vec<u8>, longest: u64, limit: Dur
     }
     let said = receiver.recv_timeout(limit);
     let timed_out = said.is_err();
-    let ended = end(&mut child, timed_out || said.as_ref().is_ok_and(Option::is_some));
+    let ended = end(child, timed_out || said.as_ref().is_ok_and(Option::is_some));
     match said.ok().flatten() {
         Some(line) => Ok(line),
         None if timed_out => Err(Lost::TooLong(limit)),
@@ -79,19 +82,24 @@ pub(super) fn line(output: impl Read, longest: u64) -> Option<String> {
 }
 
 /// Ends the child and all that it started, and says how it ended.
-fn end(child: &mut Child, kill: bool) -> String {
+fn end(mut child: Child, kill: bool) -> String {
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     if kill {
         let _ = killpg(group, Signal::SIGKILL);
     }
-    // seen, but not yet reaped: until then nobody else can get its number, and what it left behind is killed by that
-    let _ = waitid(Id::Pid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-    let _ = killpg(group, Signal::SIGKILL);
-    match child.wait() {
-        Ok(status) => match (status.signal().and_then(|number| Signal::try_from(number).ok()), status.code()) {
-            (Some(signal), _) => format!("killed by {signal}"),
-            (None, code) => format!("exit status {}", code.unwrap_or_default()),
-        },
-        Err(error) => error.to_string(),
-    }
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || {
+        // seen, but not yet reaped: until then nobody else can get its number, and what it left behind is killed by that
+        let _ = waitid(Id::Pid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let _ = killpg(group, Signal::SIGKILL);
+        let ended = match child.wait() {
+            Ok(status) => match (status.signal().and_then(|number| Signal::try_from(number).ok()), status.code()) {
+                (Some(signal), _) => format!("killed by {signal}"),
+                (None, code) => format!("exit status {}", code.unwrap_or_default()),
+            },
+            Err(error) => error.to_string(),
+        };
+        sender.send(ended)
+    });
+    ended.recv_timeout(DEATH).unwrap_or_else(|_| "it hangs in the kernel, and cannot be killed".to_owned())
 }

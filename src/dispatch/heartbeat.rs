@@ -95,6 +95,8 @@ impl Due {
             failures: Vec::new(),
             incident: None,
             incidents: Vec::new(),
+            matter: None,
+            open: 0,
             message: message::heartbeat_letter(&self.host, beat, trouble).render(),
             idempotency_key: format!("{}.{beat:?}", self.key).to_lowercase(),
             deadline_ms: u64::try_from(self.heartbeat.method.timeout.as_millis()).unwrap_or(u64::MAX),

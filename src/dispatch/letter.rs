@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
-use sysalert_abi::{Failure, Incident, Kind, Request, SCHEMA};
+use sysalert_abi::{Failure, Incident, Kind, Matter, Request, SCHEMA};
 
 use super::attempt::Draft;
 use super::storm;
@@ -75,6 +75,8 @@ pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now
         failures,
         incident: about.map(|(event, incident)| facts(incident, claimed.kind, event)),
         incidents,
+        matter: matter(claimed),
+        open: store.with(|db| store::unended(db, &method.name, Some(claimed.alert)))?,
         message: letter.render(),
         idempotency_key: format!("{}.{}", claimed.key, claimed.method),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),
@@ -154,6 +156,12 @@ fn without_event(store: &Store, claimed: &Claimed, host: &str) -> Result<Letter>
         at: claimed.at,
         works: claimed.kind == Kind::Recovery,
     }))
+}
+
+/// What of sysalert itself it is about.
+fn matter(claimed: &Claimed) -> Option<Matter> {
+    let outage = claimed.outage.as_ref().map(|outage| Matter::Method { name: outage.method.clone() });
+    outage.or(claimed.damage.as_ref().map(|_| Matter::Database))
 }
 
 /// What this event tells about flapping.

@@ -100,6 +100,8 @@ pub fn preview(
                 failures: letter::listed(failures, &method.name),
                 incident: Some(letter::facts(&incident, kind, event)),
                 incidents: Vec::new(),
+                matter: None,
+                open: 0,
                 message: letter.render(),
                 idempotency_key: String::new(),
                 deadline_ms: 0,

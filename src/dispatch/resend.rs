@@ -56,6 +56,8 @@ pub(super) fn prepare(store: &Store, settings: &Settings, resend: &Resend) -> Re
         failures: Vec::new(),
         incident: None,
         incidents: storm::incidents(store, settings, &resend.members, &host, &method.name)?,
+        matter: None,
+        open: store.with(|db| store::unended(db, &method.name, None))?,
         message: storm::letter(&resend.members, &host, false).render(),
         idempotency_key: format!("{}.{}", names::nonce(), method.name),
         deadline_ms: u64::try_from(method.timeout.as_millis()).unwrap_or(u64::MAX),

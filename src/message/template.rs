@@ -23,7 +23,12 @@ pub const KEYS: &[Key] = &[
     Key::new("subject_template", config::Kind::Template, "", "the subject in your words"),
     Key::new("text_template", config::Kind::Template, "", "the plain text in your words"),
     Key::new("html_template", config::Kind::Template, "", "the HTML in your words; values are escaped"),
-    Key::new("markdown_template", config::Kind::Template, "", "the Markdown in your words; values are escaped"),
+    Key::new(
+        "markdown_template",
+        config::Kind::Template,
+        "",
+        "the Markdown in your words, for the webhook's `body`; values are escaped",
+    ),
 ];
 
 /// So many steps a template may take.

@@ -145,7 +145,12 @@ pub(super) fn gather(
         is_first |= known.mark.is_none() && look.mark.is_some();
         looks.push(Looked { subject, from: known.mark, look });
     }
-    Ok(Gathered { looks, is_first, swept: swept.until, listed: swept.listed, now: gathering.now })
+    // what can be said only later must be found again
+    let waiting = looks.iter().filter(|looked| looked.look.waits).map(|looked| &looked.subject);
+    let firsts = waiting.filter_map(|subject| swept.subjects.iter().find(|(swept, _)| swept == subject));
+    let held = firsts.map(|(_, first)| *first - TimeDelta::microseconds(1)).min();
+    let until = swept.until.map(|until| held.map_or(until, |held| held.min(until)));
+    Ok(Gathered { looks, is_first, swept: until, listed: swept.listed, now: gathering.now })
 }
 
 /// What a polled unit went through while the machine booted, and is well again now, is nobody's news.

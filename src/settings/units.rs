@@ -1,8 +1,9 @@
 //! `[X-Sysalert]` in unit files and drop-ins: what packages and configuration management say of their own units. It wins over
 //! the configuration, and nothing in it is fatal: what does not fit is told and passed over.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ pub trait UnitFiles: fmt::Debug {
     fn of(&self, unit: &str) -> Vec<(PathBuf, String)>;
     /// Those of all units.
     fn all(&self) -> Vec<(PathBuf, String)>;
+    /// A unit of this manager as a person writes it: with the user before it, if it is a user's.
+    fn written(&self, unit: &str) -> String;
 }
 
 impl Settings {
@@ -50,6 +53,17 @@ impl Settings {
         self.each_file().flat_map(|(settings, _)| settings).collect()
     }
 
+    /// The names and globs of the units whose files have this key.
+    pub(super) fn whose_files_say(&self, key: &str) -> Vec<String> {
+        let Some(units) = &self.units else { return Vec::new() };
+        let says = |file: &(PathBuf, String)| self.section_of(std::slice::from_ref(file)).0.iter().any(|one| one.key == key);
+        let mut names: Vec<String> =
+            units.all().iter().filter(|file| says(file)).filter_map(|(path, _)| Some(units.written(&unit_of(path)?))).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     fn each_file(&self) -> impl Iterator<Item = (Vec<Setting>, Vec<String>)> {
         let files = self.units.as_ref().map(|units| units.all()).unwrap_or_default();
         files.into_iter().map(|file| self.section_of(&[file]))
@@ -76,6 +90,17 @@ impl Settings {
     }
 }
 
+/// The unit, or the glob of the units, that a file is for: "a-*.service" of "a-.service.d/10.conf".
+fn unit_of(path: &Path) -> Option<String> {
+    let folder = path.parent().and_then(Path::file_name).and_then(OsStr::to_str).and_then(|name| name.strip_suffix(".d"));
+    let name = folder.or_else(|| path.file_name().and_then(OsStr::to_str))?;
+    Some(match name.rsplit_once('.') {
+        Some((stem, kind)) if stem.ends_with(['@', '-']) => format!("{stem}*.{kind}"),
+        Some(_) => name.to_owned(),
+        None => format!("*.{name}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
@@ -92,6 +117,10 @@ mod tests {
 
         fn all(&self) -> Vec<(PathBuf, String)> {
             self.0.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect()
+        }
+
+        fn written(&self, unit: &str) -> String {
+            format!("alice/{unit}")
         }
     }
 
@@ -148,6 +177,20 @@ mod tests {
         assert_eq!((rules.ignore, rules.severity.as_str(), rules.methods.len()), (2, "warning", 2));
         assert_eq!(settings.rules("b.service").methods, ["phone"]);
         assert!(settings.complaints_about("c.service").is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_should_succeed_may_say_so_itself() {
+        let says = "[X-Sysalert]\nExpectSuccess=26h";
+        let settings = settings(&[
+            ("/etc/a.service", says),
+            ("/etc/a.service.d/1.conf", says),
+            ("/etc/b@.service", says),
+            ("/etc/c-.service.d/1.conf", says),
+            ("/etc/service.d/1.conf", says),
+            ("/etc/d.service", "[X-Sysalert]\nIgnore=2"),
+        ]);
+        assert_eq!(settings.expecting(), ["alice/*.service", "alice/a.service", "alice/b@*.service", "alice/c-*.service"]);
     }
 
     #[test]

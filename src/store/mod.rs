@@ -31,6 +31,7 @@ mod spool;
 mod standing;
 mod stats;
 mod totals;
+mod unended;
 
 pub use by_hand::{Dropped, Retried, drop_waiting, retry};
 pub use check::{Finding, Stage, check, unreadable};
@@ -78,6 +79,7 @@ pub use standing::{
 };
 pub use stats::{Stats, stats};
 pub use totals::{Queue, Totals, UnitTotals, metrics_trouble, set_metrics_trouble, set_succeeded, succeeded, totals};
+pub use unended::unended;
 
 use std::fs::File;
 use std::io;

@@ -588,7 +588,11 @@ impl Telling {
         for (method, Envelope { request, recipients }, script) in got {
             let key = self.key(&request.idempotency_key);
             let to = if recipients.is_empty() { String::new() } else { format!(" for {}", recipients.join(", ")) };
-            self.say("", &format!("{method} gets {key}{to}: {} -> {script}", request.message.subject));
+            // what only channels with one state for all want
+            let open = if method == "check" { format!(" ({} open)", request.open) } else { String::new() };
+            let matter =
+                request.matter.as_ref().filter(|_| method == "check").map_or_else(String::new, |matter| format!(" {matter:?}"));
+            self.say("", &format!("{method} gets {key}{to}: {}{open}{matter} -> {script}", request.message.subject));
             if script == "sent" {
                 self.sent.push((
                     format!("{method}: {} ({key})", request.kind.as_str()),

@@ -24,24 +24,28 @@ pub fn bytes(text: &str) -> usize {
 
 /// `text` with a count of at most `limit`; as it is, if it fits. `journal` holds the lines of the log that stand in it.
 ///
-/// What goes first: the log's oldest lines; then what follows the log, and what stands before it, from the end of each. The
-/// first line and the log's last one stay, each shortened in its middle if need be. Where lines went, a line says how many.
+/// What goes first: the service manager's lines that every failure has, which say again what the message says; then the log's
+/// oldest lines but for the last five; then what follows the log; then the others of the log, and what stands before it, from
+/// its end. The first line and the log's last one stay, each shortened in its middle if need be. Where lines went, a line says
+/// how many, but for those of the manager.
 pub fn fit(text: &str, journal: &str, limit: usize, count: Count) -> String {
     if count(text) <= limit {
         return text.to_owned();
     }
     let whole: Vec<String> = text.lines().map(str::to_owned).collect();
-    let log = log_of(&whole, journal);
-    let older = log.len().saturating_sub(1);
+    let log = Log::of(&whole, journal);
     let fits = |lines: &[String], gone: &[usize]| Some(render(lines, &log, gone)).filter(|text| count(text) <= limit);
-    let order = order(whole.len(), &log);
-    if let Some(text) = fewest(older, |gone| fits(&whole, &order[..gone])) {
+    let (order, free) = order(whole.len(), &log);
+    if let Some(text) = fewest(free, |gone| fits(&whole, &order[..gone])) {
         return text;
     }
     // A line that takes more than a third would leave no room for the others.
     let short: Vec<String> = whole.iter().map(|line| shorten(line, limit / 3, count)).collect();
-    fewest(order.len(), |gone| fits(&short, &order[..gone]))
-        .unwrap_or_else(|| shorten(whole.first().map_or("", String::as_str), limit, count))
+    let fitted = fewest(order.len(), |gone| fits(&short, &order[..gone]));
+    // where the lines about what is missing take too much, without these
+    let ends = || short.iter().enumerate().filter(|(line, _)| !order.contains(line)).map(|(_, text)| text.as_str());
+    let bare = || Some(ends().collect::<Vec<_>>().join("\n")).filter(|text| count(text) <= limit);
+    fitted.or_else(bare).unwrap_or_else(|| shorten(whole.first().map_or("", String::as_str), limit, count))
 }
 
 /// One line with a count of at most `limit`: of a longer one the beginning and, three times as much, the end.
@@ -58,25 +62,73 @@ pub fn shorten(line: &str, limit: usize, count: Count) -> String {
     format!("{}{MARK}{}", &line[..end], &line[start..])
 }
 
-/// Where in the text the log stands: its lines, one after the other, maybe indented.
-fn log_of(lines: &[String], journal: &str) -> Range<usize> {
-    let wanted: Vec<&str> = journal.lines().map(str::trim).collect();
-    if wanted.is_empty() {
-        return 0..0;
-    }
-    let found = lines.windows(wanted.len()).position(|some| some.iter().map(|line| line.trim()).eq(wanted.iter().copied()));
-    found.map_or(0..0, |start| start..start + wanted.len())
+/// Whether `title` has all words of this text: whoever has read it need not read the text.
+pub fn repeats(text: &str, title: &str) -> bool {
+    let bare = |word: &'_ str| word.trim_matches(['.', ',', ':', ';']).to_owned();
+    let known: Vec<String> = title.split_whitespace().map(bare).collect();
+    text.split_whitespace().map(bare).all(|word| known.contains(&word))
 }
 
-/// The lines that may go, in the order in which they go.
-fn order(lines: usize, log: &Range<usize>) -> Vec<usize> {
-    let older = log.start..log.end.saturating_sub(1).max(log.start);
-    if log.is_empty() {
-        return (1..lines).rev().collect();
+/// The log within the text.
+struct Log {
+    lines: Range<usize>,
+    /// Those of its lines that every failure has; none, where it has no others.
+    common: Vec<usize>,
+}
+
+impl Log {
+    /// Where its lines stand one after the other, maybe indented.
+    fn of(text: &[String], journal: &str) -> Log {
+        let wanted: Vec<&str> = journal.lines().map(str::trim).collect();
+        let is_it = |some: &[String]| some.iter().map(|line| line.trim()).eq(wanted.iter().copied());
+        let found = if wanted.is_empty() { None } else { text.windows(wanted.len()).position(is_it) };
+        let lines = found.map_or(0..0, |start| start..start + wanted.len());
+        let common: Vec<usize> = lines.clone().filter(|line| is_common(&text[*line])).collect();
+        let common = if common.len() == lines.len() { Vec::new() } else { common };
+        Log { lines, common }
     }
+}
+
+/// Whether the service manager says in this line of a log, "03:12:26 systemd: ...", what it says of each unit that fails. The
+/// result and the exit status stand in the message's own words.
+fn is_common(line: &str) -> bool {
+    const COMMON: [&str; 10] = [
+        "Consumed ",
+        "Control process exited, ",
+        "Failed to start ",
+        "Failed with result ",
+        "Main process exited, ",
+        "Scheduled restart job, ",
+        "Started ",
+        "Starting ",
+        "Stopped ",
+        "Triggering OnFailure= dependencies",
+    ];
+    let said = line.trim().split_once(' ').and_then(|(_, rest)| rest.strip_prefix("systemd: "));
+    // with the unit's name before it, or without
+    said.is_some_and(|said| {
+        let rest = said.split_once(": ").map_or(said, |(_, rest)| rest);
+        COMMON.iter().any(|common| said.starts_with(common) || rest.starts_with(common))
+    })
+}
+
+/// So many of the log's last lines are worth more than what follows the log.
+const WORTH_MORE: usize = 5;
+
+/// The lines that may go, in the order in which they go, and how many of them before any other is made shorter.
+fn order(lines: usize, log: &Log) -> (Vec<usize>, usize) {
+    let at = &log.lines;
+    if at.is_empty() {
+        return ((1..lines).rev().collect(), 0);
+    }
+    let mut own: Vec<usize> = at.clone().filter(|line| !log.common.contains(line)).collect();
+    own.pop();
+    let last = own.split_off(own.len().saturating_sub(WORTH_MORE - 1));
+    let free = log.common.len() + own.len() + (lines - at.end) + last.len();
     // the log's title stays longest
-    let before = (1..log.start.saturating_sub(1)).rev().chain((log.start > 1).then(|| log.start - 1));
-    older.chain((log.end..lines).rev()).chain(before).collect()
+    let before = (1..at.start.saturating_sub(1)).rev().chain((at.start > 1).then(|| at.start - 1));
+    let order = log.common.iter().copied().chain(own).chain((at.end..lines).rev()).chain(last).chain(before);
+    (order.collect(), free)
 }
 
 /// What `made` makes of the smallest number up to `most` with which it makes something. (Near it, a line that goes may be
@@ -94,7 +146,7 @@ fn fewest(most: usize, made: impl Fn(usize) -> Option<String>) -> Option<String>
     Some(best)
 }
 
-fn render(lines: &[String], log: &Range<usize>, gone: &[usize]) -> String {
+fn render(lines: &[String], log: &Log, gone: &[usize]) -> String {
     let mut kept = vec![true; lines.len()];
     for line in gone {
         kept[*line] = false;
@@ -102,16 +154,19 @@ fn render(lines: &[String], log: &Range<usize>, gone: &[usize]) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut missing = 0;
     for (number, line) in lines.iter().enumerate() {
-        missing += usize::from(!kept[number]);
-        let ends = kept.get(number + 1).is_none_or(|kept| *kept) || number + 1 == log.start || number + 1 == log.end;
-        if !kept[number] && ends {
+        if kept[number] {
+            shown.push(line.clone());
+            continue;
+        }
+        missing += usize::from(!log.common.contains(&number));
+        let next = number + 1;
+        let ends = kept.get(next).is_none_or(|kept| *kept) || next == log.lines.start || next == log.lines.end;
+        if ends && missing > 0 {
             let indent: String = line.chars().take_while(|c| *c == ' ').collect();
-            let earlier = if log.contains(&number) { "earlier " } else { "" };
+            let earlier = if log.lines.contains(&number) { "earlier " } else { "" };
             let s = if missing == 1 { "" } else { "s" };
             shown.push(format!("{indent}[{missing} {earlier}line{s} left out]"));
             missing = 0;
-        } else if kept[number] {
-            shown.push(line.clone());
         }
     }
     shown.join("\n")
@@ -171,10 +226,54 @@ mod tests {
     fn the_oldest_lines_of_the_log_go_first_and_its_last_stays() {
         let most = TEXT.len();
         assert_eq!(fit(TEXT, LOG, most, characters), TEXT);
-        let text = "first\n    11111111111111111111\n    22222222222222222222\n    333333333333333\n    4\nend\n";
-        let log = "11111111111111111111\n22222222222222222222\n333333333333333\n4";
-        assert_eq!(fit(text, log, 66, characters), "first\n    [2 earlier lines left out]\n    333333333333333\n    4\nend");
-        assert_eq!(fit(text, log, 50, characters), "first\n    [3 earlier lines left out]\n    4\nend");
+        let log: Vec<String> = (1..=9).map(|line| line.to_string().repeat(20)).collect();
+        let text = format!("first\n    {}\nthe end, which is long enough\n", log.join("\n    "));
+        let lines = |first: usize| format!("    {}\n", log[first - 1..].join("\n    "));
+        for (limit, expected) in [
+            (230, format!("first\n    [3 earlier lines left out]\n{}the end, which is long enough", lines(4))),
+            (200, format!("first\n    [4 earlier lines left out]\n{}the end, which is long enough", lines(5))),
+            // the last five are worth more than what follows
+            (190, format!("first\n    [4 earlier lines left out]\n{}[1 line left out]", lines(5))),
+            (160, format!("first\n    [5 earlier lines left out]\n{}[1 line left out]", lines(6))),
+            (90, format!("first\n    [8 earlier lines left out]\n{}[1 line left out]", lines(9))),
+        ] {
+            assert_eq!(fit(&text, &log.join("\n"), limit, characters), expected, "{limit}");
+        }
+    }
+
+    /// What every failure has goes before anything that only this one has, and nobody misses it.
+    #[test]
+    fn the_managers_usual_lines_go_first() {
+        let log = "03:12:20 systemd: Starting backup.service - Back up...\n03:12:26 backup: 1 of 9\n03:12:26 backup: FATAL: no key\n\
+            03:12:26 systemd: backup.service: Main process exited, code=exited, status=3/NOTIMPLEMENTED\n\
+            03:12:26 systemd: backup.service: Failed with result 'exit-code'.\n\
+            03:12:26 systemd: Failed to start backup.service - Back up.\n\
+            03:12:26 systemd: backup.service: Triggering OnFailure= dependencies.\n";
+        let block: String = log.lines().map(|line| format!("    {line}\n")).collect();
+        let text = format!(
+            "backup.service failed.\n\nThe run's last lines:\n{block}\nTo look further:\n    systemctl status backup.service\n"
+        );
+        let own = "    03:12:26 backup: 1 of 9\n    03:12:26 backup: FATAL: no key\n";
+        let expected = format!(
+            "backup.service failed.\n\nThe run's last lines:\n{own}\nTo look further:\n    systemctl status backup.service"
+        );
+        assert_eq!(fit(&text, log, 180, characters), expected);
+        let expected = format!("backup.service failed.\n\nThe run's last lines:\n{own}    [3 lines left out]");
+        assert_eq!(fit(&text, log, 131, characters), expected);
+        // no more of them than need be, and what says more than that stays
+        assert!(fit(&text, log, text.len() - 5, characters).contains("Failed with result"));
+        let only = "03:12:26 systemd: backup.service: Failed to locate executable /usr/bin/bakcup: No such file or directory\n\
+            03:12:26 systemd: backup.service: Failed at step EXEC spawning /usr/bin/bakcup: No such file or directory\n\
+            03:12:26 systemd: backup.service: Failed with result 'exit-code'.\n";
+        let text = format!("backup.service failed.\n{}", only.lines().map(|line| format!("    {line}\n")).collect::<String>());
+        assert!(
+            fit(&text, only, 260, characters)
+                .ends_with("Failed at step EXEC spawning /usr/bin/bakcup: No such file or directory")
+        );
+        // where there are no others they stay
+        let only = "03:12:26 systemd: a.service: Failed with result 'timeout'.\n03:12:26 systemd: Failed to start a.service.\n";
+        let text = format!("a.service failed.\n{}", only.lines().map(|line| format!("    {line}\n")).collect::<String>());
+        assert!(fit(&text, only, 105, characters).ends_with("Failed to start a.service."));
     }
 
     #[test]

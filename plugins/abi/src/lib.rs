@@ -16,11 +16,13 @@ pub mod testing;
 mod text;
 
 pub use deadline::Deadline;
-pub use fit::{Count, bytes, characters, fit, shorten, utf16_units};
+pub use fit::{Count, bytes, characters, fit, repeats, shorten, utf16_units};
 pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
 #[doc(hidden)]
 pub use raw::{call, release};
-pub use request::{Beat, Fact, Failure, Incident, Kind, List, Member, Message, Parts, Reply, Request, SCHEMA, Status};
+pub use request::{
+    Beat, Fact, Failure, Incident, Kind, Level, List, Matter, Member, Message, Parts, Reply, Request, SCHEMA, Status,
+};
 pub use settings::settings;
 pub use text::{lines, one_line};
 

@@ -28,6 +28,12 @@ pub struct Request {
     /// The incidents that a digest is about, each once and as it stands now, in the order of their numbers; empty otherwise.
     #[serde(default)]
     pub incidents: Vec<Member>,
+    /// What of sysalert itself it is about; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matter: Option<Matter>,
+    /// How many incidents, and outages of other methods, this method told of that are not over after this message.
+    #[serde(default)]
+    pub open: u64,
     /// The message, ready for people.
     pub message: Message,
     /// The same for every try to deliver this message by this method, and for no other message.
@@ -39,6 +45,53 @@ pub struct Request {
     pub beat: Option<Beat>,
     /// The method's own section of the configuration, with the secrets put in and without the keys of sysalert itself.
     pub config: Map<String, Value>,
+}
+
+/// What a message about sysalert itself is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "lowercase")]
+pub enum Matter {
+    /// A method that can send nothing, or can again.
+    Method {
+        /// Its name.
+        name: String,
+    },
+    /// The database, which was damaged and replaced. That has no end.
+    Database,
+}
+
+/// How much a message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// It is over.
+    Well,
+    /// Nobody must do anything.
+    Info,
+    /// Somebody should look.
+    Warning,
+    /// Somebody must act now.
+    Critical,
+}
+
+impl Level {
+    /// Of what is told so about an incident of this severity.
+    pub fn of(kind: Kind, severity: &str) -> Level {
+        match (kind, severity) {
+            (Kind::Recovery, _) => Level::Well,
+            (Kind::Test, _) | (_, "info") => Level::Info,
+            (_, "warning") => Level::Warning,
+            _ => Level::Critical,
+        }
+    }
+}
+
+impl Request {
+    /// How much it matters: by its incident's severity; a digest as much as the worst that it tells.
+    pub fn level(&self) -> Level {
+        let each = self.incidents.iter().map(|member| Level::of(member.kind, &member.incident.severity));
+        let whole = || Level::of(self.kind, self.incident.as_ref().map_or("", |incident| &incident.severity));
+        each.max().unwrap_or_else(whole)
+    }
 }
 
 /// What a sign of life says.
@@ -274,6 +327,36 @@ mod tests {
         assert_eq!(failure.words().as_deref(), Some("signal"));
         failure.service_result = None;
         assert_eq!(failure.words(), None);
+    }
+
+    /// Of a digest each incident counts as it would alone.
+    #[test]
+    fn a_digest_matters_as_much_as_the_worst_in_it() {
+        let mut request = crate::testing::request(serde_json::json!({}));
+        assert_eq!(request.level(), Level::Critical);
+        let incident = request.incident.take().unwrap_or_else(|| unreachable!("it has one"));
+        request.kind = Kind::Digest;
+        for (members, expected) in [
+            (&[][..], Level::Critical),
+            (&[(Kind::Recovery, "critical"), (Kind::Recovery, "info")], Level::Well),
+            (&[(Kind::Recovery, "critical"), (Kind::Failure, "info")], Level::Info),
+            (&[(Kind::Reminder, "warning"), (Kind::Failure, "info")], Level::Warning),
+            (&[(Kind::Recovery, "info"), (Kind::Failure, "critical")], Level::Critical),
+        ] {
+            request.incidents = crate::testing::members(&incident, members);
+            assert_eq!(request.level(), expected, "{members:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sysalerts_own_has_a_name() {
+        for (matter, json) in [
+            (Matter::Method { name: "mail".into() }, r#"{"what":"method","name":"mail"}"#),
+            (Matter::Database, r#"{"what":"database"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&matter).ok().as_deref(), Some(json));
+            assert_eq!(serde_json::from_str::<Matter>(json).ok(), Some(matter));
+        }
     }
 
     #[test]

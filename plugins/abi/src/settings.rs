@@ -81,6 +81,8 @@ mod tests {
             failures: Vec::new(),
             incident: None,
             incidents: Vec::new(),
+            matter: None,
+            open: 0,
             message: Message::default(),
             idempotency_key: String::new(),
             deadline_ms: 0,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Fact, Kind, List, Message, Parts, Request};
+use crate::{Fact, Incident, Kind, List, Member, Message, Parts, Request};
 
 /// How many messages [`nasty`] gives.
 pub const NASTY: usize = 500;
@@ -32,6 +32,23 @@ pub fn request(config: Value) -> Request {
     serde_json::from_value(request).unwrap_or_else(|error| unreachable!("a request: {error}"))
 }
 
+/// The incidents of a digest, each like this one but for its unit: `unit-1.service` and so on, of these kinds and severities.
+pub fn members(like: &Incident, kinds: &[(Kind, &str)]) -> Vec<Member> {
+    let member = |(number, (kind, severity)): (i64, &(Kind, &str))| {
+        let unit = format!("unit-{number}.service");
+        let subject = format!("{unit} {} on web1", if *kind == Kind::Recovery { "recovered" } else { "failed" });
+        Member {
+            kind: *kind,
+            incident: Incident { id: number, subject: format!("unit:{unit}"), severity: (*severity).to_owned(), ..like.clone() },
+            failure: None,
+            parts: Parts { lead: format!("{subject}."), ..Parts::default() },
+            subject,
+            service_name: unit,
+        }
+    };
+    (1..).zip(kinds).map(member).collect()
+}
+
 /// What acts in one channel or another: markup, mentions, ends of fences, of quotes, of lines, of fields.
 const MARKUP: &[&str] = &[
     "```",
@@ -59,6 +76,8 @@ const MARKUP: &[&str] = &[
     "@here",
     "@channel",
     "@all",
+    "@HERE",
+    "@Channel",
     "@room",
     "<!channel>",
     "<!here|here>",

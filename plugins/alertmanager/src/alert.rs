@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use sysalert_abi::{Failure, Incident, Kind, Parts, Request, characters, fit, shorten};
+use sysalert_abi::{Failure, Incident, Kind, Matter, Parts, Request, characters, fit, shorten};
 
 use crate::settings::Settings;
 
@@ -97,12 +97,17 @@ fn of_incident(about: &About<'_>, request: &Request, settings: &Settings, now: S
 
 /// A test, or what is told about sysalert itself.
 fn of_sysalert(request: &Request, settings: &Settings, now: SystemTime) -> Value {
-    let (name, severity, ends) = match request.kind {
-        Kind::Test => ("SysalertTest", "info", now + TEST),
-        Kind::Recovery => ("SysalertMethodFailing", "warning", now),
-        _ => ("SysalertMethodFailing", "warning", now + OWN),
+    let ends = if request.kind == Kind::Recovery { now } else { now + OWN };
+    // critical, as the methods that page see it; the same in units/prometheus-rules.yml
+    let (name, method, severity, ends) = match &request.matter {
+        Some(Matter::Method { name }) => ("SysalertMethodFails", Some(name), "critical", ends),
+        Some(Matter::Database) => ("SysalertDatabaseDamaged", None, "critical", ends),
+        None if request.kind == Kind::Test => ("SysalertTest", None, "info", now + TEST),
+        None => ("SysalertInTrouble", None, "critical", ends),
     };
-    let labels = [("alertname", name), ("instance", &*request.host), ("severity", severity)];
+    let mut labels = vec![("alertname", name), ("instance", &*request.host), ("severity", severity)];
+    // two methods that fail are two alerts, and the one that works again ends its own
+    labels.extend(method.map(|method| ("method", method.as_str())));
     let parts = &request.message.parts;
     let annotations = vec![("summary", summary(parts, request)), ("commands", parts.commands.join("\n"))];
     alert(&labels, annotations, (now, ends), settings)

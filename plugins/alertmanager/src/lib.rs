@@ -68,7 +68,7 @@ fn deliver(request: &Request, now: SystemTime) -> Result<Answer, Answer> {
         let left = client.left().unwrap_or_default() / u32::try_from(settings.urls.len() - number).unwrap_or(1);
         let mut call = Call::post(url.clone()).json(&body).within(left.min(ONE_CALL));
         if let Some(token) = &settings.token {
-            call = call.header("Authorization", &format!("Bearer {token}"))?;
+            call = call.secret(token).header("Authorization", &format!("Bearer {token}"))?;
         }
         answers.push(client.send(&call).map_or_else(|answer| answer, |reply| reply.answer()));
     }

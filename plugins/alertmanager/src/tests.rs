@@ -174,14 +174,24 @@ fn a_digest_is_an_alert_for_each_of_its_incidents() {
 fn what_is_no_incident_ends_by_itself() {
     let mut own = request(plain());
     own.incident = None;
-    for (kind, name, ends) in [
-        ("test", "SysalertTest", "2026-11-21T03:25:00.000000Z"),
-        ("failure", "SysalertMethodFailing", "2026-11-22T03:20:00.000000Z"),
-        ("recovery", "SysalertMethodFailing", "2026-11-21T03:20:00.000000Z"),
+    let method = |name: &str| json!({"what": "method", "name": name});
+    for (kind, matter, name, severity, ends) in [
+        ("test", Value::Null, "SysalertTest", "info", "2026-11-21T03:25:00.000000Z"),
+        ("failure", method("mail"), "SysalertMethodFails", "critical", "2026-11-22T03:20:00.000000Z"),
+        ("recovery", method("mail"), "SysalertMethodFails", "critical", "2026-11-21T03:20:00.000000Z"),
+        ("failure", method("phone"), "SysalertMethodFails", "critical", "2026-11-22T03:20:00.000000Z"),
+        ("failure", json!({"what": "database"}), "SysalertDatabaseDamaged", "critical", "2026-11-22T03:20:00.000000Z"),
+        ("failure", Value::Null, "SysalertInTrouble", "critical", "2026-11-22T03:20:00.000000Z"),
     ] {
         own.kind = serde_json::from_value(json!(kind)).expect("a kind");
+        own.matter = serde_json::from_value(matter.clone()).expect("a matter");
         let made = made(&own);
-        assert_eq!((&made[0]["labels"]["alertname"], &made[0]["endsAt"]), (&json!(name), &json!(ends)));
+        // the labels of the other method's alert are others: its end does not end this one
+        let mut labels = json!({"alertname": name, "instance": "web1", "severity": severity});
+        if let Some(method) = matter.get("name") {
+            labels["method"] = method.clone();
+        }
+        assert_eq!((&made[0]["labels"], &made[0]["endsAt"]), (&labels, &json!(ends)));
         assert_eq!(Alertmanager::again_after(&own), None, "{kind}");
     }
 }
@@ -298,6 +308,18 @@ fn a_login_is_basic_authentication() {
     assert!(matches!(Alertmanager::failure(&request(section)), Answer::Sent(_)));
     // base64 of "me@web1:hunter2:/x"
     assert_eq!(server.heard()[0].header("authorization"), "Basic bWVAd2ViMTpodW50ZXIyOi94");
+    let echo = Server::start(|heard| Act::say(400, format!("{:?}", heard.headers)));
+    for section in [
+        json!({"url": [echo.url("")], "username": "me@web1", "password": "hunter2:/x"}),
+        json!({"url": [echo.url("").replace("http://", "http://me%40web1:hunter2%3A%2Fx@")]}),
+        json!({"url": [echo.url("")], "token": "hunt"}),
+    ] {
+        let Answer::Refused(text) = Alertmanager::failure(&request(section.clone())) else { panic!("not refused") };
+        assert!(
+            text.contains("***") && !text.contains("hunt") && !text.contains("bWVAd2ViMTpodW50ZXIyOi94"),
+            "{section}: {text}"
+        );
+    }
 }
 
 #[test]

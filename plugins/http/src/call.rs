@@ -124,7 +124,7 @@ impl Call {
         Ok(self)
     }
 
-    /// Nothing of this secret is shown of an answer that echoes it. The URL's path, query and password and the values of
+    /// Nothing of this secret is shown of an answer that echoes it. The URL's path, query and login and the longer values of
     /// headers are secrets anyway.
     #[must_use]
     pub fn secret(mut self, secret: &str) -> Call {

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::call::{Call, place};
 use crate::reply::Reply;
-use crate::{proxy, trouble};
+use crate::{proxy, trouble, words};
 
 /// No answer is read beyond this.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -21,6 +21,8 @@ pub struct Client {
     /// Always there until the client is dropped.
     runtime: Option<Runtime>,
     deadline: Deadline,
+    /// What must not be shown beside a call's own: the logins of proxies.
+    secrets: Vec<String>,
 }
 
 impl Client {
@@ -44,7 +46,7 @@ impl Client {
             .connect_timeout(deadline.left().unwrap_or_default() / 2)
             .build()
             .map_err(|error| Answer::Refused(format!("no call can be made: {}", trouble::cause(&error))))?;
-        Ok(Client { inner, runtime: Some(runtime), deadline })
+        Ok(Client { inner, runtime: Some(runtime), deadline, secrets: words::logins(proxy::named()) })
     }
 
     /// What is left of the deadline; none when it is over.
@@ -67,10 +69,11 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(call.body.clone());
+        let secrets = [&call.secrets[..], &self.secrets].concat();
         let Some(runtime) = &self.runtime else { return Err(Answer::Retry("the client is gone".into(), None)) };
         runtime.block_on(async {
-            let response = request.send().await.map_err(|error| trouble::of(&error, &server, &call.secrets))?;
-            let mut reply = Reply::new(&server, &response, &call.secrets, now());
+            let response = request.send().await.map_err(|error| trouble::of(&error, &server, &secrets))?;
+            let mut reply = Reply::new(&server, &response, &secrets, now());
             let (body, whole) = body(response).await;
             reply.set_body(body, whole);
             Ok(reply)

@@ -6,9 +6,9 @@ use sysalert_abi::Answer;
 
 const VARIABLES: [&str; 6] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
 
-/// Whether the environment names one.
-pub(crate) fn is_named() -> bool {
-    VARIABLES.into_iter().any(|name| variable(name).is_some())
+/// Those that the environment names.
+pub(crate) fn named() -> impl Iterator<Item = String> {
+    VARIABLES.into_iter().filter_map(variable)
 }
 
 /// Refuses a call that would go past its proxy.

@@ -33,7 +33,7 @@ pub(crate) fn of(error: &reqwest::Error, server: &str, secrets: &[String]) -> An
 
 /// Points to the proxy, which may be the one that failed.
 fn via() -> &'static str {
-    if proxy::is_named() { " (the environment names a proxy: check it, too)" } else { "" }
+    if proxy::named().next().is_some() { " (the environment names a proxy: check it, too)" } else { "" }
 }
 
 /// The first cause in its own words: the others only say where it was met, and reqwest's name the URL.

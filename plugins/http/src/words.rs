@@ -1,5 +1,8 @@
 //! A server's words, made safe to show: they are hostile input, and may echo what they were sent.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use sysalert_abi::one_line;
 
@@ -24,9 +27,9 @@ pub(crate) fn secrets_in(value: &str) -> impl Iterator<Item = String> {
     parts.filter(|part| part.len() >= SHORTEST).map(str::to_owned)
 }
 
-/// What of a URL may be a secret: its password and its path and query, whole and in their parts, as written and decoded.
+/// What of a URL may be a secret: its login, its path and its query, whole and in their parts, as written and decoded.
 pub(crate) fn secrets_of(url: &Url) -> Vec<String> {
-    let mut secrets: Vec<String> = url.password().map(str::to_owned).into_iter().collect();
+    let mut secrets = login(url);
     let rest = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     secrets.push(rest.clone());
     let parts = rest.split(['/', '?', '&', '=', ':']);
@@ -34,6 +37,27 @@ pub(crate) fn secrets_of(url: &Url) -> Vec<String> {
     secrets.extend(parts.map(str::to_owned).chain(decoded).filter(|part| part.len() >= SHORTEST));
     secrets.retain(|secret| secret.len() > 1);
     secrets
+}
+
+/// A URL's login in each form in which a server may show it: the password as written and decoded, and what stands in the header
+/// Authorization or Proxy-Authorization (RFC 7617, 2), with or without its padding. A token may be a login without a password.
+pub(crate) fn login(url: &Url) -> Vec<String> {
+    let written = match (url.username(), url.password()) {
+        ("", None) => return Vec::new(),
+        (name, None) => name,
+        (_, Some(password)) => password,
+    };
+    let bytes = |written: &str| percent_decode_str(written).collect::<Vec<u8>>();
+    let pair = [bytes(url.username()), bytes(url.password().unwrap_or_default())].join(&b':');
+    let header = BASE64_STANDARD.encode(pair).trim_end_matches('=').to_owned();
+    vec![header, written.to_owned(), String::from_utf8_lossy(&bytes(written)).into_owned()]
+}
+
+/// The logins of proxies, as the environment has these.
+pub(crate) fn logins(proxies: impl Iterator<Item = String>) -> Vec<String> {
+    // "proxy.example.org:3128" is taken, too
+    let url = |text: String| Url::parse(&text).ok().filter(Url::has_host).or_else(|| Url::parse(&format!("http://{text}")).ok());
+    proxies.filter_map(url).flat_map(|url| login(&url)).collect()
 }
 
 #[cfg(test)]
@@ -54,6 +78,17 @@ mod tests {
             ("hun\u{202e}ter4", "***"),
         ] {
             assert_eq!(shown(said, &secrets), expected);
+        }
+        let url: Url = "https://me%40web1:hunter2%3A%2Fx@a.example/".parse().expect("a URL");
+        // base64 of "me@web1:hunter2:/x", of "hunter2hunter2:" and of "me:hunter2"
+        for said in ["Authorization: Basic bWVAd2ViMTpodW50ZXIyOi94", "hunter2:/x", "hunter2%3A%2Fx"] {
+            assert_eq!(shown(said, &secrets_of(&url)).rsplit_once("***").map(|(_, rest)| rest), Some(""), "{said}");
+        }
+        let token: Url = "https://hunter2hunter2@a.example/".parse().expect("a URL");
+        assert_eq!(shown("Basic aHVudGVyMmh1bnRlcjI6, hunter2hunter2", &secrets_of(&token)), "Basic ***, ***");
+        for proxy in ["http://me:hunter2@proxy:3128", "me:hunter2@proxy:3128", "me:hunter2@proxy"] {
+            let secrets = logins([proxy.to_owned()].into_iter());
+            assert_eq!(shown("407 Basic bWU6aHVudGVyMg== hunter2", &secrets), "407 Basic ***== ***", "{proxy}");
         }
         let long = format!("{}hunter4", "x".repeat(296));
         assert!(!shown(&long, &secrets).contains("hun"));

@@ -37,6 +37,13 @@ fn http_goes_through_the_proxy_but_for_no_proxy() {
     let said = call(own, "http://chat.invalid/hook", &variables.each_ref().map(|(name, value)| (*name, value.as_str())));
     assert!(said.contains("the name cannot be resolved (the environment names a proxy: check it, too)"), "{said}");
     assert_eq!(proxy.heard().len(), 1);
+
+    // one that shows what it was sent
+    let proxy = Server::start(|heard| Act::say(400, format!("denied: {}", heard.header("proxy-authorization"))));
+    let with_login = proxy.url("").replace("http://", "http://me:hunter2@");
+    let said = call(own, "http://chat.invalid/hook", &[("HTTP_PROXY", &with_login)]);
+    assert_eq!(proxy.heard()[0].header("proxy-authorization"), "Basic bWU6aHVudGVyMg==");
+    assert!(said.contains("(400 denied: Basic ***==)"), "{said}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! From the request to the fields of one entry, each as `NAME=value`.
 
-use sysalert_abi::{Failure, Kind, Request, lines, one_line};
+use sysalert_abi::{Failure, Kind, Level, Request, lines, one_line};
 
-/// The MESSAGE_ID of everything but a recovery. Never changes: others match on it.
+/// The MESSAGE_ID of everything but a recovery, and a digest of nothing but recoveries. Never changes: others match on it.
 const TROUBLE: &str = "5ebf820c63e14f2f935d623791f6c5e0";
 /// The MESSAGE_ID of a recovery.
 const RECOVERY: &str = "bf2087a53eea44e09f0504f2a299aa83";
@@ -19,7 +19,7 @@ pub(crate) fn fields(request: &Request) -> Vec<String> {
     let newest = request.failures.last();
     let of_newest = |pick: fn(&Failure) -> &Option<String>| newest.and_then(|failure| pick(failure).clone());
     let incident = request.incident.as_ref();
-    let id = if request.kind == Kind::Recovery { RECOVERY } else { TROUBLE };
+    let id = if request.level() == Level::Well { RECOVERY } else { TROUBLE };
     let fields = [
         ("MESSAGE_ID", Some(id.into())),
         ("PRIORITY", Some(priority(request).to_string())),
@@ -47,14 +47,10 @@ fn priority(request: &Request) -> u8 {
     const ERR: u8 = 3;
     const WARNING: u8 = 4;
     const NOTICE: u8 = 5;
-    if matches!(request.kind, Kind::Recovery | Kind::Test) {
-        return NOTICE;
-    }
-    match request.incident.as_ref().map(|incident| incident.severity.as_str()) {
-        Some("info") => NOTICE,
-        Some("warning") => WARNING,
-        // Also a digest, which tells of many incidents at once.
-        _ => ERR,
+    match request.level() {
+        Level::Well | Level::Info => NOTICE,
+        Level::Warning => WARNING,
+        Level::Critical => ERR,
     }
 }
 
@@ -155,6 +151,13 @@ pub(crate) mod tests {
                 None => request.incident = None,
             }
             assert_eq!(field(&request, "PRIORITY").as_deref(), Some(expected), "{kind:?} {severity:?}");
+        }
+        let incident = request().incident.expect("an incident");
+        let mut digest = Request { kind: Kind::Digest, incident: None, ..request() };
+        for (kind, expected) in [(Kind::Recovery, ["5", RECOVERY]), (Kind::Failure, ["4", TROUBLE])] {
+            digest.incidents = sysalert_abi::testing::members(&incident, &[(Kind::Recovery, "critical"), (kind, "warning")]);
+            let seen = ["PRIORITY", "MESSAGE_ID"].map(|name| field(&digest, name).expect("a field"));
+            assert_eq!(seen, expected);
         }
     }
 

@@ -1,7 +1,7 @@
 //! From the request to syslog messages: one for the alert, and where it is wanted one for each line of its text.
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
-use sysalert_abi::{Kind, Request, one_line};
+use sysalert_abi::{Kind, Level, Request, one_line};
 
 use crate::settings::{Settings, Transport};
 
@@ -61,13 +61,10 @@ fn one(request: &Request, settings: &Settings, now: DateTime<Local>, facts: &[(&
 
 /// The same as of the method `journal`: err, warning, notice.
 fn severity(request: &Request) -> u8 {
-    if matches!(request.kind, Kind::Recovery | Kind::Test) {
-        return 5;
-    }
-    match request.incident.as_ref().map(|incident| incident.severity.as_str()) {
-        Some("info") => 5,
-        Some("warning") => 4,
-        _ => 3,
+    match request.level() {
+        Level::Well | Level::Info => 5,
+        Level::Warning => 4,
+        Level::Critical => 3,
     }
 }
 

@@ -66,6 +66,18 @@ fn the_priority_follows_facility_severity_and_kind() {
 }
 
 #[test]
+fn a_digest_of_recoveries_is_no_error() {
+    let incident = request(json!({})).incident.expect("an incident");
+    for (kind, expected) in [(Kind::Recovery, "<29>"), (Kind::Failure, "<28>")] {
+        let message = &messages(json!({}), |request| {
+            (request.kind, request.incident) = (Kind::Digest, None);
+            request.incidents = sysalert_abi::testing::members(&incident, &[(Kind::Recovery, "critical"), (kind, "warning")]);
+        })[0];
+        assert!(message.starts_with(expected), "{kind:?}: {message}");
+    }
+}
+
+#[test]
 fn a_hostile_request_breaks_neither_structure_nor_line() {
     let message = &messages(json!({"transport": "udp", "host": "log"}), |request| {
         request.host = "a b\u{e9}\n".into();

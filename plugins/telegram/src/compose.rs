@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use sysalert_abi::{Fact, Request, fit, lines, one_line, shorten, utf16_units};
+use sysalert_abi::{Fact, Request, fit, lines, one_line, repeats, shorten, utf16_units};
 
 /// "1-4096 characters after entities parsing" (<https://core.telegram.org/bots/api#sendmessage>). An entity's offset and
 /// length count UTF-16 code units (<https://core.telegram.org/bots/api#messageentity>): more than any other way to count
@@ -129,13 +129,6 @@ pub(crate) fn compose(request: &Request) -> Text {
     sheet.add(Style::Block, &parts.excerpt.join("\n"), LIMIT, true);
     sheet.parts.extend(after.parts.into_iter().chain(end.parts));
     sheet.text()
-}
-
-/// Whether the title says all words of this already.
-fn repeats(text: &str, title: &str) -> bool {
-    let bare = |word: &'_ str| word.trim_matches(['.', ',', ':', ';']).to_owned();
-    let known: Vec<String> = title.split_whitespace().map(bare).collect();
-    text.split_whitespace().map(bare).all(|word| known.contains(&word))
 }
 
 /// Own words may begin with the subject, which stands above them already.

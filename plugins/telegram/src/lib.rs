@@ -15,7 +15,7 @@ mod tests;
 use std::ffi::CStr;
 
 use serde_json::{Value, json};
-use sysalert_abi::{Answer, Deadline, Kind, Plugin, Request, export_plugin, zero_ended};
+use sysalert_abi::{Answer, Deadline, Level, Plugin, Request, export_plugin, zero_ended};
 use sysalert_http::{Call, Client};
 
 use compose::Text;
@@ -62,11 +62,11 @@ fn deliver(request: &Request) -> Result<Answer, Answer> {
 /// <https://core.telegram.org/bots/api#sendmessage>, without the text.
 fn body(request: &Request, settings: &Settings) -> Value {
     let mut body = json!({"chat_id": settings.chat, "link_preview_options": {"is_disabled": true}});
-    if let Some(topic) = settings.topic {
+    // General has the number 1, by which it is not found: https://github.com/tdlib/telegram-bot-api/issues/798
+    if let Some(topic) = settings.topic.filter(|topic| *topic != 1) {
         body["message_thread_id"] = json!(topic);
     }
-    let is_mild = request.incident.as_ref().is_some_and(|incident| incident.severity == "info");
-    if settings.silent && (is_mild || matches!(request.kind, Kind::Recovery | Kind::Test)) {
+    if settings.silent && request.level() <= Level::Info {
         body["disable_notification"] = json!(true);
     }
     body

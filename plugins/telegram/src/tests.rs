@@ -67,6 +67,10 @@ fn bot_api(heard: &Heard) -> Act {
     }
     let known = ["chat_id", "message_thread_id", "text", "parse_mode", "link_preview_options", "disable_notification"];
     assert!(body.as_object().expect("an object").keys().all(|key| known.contains(&key.as_str())), "{body}");
+    // https://github.com/tdlib/telegram-bot-api/issues/798
+    if body["message_thread_id"] == 1 {
+        return no(400, "Bad Request: message thread not found");
+    }
     let text = body["text"].as_str().unwrap_or_default();
     let shown = match body["parse_mode"].as_str() {
         None => Ok(text.to_owned()),
@@ -157,6 +161,18 @@ fn a_message_arrives_where_and_as_the_section_says() {
         assert_eq!((&body["chat_id"], &body["message_thread_id"]), (&json!(-1_001_234_567_890_i64), &json!(42)));
         assert_eq!((&body["disable_notification"], &body["link_preview_options"]["is_disabled"]), (&silent, &json!(true)));
     }
+    // of all in a digest the worst counts
+    let mut digest = request.clone();
+    digest.kind = Kind::Digest;
+    let incident = digest.incident.take().expect("an incident");
+    for (kind, silent) in [(Kind::Recovery, json!(true)), (Kind::Failure, Value::Null)] {
+        digest.incidents = sysalert_abi::testing::members(&incident, &[(Kind::Recovery, "critical"), (kind, "critical")]);
+        assert!(matches!(Telegram::failure(&digest), Answer::Sent(_)));
+        assert_eq!(server.heard().pop().expect("a call").json()["disable_notification"], silent);
+    }
+    // General
+    request.config.insert("topic".into(), json!(1));
+    assert!(matches!(Telegram::failure(&request), Answer::Sent(_)));
     request.config.insert("silent".into(), json!(false));
     request.config.insert("chat".into(), json!("@alerts"));
     assert!(matches!(Telegram::failure(&request), Answer::Sent(_)));

@@ -44,6 +44,8 @@ const USUAL: &str = r#"{
     "text": {{ text }}, "journal": {{ journal }}, "incident": {{ incident }}, "failures": {{ failures }},
     "id": {{ id }}
 }"#;
+const USUAL_FORM: &str = "kind={{ kind }}&host={{ host }}&unit={{ unit }}&severity={{ severity }}&subject={{ subject }}\
+    &text={{ text }}&id={{ id }}";
 /// So many steps a template may take, and so many bytes it may give.
 const FUEL: u64 = 500_000;
 const LONGEST: usize = 4 << 20;
@@ -80,7 +82,11 @@ struct Variables<'a> {
 /// # Errors
 /// What is wrong with the template, as the end of "`body` cannot be used: ...".
 pub(crate) fn render(template: Option<&str>, format: Format, request: &Request) -> Result<Vec<u8>, String> {
-    let template = template.unwrap_or(if format == Format::Text { "{{ text }}" } else { USUAL });
+    let template = template.unwrap_or(match format {
+        Format::Json => USUAL,
+        Format::Form => USUAL_FORM,
+        Format::Text => "{{ text }}",
+    });
     let texts = Arc::new(Mutex::new(Vec::new()));
     let environment = environment(format, Arc::clone(&texts));
     let template = environment.template_from_str(template).map_err(|error| told(&error))?;

@@ -7,6 +7,8 @@
 //!   people there, and how it says that it took the message. [`preset::PRESETS`] lists them.
 //! - Without a preset the body is a template. A value stays in its place, whatever it holds: in JSON it is a string or a part
 //!   of one, in a form it is one field's. The call has an Idempotency-Key and, if wanted, a signature.
+//! - A body of one's own that fails with a message costs no alert: it goes out in the usual words and says why. Where a channel
+//!   says that it does not take the markup, the message comes again without.
 //! - What an answer means is the same for all ([`sysalert_http`]). An answer of success that is not the channel's own is
 //!   refused: a proxy's login page says 200, too.
 //! - Where a channel can tell a second copy (Matrix, Google Chat, PagerDuty) it gets what it needs for that; elsewhere a
@@ -41,28 +43,76 @@ impl Plugin for Webhook {
     }
 
     fn check(request: &Request) -> Result<(), Answer> {
-        prepare(request).map(drop)
+        match prepare(request)?.note {
+            Some(note) => Err(Answer::Refused(note)),
+            None => Ok(()),
+        }
     }
 }
 
 export_plugin!(Webhook);
 
 fn deliver(request: &Request) -> Result<Answer, Answer> {
-    let (kind, client, call) = prepare(request)?;
-    let reply = client.send(&call)?;
-    Ok(match kind {
-        Kind::Preset(preset) => preset.answer(&reply),
-        Kind::Own => reply.answer(),
-    })
+    let Prepared { kind, client, calls, plain, note } = prepare(request)?;
+    let mut answer = Answer::Sent(String::new());
+    for call in &calls {
+        let mut reply = client.send(call)?;
+        if let (Kind::Preset(preset), Some(plain)) = (&kind, &plain)
+            && preset.is_markup_refused(&reply)
+        {
+            reply = client.send(plain)?;
+        }
+        let said = match kind {
+            Kind::Preset(preset) => preset.answer(&reply),
+            Kind::Own => reply.answer(),
+        };
+        match said {
+            // so may the others: all come again
+            Answer::Retry(..) => return Ok(noted(said, note)),
+            _ if matches!(answer, Answer::Refused(_)) => {}
+            _ => answer = said,
+        }
+    }
+    Ok(noted(answer, note))
 }
 
-/// All but the call itself.
-fn prepare(request: &Request) -> Result<(Kind, Client, Call), Answer> {
+/// The answer, with what is wrong with the words that were not sent.
+fn noted(answer: Answer, note: Option<String>) -> Answer {
+    let with = |text: String| match &note {
+        Some(note) => format!("{text}, in the usual words: {note}"),
+        None => text,
+    };
+    match answer {
+        Answer::Sent(text) => Answer::Sent(with(text)),
+        Answer::Retry(text, after) => Answer::Retry(with(text), after),
+        Answer::Refused(text) => Answer::Refused(with(text)),
+    }
+}
+
+/// What is needed to send a message.
+struct Prepared {
+    kind: Kind,
+    client: Client,
+    calls: Vec<Call>,
+    /// Without markup, where the channel may refuse that.
+    plain: Option<Call>,
+    /// Why the section's own words are not used, if they are not.
+    note: Option<String>,
+}
+
+/// All but the calls themselves.
+fn prepare(request: &Request) -> Result<Prepared, Answer> {
     let deadline = Deadline::after(request.deadline_ms);
     let (section, kind, url) = Section::read(request)?;
-    let call = match kind {
-        Kind::Preset(preset) => (preset.call)(&section, url, request)?,
-        Kind::Own => own::call(&section, url, request)?,
+    let ((calls, plain), note) = match kind {
+        Kind::Preset(preset) => (preset.calls(&section, url, request)?, None),
+        Kind::Own => {
+            let (call, note) = own::call(&section, url, request)?;
+            ((vec![call], None), note)
+        }
     };
-    Ok((kind, Client::new(deadline, section.ca.as_deref())?, section.with_headers(call)?))
+    let client = Client::new(deadline, section.ca.as_deref())?;
+    let headers = |call| section.with_headers(call);
+    let calls = calls.into_iter().map(headers).collect::<Result<_, _>>()?;
+    Ok(Prepared { kind, client, calls, plain: plain.map(headers).transpose()?, note })
 }

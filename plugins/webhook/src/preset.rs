@@ -19,12 +19,25 @@ pub(crate) struct Preset {
     pub(crate) url: Option<&'static str>,
     /// Whether who knows its address can write there.
     pub(crate) secret_url: bool,
-    /// The call that sends a message.
-    pub(crate) call: fn(&Section, Url, &Request) -> Result<Call, Answer>,
+    /// The calls that send a message.
+    pub(crate) calls: Calls,
     /// Whether an answer with a status of success is one of this channel's. Anything may answer 200: a proxy's login page.
     pub(crate) is_own: fn(&Reply) -> bool,
     /// How long the channel wants to be left alone, in seconds, where it does not say so in Retry-After.
     pub(crate) pause: fn(&Value) -> Option<f64>,
+}
+
+/// Makes the call that sends a message.
+pub(crate) type Make = fn(&Section, Url, &Request) -> Result<Call, Answer>;
+
+/// What is called for one message.
+pub(crate) enum Calls {
+    /// One call.
+    One(Make),
+    /// One call with markup; where the channel's answer says that it was this, one without.
+    Marked { call: Make, plain: Make, is_refused: fn(&Reply) -> bool },
+    /// Several, of which each may come a second time. The message is sent when all are.
+    Several(fn(&Section, &Url, &Request) -> Vec<Call>),
 }
 
 /// All of them.
@@ -43,6 +56,25 @@ pub(crate) const PRESETS: &[&Preset] = &[
 ];
 
 impl Preset {
+    /// The calls for a message, in their order, and the one that is made instead where its markup is refused.
+    ///
+    /// # Errors
+    /// [`Answer::Refused`] with a sentence about a key.
+    pub(crate) fn calls(&self, section: &Section, url: Url, request: &Request) -> Result<(Vec<Call>, Option<Call>), Answer> {
+        Ok(match self.calls {
+            Calls::One(call) => (vec![call(section, url, request)?], None),
+            Calls::Marked { call, plain, .. } => {
+                (vec![call(section, url.clone(), request)?], Some(plain(section, url, request)?))
+            }
+            Calls::Several(calls) => (calls(section, &url, request), None),
+        })
+    }
+
+    /// Whether the channel did not take the markup.
+    pub(crate) fn is_markup_refused(&self, reply: &Reply) -> bool {
+        matches!(self.calls, Calls::Marked { is_refused, .. } if is_refused(reply))
+    }
+
     /// What this answer means.
     pub(crate) fn answer(&self, reply: &Reply) -> Answer {
         let json = reply.json();

@@ -141,7 +141,8 @@ impl Section {
             call = call.header(name.trim(), value.trim())?;
         }
         match &self.authorization {
-            Some(value) => call.header("Authorization", value),
+            // "Bearer TOKEN", or a token alone; one that is short, too
+            Some(value) => call.secret(value.rsplit(' ').next().unwrap_or_default()).header("Authorization", value),
             None => Ok(call),
         }
     }

@@ -1,40 +1,15 @@
 //! The message as all presets want it: never empty, without control characters, cut to their limits.
 
 use ring::digest;
-use sysalert_abi::{Count, Kind, Request, fit, lines, one_line, shorten};
+use sysalert_abi::{Count, Level, Request, fit, lines, one_line, repeats, shorten};
 
-/// How a message is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Somebody must act now.
-    Critical,
-    /// Somebody should look.
-    Warning,
-    /// Nobody must do anything.
-    Info,
-    /// It is over.
-    Well,
-}
-
-impl Tone {
-    /// Its colour as 0xRRGGBB, the same as in mails.
-    pub(crate) fn colour(self) -> u32 {
-        match self {
-            Tone::Critical => 0xb3_26_1e,
-            Tone::Warning => 0xb3_6b_00,
-            Tone::Info => 0x3a_6e_a5,
-            Tone::Well => 0x1e_7b_34,
-        }
-    }
-}
-
-/// How this message is meant: by its incident's severity. Many at once are as bad as it gets.
-pub(crate) fn tone(request: &Request) -> Tone {
-    match (request.kind, request.incident.as_ref().map(|incident| incident.severity.as_str())) {
-        (Kind::Recovery, _) => Tone::Well,
-        (Kind::Test, _) | (_, Some("info")) => Tone::Info,
-        (_, Some("warning")) => Tone::Warning,
-        _ => Tone::Critical,
+/// The colour of a message as 0xRRGGBB, the same as in mails.
+pub(crate) fn colour(level: Level) -> u32 {
+    match level {
+        Level::Critical => 0xb3_26_1e,
+        Level::Warning => 0xb3_6b_00,
+        Level::Info => 0x3a_6e_a5,
+        Level::Well => 0x1e_7b_34,
     }
 }
 
@@ -49,8 +24,22 @@ pub(crate) fn text(request: &Request, limit: usize, count: Count) -> String {
     let (text, journal) = (lines(&request.message.text), lines(&request.message.journal));
     // leading blanks belong to a line, blank lines at the ends to nothing
     let text = text.trim_end().trim_start_matches('\n');
-    let text = fit(text, &journal, limit, count);
+    let text = if count(text) > limit { once(text, &request.message.subject) } else { text.to_owned() };
+    let text = fit(&text, &journal, limit, count);
     if text.trim().is_empty() { "(no text)".into() } else { text }
+}
+
+/// Without the first sentence and the facts that the title says already: where room is short, nothing need stand twice.
+fn once(text: &str, title: &str) -> String {
+    let (lead, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let (facts, rest) = rest.split_once("\n\n").unwrap_or((rest, ""));
+    let is_told = |line: &&str| {
+        line.split_once("  ").is_some_and(|(label, value)| ["Host", "Unit"].contains(&label) && repeats(value, title))
+    };
+    let facts: Vec<&str> = facts.lines().filter(|line| !is_told(line)).collect();
+    let lead = if repeats(lead, title) { "" } else { lead };
+    let blocks = [lead, &facts.join("\n"), rest];
+    blocks.into_iter().filter(|block| !block.trim().is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The same for every try to send this message, and for no other message of any host.

@@ -89,7 +89,7 @@ pub(super) fn read(
             let owner = fields.of_manager().iter().filter(|(name, _)| *name == "_UID");
             journal.match_or()?.match_add("_PID", process.to_string())?;
             for (name, value) in owner {
-                journal.match_add(*name, value.as_str())?;
+                journal.match_add(name, value.as_str())?;
             }
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sysalert_http::Call;
 
-use crate::preset::Preset;
+use crate::preset::{Calls, Preset};
 use crate::words::{GAP, id, json_cost, parted, text, title, unfenced};
 
 /// "The maximum message size, including text and cards, is 32,000 bytes":
@@ -17,13 +17,13 @@ pub(crate) const PRESET: Preset = Preset {
     takes: &[],
     url: None,
     secret_url: true,
-    call: |_, mut url, request| {
+    calls: Calls::One(|_, mut url, request| {
         // "Specifying an existing request ID returns the message created with that ID instead of creating a new message"
         url.query_pairs_mut().append_pair("requestId", &id(request));
         let title = parted(&title(request, TITLE, count), MARKUP);
         let text = parted(&unfenced(&text(request, MESSAGE - TITLE - 100, count)), "<");
         Ok(Call::post(url).json(&json!({"text": format!("{title}\n```\n{text}\n```")})))
-    },
+    }),
     is_own: |reply| reply.json()["name"].is_string(),
     pause: |_| None,
 };

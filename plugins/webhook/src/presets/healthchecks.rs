@@ -1,9 +1,9 @@
 //! healthchecks.io, and whoever speaks its protocol: a check that is up, or down. <https://healthchecks.io/docs/http_api/>
 
-use sysalert_abi::{Beat, Kind, Request, bytes};
+use sysalert_abi::{Beat, Kind, Level, Request, bytes};
 use sysalert_http::Call;
 
-use crate::preset::Preset;
+use crate::preset::{Calls, Preset};
 use crate::settings::below;
 use crate::words::text;
 
@@ -16,21 +16,23 @@ pub(crate) const PRESET: Preset = Preset {
     takes: &[],
     url: None,
     secret_url: false,
-    call: |_, url, request| {
+    calls: Calls::One(|_, url, request| {
         Ok(Call::post(below(url, path(request))).body("text/plain; charset=utf-8", text(request, BODY, bytes)))
-    },
+    }),
     // "OK (not found)" is the answer to an address of nobody
     is_own: |reply| reply.text().trim() == "OK",
     pause: |_| None,
 };
 
-/// Which of the check's addresses: the check's own tells that all is well.
+/// Which of the check's addresses: the check's own tells that all is well. One check stands for the whole host: while
+/// something else is wrong a recovery is noted there, and changes nothing.
 fn path(request: &Request) -> &'static [&'static str] {
-    match (request.beat, request.kind) {
-        (Some(Beat::Start), _) => &["start"],
-        (Some(Beat::Success), _) | (None, Kind::Recovery) => &[],
-        (Some(Beat::Fail), _) | (None, Kind::Failure | Kind::Reminder | Kind::Digest) => &["fail"],
-        // changes nothing of the check
-        (None, Kind::Test) => &["log"],
+    match (request.beat, request.kind, request.level()) {
+        (Some(Beat::Start), ..) => &["start"],
+        (Some(Beat::Success), ..) => &[],
+        (Some(Beat::Fail), ..) => &["fail"],
+        (None, _, Level::Well) if request.open == 0 => &[],
+        (None, _, Level::Well) | (None, Kind::Test, _) => &["log"],
+        (None, ..) => &["fail"],
     }
 }

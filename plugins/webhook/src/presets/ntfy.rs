@@ -1,11 +1,11 @@
 //! ntfy: a topic. <https://docs.ntfy.sh/publish/#publish-as-json>
 
 use serde_json::json;
-use sysalert_abi::{Answer, characters};
+use sysalert_abi::{Answer, Level, characters};
 use sysalert_http::Call;
 
-use crate::preset::Preset;
-use crate::words::{Tone, json_bytes, text, title, tone};
+use crate::preset::{Calls, Preset};
+use crate::words::{json_bytes, text, title};
 
 /// "If a message is greater than 4,096 bytes, it is treated as an attachment" (<https://docs.ntfy.sh/publish/#limitations>),
 /// and one of just 4,096 is, too. Counted as JSON, since a server reads no more of that than twice as much
@@ -18,7 +18,7 @@ pub(crate) const PRESET: Preset = Preset {
     takes: &["token"],
     url: None,
     secret_url: false,
-    call: |section, mut url, request| {
+    calls: Calls::One(|section, mut url, request| {
         // the address is that of the topic; JSON goes to the server itself, with the topic in it
         let mut path: Vec<String> = url.path_segments().into_iter().flatten().map(str::to_owned).collect();
         let Some(topic) = path.pop().filter(|topic| is_topic(topic)) else {
@@ -27,11 +27,11 @@ pub(crate) const PRESET: Preset = Preset {
             ));
         };
         url.set_path(&path.join("/"));
-        let (priority, tag) = match tone(request) {
-            Tone::Critical => (5, "rotating_light"),
-            Tone::Warning => (4, "warning"),
-            Tone::Info => (3, "information_source"),
-            Tone::Well => (3, "white_check_mark"),
+        let (priority, tag) = match request.level() {
+            Level::Critical => (5, "rotating_light"),
+            Level::Warning => (4, "warning"),
+            Level::Info => (3, "information_source"),
+            Level::Well => (3, "white_check_mark"),
         };
         let call = Call::post(url).secret(&topic).json(&json!({
             "topic": topic,
@@ -44,10 +44,10 @@ pub(crate) const PRESET: Preset = Preset {
         }));
         match &section.token {
             // https://docs.ntfy.sh/publish/#access-tokens
-            Some(token) => call.header("Authorization", &format!("Bearer {token}")),
+            Some(token) => call.secret(token).header("Authorization", &format!("Bearer {token}")),
             None => Ok(call),
         }
-    },
+    }),
     is_own: |reply| reply.json()["id"].is_string(),
     pause: |_| None,
 };

@@ -1,11 +1,11 @@
 //! Pushover. <https://pushover.net/api#messages>
 
-use sysalert_abi::characters;
+use sysalert_abi::{Level, characters};
 use sysalert_http::Call;
 
-use crate::preset::Preset;
+use crate::preset::{Calls, Preset};
 use crate::settings::secret;
-use crate::words::{Tone, text, title, tone};
+use crate::words::{text, title};
 
 /// "Messages are currently limited to 1024 4-byte UTF-8 characters": <https://pushover.net/api#limits>
 const MESSAGE: usize = 1024;
@@ -18,12 +18,12 @@ pub(crate) const PRESET: Preset = Preset {
     takes: &["device"],
     url: Some("https://api.pushover.net/1/messages.json"),
     secret_url: false,
-    call: |section, url, request| {
+    calls: Calls::One(|section, url, request| {
         // 1 bypasses quiet hours; 2 would repeat until somebody acknowledges: https://pushover.net/api#priority
-        let priority = match tone(request) {
-            Tone::Critical => "1",
-            Tone::Warning | Tone::Well => "0",
-            Tone::Info => "-1",
+        let priority = match request.level() {
+            Level::Critical => "1",
+            Level::Warning | Level::Well => "0",
+            Level::Info => "-1",
         };
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", secret(&section.token)).append_pair("user", secret(&section.user));
@@ -35,7 +35,7 @@ pub(crate) const PRESET: Preset = Preset {
         }
         let call = Call::post(url).body("application/x-www-form-urlencoded", form.finish());
         Ok(call.secret(secret(&section.token)).secret(secret(&section.user)))
-    },
+    }),
     // "if your POST request to our API was valid, you will receive ... a status of 1": https://pushover.net/api#response
     is_own: |reply| reply.json()["status"] == 1,
     pause: |_| None,

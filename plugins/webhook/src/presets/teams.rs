@@ -2,10 +2,11 @@
 //! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>
 
 use serde_json::{Value, json};
+use sysalert_abi::Level;
 use sysalert_http::Call;
 
-use crate::preset::Preset;
-use crate::words::{GAP, Tone, json_cost, text, title, tone};
+use crate::preset::{Calls, Preset};
+use crate::words::{GAP, json_cost, text, title};
 
 /// A message has at most 28 KB: <https://learn.microsoft.com/connectors/teams/#known-issues-and-limitations-with-actions>. That
 /// is measured of the workflow's own message, which holds the card as a text, with each quotation mark escaped once more, and
@@ -22,12 +23,12 @@ pub(crate) const PRESET: Preset = Preset {
     takes: &[],
     url: None,
     secret_url: true,
-    call: |_, url, request| {
-        let colour = match tone(request) {
-            Tone::Critical => "Attention",
-            Tone::Warning => "Warning",
-            Tone::Info => "Accent",
-            Tone::Well => "Good",
+    calls: Calls::One(|_, url, request| {
+        let colour = match request.level() {
+            Level::Critical => "Attention",
+            Level::Warning => "Warning",
+            Level::Info => "Accent",
+            Level::Well => "Good",
         };
         let title = json!({"type": "TextRun", "text": plain(&title(request, 800, count)), "weight": "Bolder", "size": "Medium", "color": colour});
         let text = text(request, MESSAGE - CARD, count);
@@ -46,7 +47,7 @@ pub(crate) const PRESET: Preset = Preset {
                 },
             }],
         })))
-    },
+    }),
     // The workflow answers 202, and nothing more, before it posts. A connector answered 200 to everything, and told the error in
     // the body: https://learn.microsoft.com/answers/questions/1164396/incoming-webhook-ms-teams-rate-limiting
     is_own: |reply| {

@@ -93,7 +93,13 @@ const MATTERMOST: Contract = Contract {
         // PostMessageMaxRunesV2 in https://github.com/mattermost/mattermost/blob/master/server/public/model/post.go
         rule(text.chars().count() <= 16_383, "too long: it would be split")?;
         // https://docs.mattermost.com/collaborate/mention-people.html: @all, @channel, @here, @user
-        rule(!["@all", "@channel", "@here"].iter().any(|word| text.contains(word)), "mentions")?;
+        // expandAnnouncement and replaceUserIds in https://github.com/mattermost/mattermost/blob/master/server/channels/app/slack.go:
+        // before anybody looks for mentions <!here> becomes @here, and <@ID> a user's name
+        let calls = |begin: &str| text.split(begin).skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()));
+        rule(!calls("<!") && !calls("<@"), "mentions in Slack's way")?;
+        // checkForMention in mention_parser_standard.go beside it: in letters of any case
+        let lower = text.to_lowercase();
+        rule(!["@all", "@channel", "@here"].iter().any(|word| lower.contains(word)), "mentions")?;
         let (before, inside) = fence(text)?;
         rule(before.starts_with("#### ") && before.trim().lines().count() == 1, "a heading of one line")?;
         rule(!before.replace("@\u{200b}", "").contains('@'), "mentions")?;

@@ -1,10 +1,12 @@
 //! A call of one's own, and what is wrong with a section.
 
 use serde_json::{Value, json};
-use sysalert_abi::Answer;
+use sysalert_abi::{Answer, Kind, Plugin as _};
 use sysalert_http::testing::{Act, Certificate, Heard, Server};
 
 use super::contracts::CONTRACTS;
+use crate::Webhook;
+
 use super::{failure, refused, section, send};
 
 /// The call that a section makes, and the answer.
@@ -86,13 +88,6 @@ fn a_wrong_section_is_refused_with_the_key_and_nothing_is_sent() {
         (json!({"headers": ["X-Team"]}), "`headers` must be a list of lines such as"),
         (json!({"headers": ["X-Team: a\nX: b"]}), "the header x-team has a value with a control character"),
         (json!({"authorization": "a\r\nX: hunter2"}), "the header authorization has a value with a control character"),
-        (json!({"body": "{\"a\": {{ sujbect }}}"}), "`body` cannot be used: a variable or a field that is not there (line 1)"),
-        (json!({"body": "{\"a\": \"{{ subject }}}"}), "`body` cannot be used: it gives no JSON: EOF while parsing a string"),
-        (json!({"body": "{\"a\": \"{{ failures }}\"}"}), "only a text may stand between quotation marks"),
-        (
-            json!({"body": "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"}),
-            "it takes too many steps",
-        ),
         (json!({"ca": "/nowhere/hunter2"}), ""),
         (json!({"hook": "hunter2"}), "unknown field `hook`"),
     ];
@@ -110,6 +105,51 @@ fn a_wrong_section_is_refused_with_the_key_and_nothing_is_sent() {
     }
     let answer = send(&failure(json!({"content_type": "json"})));
     assert_eq!(answer, Answer::Refused("its configuration does not fit: missing field `url`".into()));
+}
+
+/// A template that fails costs no alert, and `config check` finds it before.
+#[test]
+fn a_body_that_does_not_fit_a_message_gives_way_to_the_usual_one() {
+    let rows = [
+        (json!({"body": "{\"a\": {{ sujbect }}}"}), "`body` cannot be used: a variable or a field that is not there (line 1)"),
+        (json!({"body": "{\"a\": \"{{ subject }}}"}), "`body` cannot be used: it gives no JSON: EOF while parsing a string"),
+        (json!({"body": "{\"a\": \"{{ failures }}\"}"}), "only a text may stand between quotation marks"),
+        (
+            json!({"body": "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"}),
+            "it takes too many steps",
+        ),
+        (json!({"body": "{\"text\": \"{{ kind }}\"", "content_type": "json"}), "it gives no JSON"),
+    ];
+    for (change, expected) in rows {
+        let (heard, answer, server) = call(change.clone());
+        let heard = heard.unwrap_or_else(|| panic!("{change} was not sent"));
+        assert!(heard.json()["text"].as_str().is_some_and(|text| text.contains("No space left on device")), "{}", heard.text());
+        let Answer::Sent(text) = answer else { panic!("{change}: {answer:?}") };
+        let start = format!("{} took it (200 fine), in the usual words: `body` cannot be used: ", server.url(""));
+        assert!(text.starts_with(&start) && text.contains(expected.trim_start_matches("`body` cannot be used: ")), "{text}");
+        let mut section = change;
+        section["url"] = json!("https://a.example/");
+        let Err(Answer::Refused(text)) = Webhook::check(&failure(section.clone())) else { panic!("{section}") };
+        assert!(text.starts_with("`body` cannot be used: ") && text.ends_with("mend it in the method's section"), "{text}");
+    }
+
+    // what fits a failure may not fit a test
+    let server = Server::start(|_| Act::say(200, "fine"));
+    for (format, body) in
+        [("json", r#"{"text": {{ text }}, "id": {{ incident.id }}}"#), ("form", "text={{ text }}&id={{ incident.id }}")]
+    {
+        let mut request = failure(json!({"url": server.url("/"), "content_type": format, "body": body}));
+        let parsed = |heard: Heard| match format {
+            "json" => heard.json()["text"].as_str().map(str::to_owned),
+            _ => form_urlencoded::parse(&heard.body).find(|(key, _)| key == "text").map(|(_, value)| value.into_owned()),
+        };
+        assert!(matches!(send(&request), Answer::Sent(text) if !text.contains("usual words")));
+        request.incident = None;
+        request.kind = Kind::Test;
+        request.message.text = "all is well".into();
+        assert!(matches!(send(&request), Answer::Sent(text) if text.contains("in the usual words: `body` cannot be used")));
+        assert_eq!(parsed(server.last()).as_deref(), Some("all is well"), "{format}");
+    }
 }
 
 /// 0.0.0.0 is this machine, too, but not by its loopback address.

@@ -1,7 +1,8 @@
 //! Each preset against its channel's contract.
 
-use serde_json::json;
-use sysalert_abi::{Answer, Beat, Kind};
+use serde_json::{Value, json};
+use sysalert_abi::testing::members;
+use sysalert_abi::{Answer, Beat, Kind, Matter, Request};
 use sysalert_http::testing::{Act, Server};
 
 use super::contract::Contract;
@@ -22,7 +23,7 @@ fn keeps(name: &str) {
         let answer = send(&request);
         assert!(matches!(answer, Answer::Sent(_)), "{name}: {kind:?}: {answer:?}");
     }
-    assert_eq!(server.heard().len(), 5);
+    assert_eq!(server.heard().len(), 5 + further(name, Kind::Recovery) + further(name, Kind::Test));
 
     says(contract, (contract.broken)("this rule is broken"), |text| text.contains("this rule is broken"));
     says(contract, (contract.revoked.0)(), |text| text.contains(contract.revoked.1));
@@ -43,6 +44,11 @@ fn keeps(name: &str) {
             "{name}: {answer:?}"
         );
     }
+}
+
+/// How many calls there are for a message beside one.
+pub(super) fn further(name: &str, kind: Kind) -> usize {
+    usize::from(name == "pagerduty" && matches!(kind, Kind::Recovery | Kind::Test))
 }
 
 /// With this answer the message is refused, with this sentence, and no secret in it.
@@ -112,6 +118,44 @@ fn pushover() {
     assert!(server.heard()[0].text().ends_with("&device=phone%26user%3Dx"), "{}", server.heard()[0].text());
 }
 
+/// Fifteen lines and the cause, then what systemd says of each unit that fails, and three commands.
+#[test]
+fn a_short_channel_shows_the_programs_own_words() {
+    let contract = CONTRACTS.iter().find(|contract| contract.name == "pushover").expect("a contract");
+    let server = contract.serve();
+    let mut request = failure(section(contract, &server));
+    let mut log: Vec<String> =
+        (1..=15).map(|line| format!("03:12:26 backup: copied the files of volume {line} of 20, nothing to say")).collect();
+    log.push("03:12:26 backup: FATAL: repository /srv/backup is locked by web2 since 01:00:17".into());
+    log.extend(
+        [
+            "backup.service: Main process exited, code=exited, status=11/n/a",
+            "backup.service: Failed with result 'exit-code'.",
+            "Failed to start backup.service - Back up everything to the other site.",
+            "backup.service: Triggering OnFailure= dependencies.",
+            "backup.service: Consumed 1.202s CPU time, 112.0M memory peak.",
+        ]
+        .map(|line| format!("03:12:26 systemd: {line}")),
+    );
+    let block: String = log.iter().map(|line| format!("    {line}\n")).collect();
+    let run = "27958a5008624b39838d249d6fa93b04";
+    request.message.journal = log.join("\n");
+    request.message.text = format!(
+        "backup.service on web1 failed: exited with status 11.\n\nHost        web1\nUnit        backup.service\nFailed      2026-11-21 03:12:26 CET\n\
+         Failures    1\nSeverity    critical\nRan         3m 10s; usually 41m\nStarted by  backup.timer\n\nThe run's last lines:\n{block}\n\
+         To look further:\n    systemctl status backup.service\n    journalctl _SYSTEMD_INVOCATION_ID={run} + INVOCATION_ID={run}\n    \
+         sysalert explain backup.service\n"
+    );
+    assert!(matches!(send(&request), Answer::Sent(_)));
+    let body = server.last().body;
+    let message = form_urlencoded::parse(&body).find(|(key, _)| key == "message").expect("a message").1.into_owned();
+    assert!(message.starts_with("Failed      2026-11-21 03:12:26 CET\n"), "the title has host and unit: {message}");
+    for own in ["FATAL: repository", "volume 15 of 20", "volume 14 of 20", "Started by  backup.timer"] {
+        assert!(message.contains(own), "{own}: {message}");
+    }
+    assert!(!message.contains("systemd:"), "{message}");
+}
+
 #[test]
 fn pagerduty() {
     keeps("pagerduty");
@@ -134,9 +178,168 @@ fn healthchecks() {
         (request.beat, request.kind) = (beat, kind);
         send(&request);
     }
+    // one check stands for all that this method told of
+    request.open = 1;
+    for kind in [Kind::Recovery, Kind::Failure] {
+        request.kind = kind;
+        send(&request);
+    }
+    request.kind = Kind::Digest;
+    let incident = request.incident.take().expect("an incident");
+    for (other, open) in [(Kind::Recovery, 0), (Kind::Recovery, 1), (Kind::Failure, 1)] {
+        request.incidents = members(&incident, &[(Kind::Recovery, "critical"), (other, "critical")]);
+        request.open = open;
+        send(&request);
+    }
     let heard = server.heard();
     let rest: Vec<_> = heard.iter().map(|heard| heard.target.strip_prefix(contract.path).unwrap_or("elsewhere")).collect();
-    assert_eq!(rest, ["/start", "", "/fail", "/fail", "", "/log"]);
+    assert_eq!(rest, ["/start", "", "/fail", "/fail", "", "/log", "/log", "/fail", "", "/log", "/fail"]);
+}
+
+/// PagerDuty's server, a request for it, and what it heard: action, key, severity, summary.
+fn pagerduty_hears(change: impl Fn(&mut Request)) -> Vec<[String; 4]> {
+    let contract = CONTRACTS.iter().find(|contract| contract.name == "pagerduty").expect("a contract");
+    let server = contract.serve();
+    let mut request = failure(section(contract, &server));
+    change(&mut request);
+    assert!(matches!(send(&request), Answer::Sent(_)));
+    let text = |json: &Value, place| json.pointer(place).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let events = server.heard().into_iter().map(|heard| {
+        let places = ["/event_action", "/dedup_key", "/payload/severity", "/payload/summary"];
+        places.map(|place| text(&json(&heard), place))
+    });
+    events.collect()
+}
+
+fn digest(request: &mut Request, kinds: &[(Kind, &str)]) {
+    let incident = request.incident.take().expect("an incident");
+    request.kind = Kind::Digest;
+    request.message.subject = format!("{} units on web1", kinds.len());
+    request.incidents = members(&incident, kinds);
+}
+
+#[test]
+fn of_a_digest_pagerduty_gets_each_incident() {
+    let heard = pagerduty_hears(|request| {
+        digest(request, &[(Kind::Failure, "critical"), (Kind::Recovery, "critical"), (Kind::Reminder, "warning")]);
+        request.open = 2;
+    });
+    let key = |number| format!("sysalert/web1/unit:unit-{number}.service/2026-11-21T02:12:26Z");
+    let expected = [
+        ["trigger", &key(1), "critical", "unit-1.service failed on web1"],
+        ["resolve", &key(2), "info", "unit-2.service recovered on web1"],
+        ["trigger", &key(3), "warning", "unit-3.service failed on web1"],
+    ];
+    assert_eq!(heard, expected);
+
+    // told alone, and recovered in a digest: the same alert
+    let alone = pagerduty_hears(|request| {
+        let incident = request.incident.as_mut().expect("an incident");
+        (incident.id, incident.subject) = (99, "unit:unit-2.service".into());
+        incident.first_failure = "2026-11-21T02:12:26.123456Z".into();
+    });
+    assert_eq!((alone.len(), &alone[0][0], &alone[0][1]), (1, &"trigger".to_owned(), &heard[1][1]), "whatever its number is");
+}
+
+#[test]
+fn of_very_many_incidents_pagerduty_gets_one_alert_that_the_last_recovery_resolves() {
+    let heard = pagerduty_hears(|request| {
+        digest(request, &[(Kind::Failure, "warning"); 500]);
+        request.open = 500;
+    });
+    assert_eq!(heard, [["trigger", "sysalert/web1/storm", "warning", "500 units on web1"]]);
+    let heard = pagerduty_hears(|request| digest(request, &[(Kind::Recovery, "warning"); 500]));
+    assert_eq!((heard.len(), heard.iter().filter(|event| event[0] == "resolve").count()), (41, 41));
+    assert_eq!(heard[40][..2], ["resolve", "sysalert/web1/storm"]);
+    let one = pagerduty_hears(|request| request.kind = Kind::Recovery);
+    assert_eq!((one.len(), &one[1][1]), (2, &heard[40][1]));
+    let other = pagerduty_hears(|request| (request.kind, request.open) = (Kind::Recovery, 1));
+    assert_eq!(other.len(), 1, "something is still open");
+}
+
+#[test]
+fn what_is_not_taken_whole_comes_again_with_the_same_keys() {
+    let contract = CONTRACTS.iter().find(|contract| contract.name == "pagerduty").expect("a contract");
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::start(move |heard| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        1 => (contract.limited.0)(),
+        4 => (contract.broken)("this rule is broken"),
+        _ => (contract.taken)(heard),
+    });
+    let mut request = failure(section(contract, &server));
+    digest(&mut request, &[(Kind::Failure, "critical"); 3]);
+    let answers: Vec<_> = (0..3).map(|_| send(&request)).collect();
+    assert!(matches!(&answers[..], [Answer::Retry(..), Answer::Refused(_), Answer::Sent(_)]), "{answers:?}");
+    let keys: Vec<_> =
+        server.heard().iter().map(|heard| json(heard)["dedup_key"].as_str().unwrap_or_default()[19..25].to_owned()).collect();
+    let [a, b, c] = ["unit-1", "unit-2", "unit-3"];
+    assert_eq!(keys, [a, b, a, b, c, a, b, c], "what is refused holds up no other");
+}
+
+#[test]
+fn what_is_sysalerts_own_ends_at_pagerduty_too() {
+    let own = |kind, matter: Option<Matter>, beat| {
+        let heard = pagerduty_hears(|request| {
+            (request.kind, request.matter, request.beat, request.incident) = (kind, matter.clone(), beat, None);
+            request.idempotency_key = format!("{kind:?}");
+            request.open = 1;
+        });
+        heard.into_iter().map(|[action, key, severity, _]| [action, key, severity]).collect::<Vec<_>>()
+    };
+    let mail = Some(Matter::Method { name: "mail".into() });
+    assert_eq!(own(Kind::Failure, mail.clone(), None), [["trigger", "sysalert/web1/method/mail", "critical"]]);
+    assert_eq!(own(Kind::Recovery, mail, None), [["resolve", "sysalert/web1/method/mail", "info"]]);
+    assert_eq!(own(Kind::Failure, Some(Matter::Database), None), [["trigger", "sysalert/web1/database", "critical"]]);
+    let test = [["trigger", "sysalert/web1/test", "info"], ["resolve", "sysalert/web1/test", "info"]];
+    assert_eq!(own(Kind::Test, None, None), test);
+    assert_eq!(own(Kind::Failure, None, Some(Beat::Fail)), [["trigger", "sysalert/web1/heartbeat", "critical"]]);
+    assert_eq!(own(Kind::Test, None, Some(Beat::Success)), [["resolve", "sysalert/web1/heartbeat", "info"]]);
+}
+
+/// A server that shows all that it was sent, to whoever has a short token.
+#[test]
+fn no_token_is_shown_however_short_it_is() {
+    let echo = Server::start(|heard| {
+        Act::say(400, format!("{} {:?} {}", heard.target, heard.headers, String::from_utf8_lossy(&heard.body)))
+    });
+    for contract in CONTRACTS.iter().filter(|contract| !contract.keys.is_empty()) {
+        let mut section = section(contract, &echo);
+        section["token"] = json!("q7Zx9");
+        let Answer::Refused(text) = send(&failure(section)) else { panic!("{} was not refused", contract.name) };
+        assert!(text.contains("***") && !text.contains("q7Zx"), "{}: {text}", contract.name);
+    }
+    let own = json!({"url": echo.url("/hook"), "authorization": "Bearer q7Zx9"});
+    let Answer::Refused(text) = send(&failure(own)) else { panic!("not refused") };
+    assert!(text.contains("***") && !text.contains("q7Zx"), "{text}");
+}
+
+/// Where a channel says that it does not take the markup, the same comes without.
+#[test]
+fn refused_markup_is_left_out() {
+    let discord = json!({"code": 50035, "message": "Invalid Form Body", "errors": {"embeds": {"0": {}}}}).to_string();
+    let rows = [
+        ("slack", Act::say(400, "invalid_blocks"), "/attachments", "/text"),
+        ("discord", Act::say(400, discord), "/embeds", "/content"),
+        ("matrix", Act::say(413, r#"{"errcode": "M_TOO_LARGE", "error": "event too large"}"#), "/formatted_body", "/body"),
+    ];
+    for (name, refusal, markup, plain) in rows {
+        let contract = CONTRACTS.iter().find(|contract| contract.name == name).expect("a contract");
+        let server = Server::start(move |heard| match json(heard).pointer(markup) {
+            Some(_) => refusal.clone(),
+            None => (contract.taken)(heard),
+        });
+        let answer = send(&failure(section(contract, &server)));
+        assert!(matches!(answer, Answer::Sent(_)), "{name}: {answer:?}");
+        let heard = server.heard();
+        assert_eq!((heard.len(), &heard[0].target), (2, &heard[1].target), "{name}");
+        let json = json(&heard[1]);
+        let text = json.pointer(plain).and_then(Value::as_str).unwrap_or_default();
+        assert!(text.contains("failed on web1") && text.contains("No space left on device"), "{name}: {text}");
+        // whatever else is wrong is no matter of markup
+        let broken = Server::start(|_| (CONTRACTS[0].broken)("no_text"));
+        send(&failure(section(contract, &broken)));
+        assert_eq!(broken.heard().len(), 1, "{name}");
+    }
 }
 
 #[test]
@@ -144,6 +347,7 @@ fn an_incident_is_one_alert_and_its_recovery_resolves_it() {
     let contract = CONTRACTS.iter().find(|contract| contract.name == "pagerduty").expect("a contract");
     let server = contract.serve();
     let mut request = failure(section(contract, &server));
+    request.open = 1;
     for (kind, key) in [(Kind::Failure, "1"), (Kind::Reminder, "2"), (Kind::Recovery, "3")] {
         request.kind = kind;
         request.idempotency_key = key.into();
@@ -154,7 +358,7 @@ fn an_incident_is_one_alert_and_its_recovery_resolves_it() {
     let heard: Vec<_> = server.heard().iter().map(json).collect();
     let actions: Vec<_> = heard.iter().map(|json| json["event_action"].as_str().unwrap_or_default()).collect();
     assert_eq!(actions, ["trigger", "trigger", "resolve", "resolve"]);
-    assert_eq!(heard[0]["dedup_key"], "sysalert/web1/7/2026-11-21T02:12:26.000Z");
+    assert_eq!(heard[0]["dedup_key"], "sysalert/web1/unit:backup.service/2026-11-21T02:12:26Z");
     assert!(heard[1]["dedup_key"] == heard[0]["dedup_key"] && heard[2]["dedup_key"] == heard[0]["dedup_key"]);
     assert_ne!(heard[3]["dedup_key"], heard[0]["dedup_key"], "another host's incident");
 }
@@ -183,6 +387,7 @@ fn the_severity_is_the_channels_own() {
         ("gotify", "/priority", [json!(8), json!(6), json!(5), json!(5)]),
         ("pagerduty", "/payload/severity", [json!("critical"), json!("warning"), json!("info"), json!("info")]),
         ("slack", "/attachments/0/color", [json!("#b3261e"), json!("#b36b00"), json!("#3a6ea5"), json!("#1e7b34")]),
+        ("discord", "/embeds/0/color", [json!(0xb3_26_1e), json!(0xb3_6b_00), json!(0x3a_6e_a5), json!(0x1e_7b_34)]),
     ];
     for (name, place, expected) in rows {
         let contract = CONTRACTS.iter().find(|contract| contract.name == name).expect("a contract");
@@ -193,9 +398,17 @@ fn the_severity_is_the_channels_own() {
             let mut request = failure(section(contract, &server));
             request.kind = kind;
             request.incident.as_mut().expect("an incident").severity = severity.into();
+            request.open = 1;
             send(&request);
+            if name != "pagerduty" {
+                // and a digest of nothing worse
+                digest(&mut request, &[(Kind::Recovery, "critical"), (kind, severity)]);
+                send(&request);
+            }
         }
         let seen: Vec<_> = server.heard().iter().map(|heard| json(heard).pointer(place).cloned().unwrap_or_default()).collect();
+        let each = if name == "pagerduty" { 1 } else { 2 };
+        let expected: Vec<_> = expected.iter().flat_map(|level| std::iter::repeat_n(level.clone(), each)).collect();
         assert_eq!(seen, expected, "{name}");
     }
 }
