@@ -29,14 +29,15 @@ const STORIES: u32 = 180;
 
 fn rules() -> impl Strategy<Value = Rules> {
     let each = (0..=3u64, any::<bool>(), select(vec![0, 60, 300]), prop::bool::weighted(0.8));
-    (each, select(vec![0, 2, 2, 3]), select(vec![10, 60, 300, 900])).prop_map(
-        |((ignore, each, min_interval, recovery), flapping, window)| Rules {
+    (each, select(vec![0, 2, 2, 3]), select(vec![10, 60, 300, 900]), select(vec![0, 30, 400])).prop_map(
+        |((ignore, each, min_interval, recovery), flapping, window, remind)| Rules {
             ignore,
             each,
             min_interval,
             recovery,
             flapping,
             window,
+            remind,
         },
     )
 }
@@ -57,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => name().prop_map(What::Starts),
         1 => (name(), any::<bool>()).prop_map(|(name, heard)| What::Stops(name, heard)),
         4 => prop::bool::weighted(0.8).prop_map(|sends| What::Dispatch { sends }),
+        1 => name().prop_map(What::Acknowledge),
         1 => name().prop_map(What::Clear),
     ];
     (select(vec![1, 4, 12, 60, 200]), what).prop_map(|(wait, what)| Step(wait, what))
@@ -91,7 +93,7 @@ fn random_stories_end_as_the_reference_says() {
 #[test]
 fn stories_to_remember() {
     use crate::{Heard::*, How::*, Name::*, Then::*, What::*};
-    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 10 };
+    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 10, remind: 0 };
     let stories: [(&str, &[Step]); 5] = [
         (
             "a unit's first failure, of which no handler told, is still filed when the handler of its second looks first",

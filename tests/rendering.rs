@@ -236,6 +236,7 @@ fn letter(event: &Event, failures: &[(DateTime<Utc>, Problem)], context: &Contex
         left_out: 0,
         flapping: None,
         again: None,
+        acknowledge: false,
         context,
         late,
     })

@@ -129,20 +129,26 @@ impl Explain {
             }
         }
         // with broken settings nothing is due
-        let rules = context.settings().ok().map(|settings| settings.rules(subject.name()));
-        if let (Some(row), Some(rules)) = (&row, &rules) {
-            for (label, what) in upcoming(row, rules) {
+        if let (Some(row), Some(settings)) = (&row, context.settings().ok()) {
+            let rules = settings.rules(subject.name());
+            for (label, what) in upcoming(row, &rules) {
                 say(label, &what);
+            }
+            let is_told =
+                last.event.outcome == Outcome::Failed && last.reason.as_ref().is_some_and(|reason| reason.alert().is_some());
+            for method in settings.methods.values().filter(|method| is_told && rules.methods.contains(&method.name)) {
+                if let Some(why) = method.filter.refuses(row.incident.severity, last.event.at) {
+                    say(&method.name, &format!("not asked to tell it: {why}"));
+                }
             }
         }
         for one in &deliveries {
             say(&one.method, &format!("{} {}: {}", one.status, local_time(one.at), one.detail));
         }
         for waiting in waiting {
-            say(
-                &waiting.method,
-                &format!("{} alert waiting, next try: {}", waiting.kind.as_str(), next_try(waiting, clock::system())),
-            );
+            let next = next_try(waiting, clock::system());
+            let why = waiting.held.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            say(&waiting.method, &format!("{} alert waiting, next try: {next}{why}", waiting.kind.as_str()));
         }
         output::print(&text)?;
         Ok(0)

@@ -97,12 +97,16 @@ fn instant(day: NaiveDate, minutes: u32, which: Which) -> DateTime<Utc> {
         let found = match Local.from_local_datetime(&shown) {
             LocalResult::None => continue,
             LocalResult::Single(at) => at,
-            LocalResult::Ambiguous(first, last) => match which {
-                First => first,
-                Last => last,
+            // in no certain order
+            LocalResult::Ambiguous(one, other) => match which {
+                First => one.min(other),
+                Last => one.max(other),
             },
         };
-        return found.with_timezone(&Utc) + TimeDelta::minutes(i64::from(left_out > 0));
+        let at = found.with_timezone(&Utc);
+        // the last minute before the change, or the change itself
+        let is_before = left_out > 0 && at.with_timezone(&Local).naive_local() == shown;
+        return at + TimeDelta::minutes(i64::from(is_before));
     }
     midnight.and_utc()
 }

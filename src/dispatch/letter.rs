@@ -115,6 +115,7 @@ fn about(
         left_out,
         flapping: phase(recorded).filter(|_| claimed.kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
         again: again(claimed.reason.as_ref(), now),
+        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
         context: &claimed.context,
         late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
         is_own: names::user() == event.subject.manager(),

@@ -101,6 +101,7 @@ fn incident(
 ) -> Result<sysalert_abi::Member> {
     let store::Member { kind, at, reason, recorded, incident, context } = member;
     let event = &recorded.event;
+    let rules = settings.rules(event.subject.name());
     let failures = store.with(|db| store::failures_of(db, incident.id, event, letter::MOST_FAILURES))?;
     let told: Vec<_> = failures.list.iter().map(|(event, _)| (event.at, event.problem.clone())).collect();
     let why = reason.as_ref().map_or_else(|| letter::why(recorded), |reason| Some(reason.why()));
@@ -113,9 +114,8 @@ fn incident(
         failures: &told,
         left_out: failures.left_out,
         again: letter::again(reason.as_ref(), *at),
-        flapping: letter::phase(recorded)
-            .filter(|_| *kind != Kind::Reminder)
-            .map(|phase| (phase, settings.rules(event.subject.name()).flapping_window)),
+        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
+        flapping: letter::phase(recorded).filter(|_| *kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
         context,
         late: None,
         is_own: names::user() == event.subject.manager(),

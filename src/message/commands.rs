@@ -3,9 +3,9 @@
 use super::Findings;
 use crate::event::Event;
 
-/// The commands, the most useful first; at most four, and for who is told `again` how to end that.
+/// The commands, the most useful first; at most four, and how to acknowledge it where that matters.
 /// `is_own`: the reader is the user whose unit it is.
-pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, again: bool, is_own: bool) -> Vec<String> {
+pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, acknowledge: bool, is_own: bool) -> Vec<String> {
     let subject = &event.subject;
     let unit = quoted(subject.unit_name());
     // whoever administers the machine looks at another's manager, and finds it all in the machine's journal and record
@@ -20,7 +20,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, agai
     if recovered {
         return vec![status, explain];
     }
-    let acknowledge = again.then(|| format!("sysalert{own} ack {named}"));
+    let acknowledge = acknowledge.then(|| format!("sysalert{own} ack {named}"));
     let problem = &event.problem;
     let settings = || format!("systemctl{user} cat {unit}");
     let mut commands = vec![status];

@@ -32,6 +32,8 @@ pub struct Report<'a> {
     pub flapping: Option<(Phase, Duration)>,
     /// Set when somebody is told again.
     pub again: Option<Again>,
+    /// True when something follows if nobody acknowledges it: the message says how to.
+    pub acknowledge: bool,
     /// What was gathered about the run while it was fresh.
     pub context: &'a Context,
     /// Set when the message is late.
@@ -129,7 +131,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
         excerpt: context.excerpt.clone(),
         secrets: context.secrets,
         note: context.note.clone().unwrap_or_default(),
-        commands: commands(event, &context.findings, recovered, report.again.is_some(), report.is_own),
+        commands: commands(event, &context.findings, recovered, report.acknowledge, report.is_own),
         tone: match recovered {
             true if is_gone => Tone::Neutral,
             true => Tone::Well,

@@ -66,6 +66,7 @@ fn report<'a>(event: &'a Event, incident: &'a Incident, failures: &'a [(DateTime
         left_out: 0,
         flapping: None,
         again: None,
+        acknowledge: false,
         context: &NOTHING,
         late: None,
         is_own: true,

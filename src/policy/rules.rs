@@ -201,6 +201,11 @@ impl Rules {
 }
 
 impl Rules {
+    /// Whether something follows when nobody acknowledges an incident.
+    pub fn wait_for_somebody(&self) -> bool {
+        self.remind.is_some() || !self.escalate_to.is_empty()
+    }
+
     /// The same for a schedule. What stands until somebody mends it fails once, so there is nothing to ignore, and it does not
     /// flap. What somebody did by hand may be meant.
     #[must_use]

@@ -101,9 +101,9 @@ pub fn stays_failed(db: &Connection, subject: &Subject) -> rusqlite::Result<()> 
     found.map_or(Ok(()), |(id, _)| decide_again(db, id))
 }
 
-/// Takes back the verdict on an event.
+/// Takes back the verdict on an event. That it is not over stays true, whatever is said about it now.
 pub(super) fn decide_again(db: &Connection, id: i64) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE event = ?1)", [id])?;
+    db.execute("DELETE FROM outbox WHERE alert IN (SELECT id FROM alerts WHERE event = ?1 AND kind <> 'reminder')", [id])?;
     db.execute("UPDATE events SET reason = NULL, spoke = 0 WHERE id = ?1", [id]).map(drop)
 }
 

@@ -190,8 +190,41 @@ fn columns(db: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{failure, open, told};
+    use super::super::tests::{at, failure, open, subject, told};
+    use super::super::{acknowledge, active, hold_until, silence, silences, waiting};
     use super::*;
+    use crate::incident::{Acknowledgement, State};
+    use crate::policy::Silence;
+
+    #[test]
+    fn who_knows_what_is_silenced_and_what_waits_for_its_hour_is_kept() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [mut old, mut new] = folders.each_ref().map(|folder| open(folder.path()));
+        told(&mut old, &failure("a", "1", 0), &["mail"]);
+        told(&mut old, &failure("b", "2", 0), &["mail"]);
+        let known = Acknowledgement { by: "alice".into(), at: at(5), why: Some("a new disk".into()) };
+        let quiet = Silence { glob: "web-*".into(), since: at(5), until: at(500), by: "alice".into(), why: None };
+        old.write(|db| {
+            acknowledge(db, &subject("a"), known.clone())?;
+            silence(db, &quiet)?;
+            hold_until(db, 2, at(900), "quiet hours")
+        })
+        .unwrap();
+        salvage(&old.db, &new.db, 1 << 20).unwrap();
+        let of = |unit| new.with(|db| active(db, &subject(unit))).unwrap().unwrap();
+        assert_eq!((of("a").state, of("a").acknowledged), (State::Acknowledged, Some(known)));
+        assert_eq!(of("b").acknowledged, None);
+        assert_eq!(new.with(|db| silences(db, at(6))).unwrap(), [quiet]);
+        let dues: Vec<_> = new.with(waiting).unwrap().into_iter().map(|one| one.due).collect();
+        assert_eq!(dues, [None, Some(at(900))]);
+        // what is no JSON any more tells nothing, and the incident stays known
+        old.write(|db| db.execute("UPDATE incidents SET acknowledged = '{' WHERE id = 1", [])).unwrap();
+        new.write(|db| TABLES.iter().rev().try_for_each(|table| db.execute(&format!("DELETE FROM {table}"), []).map(drop)))
+            .unwrap();
+        salvage(&old.db, &new.db, 1 << 20).unwrap();
+        let kept = new.with(|db| active(db, &subject("a"))).unwrap().unwrap();
+        assert_eq!((kept.state, kept.acknowledged), (State::Acknowledged, None));
+    }
 
     #[test]
     fn what_is_sent_again_goes_with_what_it_is_about() {

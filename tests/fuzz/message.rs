@@ -112,6 +112,7 @@ fn message(foreign: &Foreign, kind: Kind) -> (usize, Message) {
         left_out: 0,
         flapping: None,
         again: None,
+        acknowledge: false,
         context: &context,
         late,
         is_own: false,

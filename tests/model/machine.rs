@@ -13,7 +13,7 @@ use sysalert::host::Site;
 use sysalert::host::journal::{Kind, Message};
 use sysalert::host::manager::Unit as State;
 use sysalert::host::site::ConfigPlace;
-use sysalert::incident::How as Flaps;
+use sysalert::incident::{Acknowledgement, How as Flaps};
 use sysalert::pipeline::{self, Gathering};
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
@@ -64,12 +64,13 @@ impl Machine {
             is_systems: false,
             plugins: Vec::new(),
         };
-        let Rules { ignore, each, min_interval, recovery, flapping, window } = rules;
+        let Rules { ignore, each, min_interval, recovery, flapping, window, remind } = rules;
+        let remind = if remind > 0 { format!("{remind}s") } else { "never".to_owned() };
         let alert_on = if each { "each" } else { "final" };
         let text = format!(
             "[policy]\nhost = \"web1\"\njournal_lines = 0\nignore = {ignore}\nalert_on = \"{alert_on}\"\n\
              min_interval = \"{min_interval}s\"\nrecovery = {recovery}\nrecovery_hold = \"{HOLD}s\"\n\
-             flapping = {flapping}\nflapping_window = \"{window}s\"\n[method.mail]\nexpire = \"1y\"\n"
+             remind = \"{remind}\"\nflapping = {flapping}\nflapping_window = \"{window}s\"\n[method.mail]\nexpire = \"1y\"\n"
         );
         let mut machine = Machine {
             _folder: folder,
@@ -115,6 +116,14 @@ impl Machine {
                 }
             }
             What::Dispatch { sends } => self.dispatch(*sends),
+            What::Acknowledge(name) => {
+                let model = &mut self.models[*name as usize];
+                if model.incidents.last().is_some_and(|(state, _)| *state == Stands::Open) {
+                    model.acknowledge();
+                    let known = Acknowledgement { by: "alice".to_owned(), at: self.now, why: None };
+                    self.open().write(|db| store::acknowledge(db, &subject(*name), known)).unwrap().unwrap();
+                }
+            }
             // what a trigger told and no look has settled: `store` tests that
             What::Clear(name) if self.models[*name as usize].waits => {}
             What::Clear(name) => {
@@ -315,6 +324,7 @@ impl Machine {
         let gathering = Gathering { world: &self.world, now, complete: Some(now) };
         let mut store = self.open();
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&self.files)).unwrap();
+        pipeline::due(&mut store, &settings, now).unwrap();
         dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
         let got = Mutex::new(Vec::new());
         let send = |_: &Site, _: &Method, envelope: Envelope| {
@@ -325,17 +335,26 @@ impl Machine {
         dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
         for model in &mut self.models {
             model.look(self.rules, now);
+            model.remind(self.rules, now);
         }
         for request in got.into_inner().unwrap() {
             let (name, _) = NAMES.iter().find(|(_, text)| *text == request.service_name).unwrap();
-            let unsent = &mut self.models[*name as usize].unsent;
-            let told = if request.kind == Alert::Recovery { Told::Recovery } else { Told::Failure };
+            let model = &mut self.models[*name as usize];
+            let unsent = &mut model.unsent;
+            let told = match request.kind {
+                Alert::Recovery => Told::Recovery,
+                Alert::Reminder => Told::Reminder,
+                _ => Told::Failure,
+            };
             // a recovery tells what was not told before
             let recovery = unsent.iter().position(|told| *told == Told::Recovery);
             let next = recovery.map_or(unsent.first(), |at| unsent.get(at));
             assert_eq!(Some(&told), next, "the next message about {}", request.service_name);
             if sends {
                 unsent.drain(..=recovery.unwrap_or(0));
+                if unsent.is_empty() {
+                    model.last = model.last.map(|_| now);
+                }
                 self.by_incident.entry(request.incident.unwrap().id).or_default().push(request.kind);
             } else {
                 self.refused = Some(now);

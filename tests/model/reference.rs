@@ -23,6 +23,8 @@ pub struct Rules {
     pub flapping: usize,
     /// Within so many seconds.
     pub window: i64,
+    /// A reminder comes so many seconds after the last message; 0: never.
+    pub remind: i64,
 }
 
 /// A daemon counts as recovered after so many seconds.
@@ -66,6 +68,7 @@ pub struct Flapping {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     Failure,
+    Reminder,
     Recovery,
 }
 
@@ -82,6 +85,7 @@ pub struct Failure {
 pub enum State {
     Pending,
     Open,
+    Acknowledged,
     Resolved,
     Cleared,
 }
@@ -117,8 +121,15 @@ pub struct Unit {
     pub active_since: Option<DateTime<Utc>>,
     /// Not yet delivered, in their order.
     pub unsent: Vec<Told>,
+    /// When the last message was decided, or sent.
+    pub last: Option<DateTime<Utc>>,
     /// A trigger came before the journal had its words.
     pub waits: bool,
+}
+
+/// Somebody hears of it, and perhaps knows already.
+fn open_or_known(state: State) -> State {
+    if state == State::Acknowledged { state } else { State::Open }
 }
 
 impl Unit {
@@ -137,7 +148,34 @@ impl Unit {
     }
 
     pub fn is_open(&self) -> bool {
-        self.incidents.last().is_some_and(|(state, _)| matches!(state, State::Pending | State::Open))
+        self.incidents.last().is_some_and(|(state, _)| matches!(state, State::Pending | State::Open | State::Acknowledged))
+    }
+
+    /// Time passes, and dispatch runs.
+    pub fn remind(&mut self, rules: Rules, now: DateTime<Utc>) {
+        let is_open = self.incidents.last().is_some_and(|(state, _)| *state == State::Open);
+        let is_due = |last: DateTime<Utc>| now - last >= TimeDelta::seconds(rules.remind);
+        if rules.remind > 0 && is_open && self.unsent.is_empty() && self.last.is_some_and(is_due) {
+            self.tell(Told::Reminder, now);
+        }
+    }
+
+    /// Somebody knows of what they were told.
+    pub fn acknowledge(&mut self) {
+        if let Some(incident) = self.incidents.last_mut().filter(|incident| incident.0 == State::Open) {
+            incident.0 = State::Acknowledged;
+            self.unsent.retain(|told| *told != Told::Reminder);
+        }
+    }
+
+    fn tell(&mut self, told: Told, at: DateTime<Utc>) {
+        self.unsent.push(told);
+        self.last = Some(at);
+    }
+
+    /// What nobody has sent yet of a failure is not to be sent.
+    fn untell(&mut self) {
+        self.unsent.pop_if(|told| *told == Told::Failure);
     }
 
     /// Somebody looks, and the journal is complete.
@@ -176,14 +214,14 @@ impl Unit {
                 let Some(flapping) = self.flapping.take() else { return };
                 // its last failure is told now, unless that was one after which it was to be restarted
                 let Some(failure) = self.failures.last_mut().filter(|failure| !failure.restarts) else { return };
-                if failure.spoke {
+                let (how, spoke) = (failure.how, std::mem::replace(&mut failure.spoke, flapping.alternates));
+                if spoke {
                     self.told.pop();
-                    self.unsent.pop();
+                    self.untell();
                 }
-                failure.spoke = flapping.alternates;
-                if failure.spoke {
-                    self.told.push(Said { how: failure.how, at: last, restarts: false, flaps: false });
-                    self.unsent.push(Told::Failure);
+                if flapping.alternates {
+                    self.told.push(Said { how, at: last, restarts: false, flaps: false });
+                    self.tell(Told::Failure, last);
                 }
             }
             _ => {}
@@ -240,13 +278,13 @@ impl Unit {
         }
         if self.begins_to_flap(rules, at, true) {
             match self.incidents.last_mut().filter(|_| open) {
-                Some(incident) => incident.0 = State::Open,
+                Some(incident) => incident.0 = open_or_known(incident.0),
                 None => {
                     self.incidents.push((State::Open, 0));
                     self.finals = 0;
                 }
             }
-            self.unsent.push(Told::Failure);
+            self.tell(Told::Failure, at);
         }
     }
 
@@ -293,10 +331,10 @@ impl Unit {
         incident.1 += 1;
         self.finals += u64::from(counts);
         if failure.spoke {
-            incident.0 = State::Open;
+            incident.0 = open_or_known(incident.0);
             let flaps = flaps && self.flapping.as_ref().is_some_and(|flapping| !flapping.alternates);
             self.told.push(Said { how: failure.how, at, restarts, flaps });
-            self.unsent.push(Told::Failure);
+            self.tell(Told::Failure, at);
         }
         self.failures.push(failure);
     }
@@ -309,7 +347,7 @@ impl Unit {
         {
             // that it is restarted again and again is no word about this
             self.told.pop();
-            self.unsent.pop();
+            self.untell();
             self.failures.last_mut().expect("it was there").spoke = false;
         }
         if let Some(told) = self.failures.last_mut().filter(|last| last.run == run && last.spoke) {
@@ -337,10 +375,12 @@ impl Unit {
         self.flapping = None;
         self.over.push(self.told.iter().map(|told| told.at).collect());
         let incident = self.incidents.last_mut().expect("it is open");
-        if incident.0 == State::Open && rules.recovery {
-            self.unsent.push(Told::Recovery);
-        }
+        let was_told = matches!(incident.0, State::Open | State::Acknowledged);
         incident.0 = State::Resolved;
+        if was_told && rules.recovery {
+            self.tell(Told::Recovery, at);
+        }
+        self.last = None;
     }
 
     pub fn clear(&mut self, now: DateTime<Utc>) {

@@ -25,6 +25,8 @@ pub enum What {
     Stops(Name, bool),
     /// Dispatch runs, and the method takes everything, or nothing.
     Dispatch { sends: bool },
+    /// `sysalert ack`, of what somebody was told.
+    Acknowledge(Name),
     /// `sysalert db clear`.
     Clear(Name),
 }

@@ -35,6 +35,7 @@ mod plugins;
 mod polled;
 mod readme;
 mod recovery;
+mod reminders;
 mod restarts;
 mod resumes;
 mod rotation;

@@ -75,6 +75,9 @@ fn the_readme_word_for_word() {
 
     guest.configure(&own(&format!("{mail}{policy}")));
     guest.sysalert(&["config", "check"]).ok();
+    let [time, routes] = ["remind =", "[method.office]"].map(configuration);
+    guest.configure(&format!("{routes}{time}"));
+    guest.sysalert(&["config", "check"]).ok();
     // the example of a fallback leaves out what is not about that
     let phone = "to = [\"ops@example.org\"]\n[method.phone]\nplugin = \"file\"\npath = \"/var/log/sysalert/phone\"\n";
     guest.configure(&format!("{fallback}{phone}"));
