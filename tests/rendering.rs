@@ -238,6 +238,7 @@ fn letter(event: &Event, failures: &[(DateTime<Utc>, Problem)], context: &Contex
         again: None,
         acknowledge: false,
         context,
+        is_own: false,
         late,
         is_own: false,
     })
