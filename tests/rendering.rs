@@ -240,7 +240,6 @@ fn letter(event: &Event, failures: &[(DateTime<Utc>, Problem)], context: &Contex
         context,
         is_own: false,
         late,
-        is_own: false,
     })
     .render()
     .html
