@@ -137,4 +137,12 @@ fn stories_to_remember() {
         println!("{what}");
         tell(plain, steps);
     }
+    println!("one that flapped is calm a window later, whatever happened to another meanwhile");
+    let steps = [
+        Step(1, Succeeds(A, Restarts, false)),
+        Step(1, Succeeds(A, Restarts, false)),
+        Step(1, Fails(B, Status3, Stays, InTime)),
+        Step(60, Starts(A)),
+    ];
+    tell(Rules { window: 300, recovery: false, ..plain }, &steps);
 }

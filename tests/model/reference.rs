@@ -184,6 +184,9 @@ impl Unit {
         let flapped = self.flapping.clone();
         let mut unseen = std::mem::take(&mut self.unseen);
         unseen.sort_by_key(|(.., at)| *at);
+        // what restarts alone begin in this look is looked at by the next one
+        let failed = |end: &End| matches!(end, End::Failed { .. } | End::GaveUp);
+        let knows = self.is_open() || unseen.iter().any(|(_, end, _)| failed(end));
         let trouble: Vec<_> = unseen.iter().filter(|(_, end, _)| !matches!(end, End::Succeeded)).map(|(.., at)| *at).collect();
         for (run, end, at) in unseen {
             match end {
@@ -198,7 +201,9 @@ impl Unit {
                 let last = trouble.iter().copied().fold(flapped.last, DateTime::max);
                 self.calms_down(rules, last, trouble.is_empty(), now);
             }
-            None if self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => self.recovered(rules, now),
+            None if knows && self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => {
+                self.recovered(rules, now);
+            }
             None => {}
         }
     }
