@@ -71,8 +71,10 @@ fn strangers_are_sent_away() {
     fs::create_dir(&state).unwrap();
     let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/incidents.in/history.toml");
     Story::read(&history).tell(&state);
-    // a copy, since the build's folder may be closed to others
-    fs::copy(env!("CARGO_BIN_EXE_sysalert"), &program).unwrap();
+    // a copy, since the build's folder may be closed to others; by another process, for what this one has open for writing a
+    // child of another test may keep open, and such a program cannot be started
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_sysalert")).arg(&program).status().unwrap();
+    assert!(copied.success());
     let is_root = chown(&program, Some(0), Some(0)).is_ok();
     fs::set_permissions(&state, fs::Permissions::from_mode(if is_root { 0o2750 } else { 0o000 })).unwrap();
 
