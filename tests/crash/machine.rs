@@ -48,7 +48,9 @@ impl Machine {
         let machine = Machine { folder: tempfile::tempdir().unwrap(), user, mail: MailServer::start(), kept: Mutex::default() };
         let root = machine.folder.path();
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::copy(stage().join("bin/sysalert"), root.join("sysalert")).unwrap();
+        // by another process: what this one has open for writing a child of another test may keep open, and cannot start
+        let copied = Command::new("cp").arg(stage().join("bin/sysalert")).arg(root.join("sysalert")).status().unwrap();
+        assert!(copied.success());
         fs::create_dir(root.join("plugins")).unwrap();
         for plugin in ["plugins/file.so", "plugins/email.so"] {
             fs::copy(stage().join("lib/sysalert").join(plugin), root.join(plugin)).unwrap();
