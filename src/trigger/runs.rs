@@ -164,7 +164,11 @@ impl Run {
                 self.memory = message.memory;
             }
             Kind::Stopping => self.stopped = true,
-            Kind::Stopped => self.called_off |= !self.failures.is_empty() && !self.stopped,
+            Kind::Stopped => {
+                self.called_off |= !self.failures.is_empty() && !self.stopped;
+                // of a start that is cut short systemd says nothing else, as of a job in the middle of its run
+                self.stopped |= self.ended_well.is_some() && self.up.is_none() && !self.restarts;
+            }
             Kind::Other => self.timeout = message.text.as_deref().and_then(timeout).or(self.timeout.take()),
             Kind::Exited | Kind::Skipped | Kind::JobFailed => {}
         }

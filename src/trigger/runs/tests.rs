@@ -148,3 +148,15 @@ fn only_what_ends_well_by_itself_is_a_success() {
     let failed = [message(0, Kind::Succeeded, "a"), failed(1, "a", "exit-code")];
     assert_eq!(account("a.service", &failed).runs[0].succeeded(), None, "a failure of the same run outweighs it");
 }
+
+#[test]
+fn a_start_that_is_cut_short_is_no_success() {
+    let ended = |kinds: &[Kind]| {
+        let messages: Vec<Message> = (0..).zip(kinds).map(|(second, kind)| message(second, *kind, "a")).collect();
+        account("a.service", &messages).runs[0].succeeded()
+    };
+    assert_eq!(ended(&[Kind::Starting, Kind::Succeeded, Kind::Stopped]), None, "a job in the middle, a daemon in its start");
+    assert_eq!(ended(&[Kind::Starting, Kind::Succeeded, Kind::Started]), Some(at(1)), "a job");
+    assert_eq!(ended(&[Kind::Starting, Kind::Started, Kind::Succeeded]), Some(at(2)), "a daemon that ends by itself");
+    assert_eq!(ended(&[Kind::Starting, Kind::Started, Kind::Stopping, Kind::Succeeded, Kind::Stopped]), None);
+}

@@ -72,6 +72,20 @@ pub(super) const ROWS: &[Situation] = &[
         messages: &["stopped.service failed: exited with status 3"],
     },
     Situation {
+        name: "a job that is stopped in the middle of its run: nobody knows whether it is well",
+        units: &[(
+            "cut.service",
+            "Type=oneshot\nExecStart=/bin/sh -c 'test -e /run/cut || exit 3; trap \"exit 0\" TERM; touch /run/cut-runs; sleep 60 & wait'",
+        )],
+        steps: &[
+            "systemctl start --wait cut.service",
+            "touch /run/cut; systemctl start --no-block cut.service; until test -e /run/cut-runs; do sleep 0.01; done; \
+             systemctl stop cut.service",
+        ],
+        events: &["cut.service failed exit-code exited/3"],
+        messages: &["cut.service failed: exited with status 3"],
+    },
+    Situation {
         name: "a failed unit that is reset by hand: nobody knows whether it is well",
         units: &[("reset.service", "Type=oneshot\nExecStart=/bin/sh -c 'exit 3'")],
         steps: &["systemctl start reset.service", "systemctl reset-failed reset.service"],
