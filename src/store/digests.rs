@@ -187,4 +187,35 @@ mod tests {
         let again = claim_at(&mut store, 60, &[]).unwrap();
         assert_eq!((again.key, again.attempt), (tried.key, 2));
     }
+
+    /// The recovery's must not be the last word and then the failure's.
+    #[test]
+    fn a_digest_waits_for_an_earlier_one_about_the_same_incident() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        let digest = |store: &mut super::super::Store, units: [(&str, &str); 2], second| {
+            units.map(|(unit, run)| told(store, &failure(unit, run, second), &["mail"]));
+            let write = store.write(|db| {
+                let digest = begin_digest(db, &format!("digest {second}"), "mail", at(second))?;
+                bind(db, digest, "mail", at(second), at(second)).map(|_| digest)
+            });
+            write.unwrap()
+        };
+        let first = digest(&mut store, [("a", "1"), ("b", "2")], 0);
+        assert_eq!(claim_at(&mut store, 0, &[]).unwrap().alert, first);
+        let later = "UPDATE outbox SET lease = NULL, due = ?2 WHERE alert = ?1";
+        store.write(|db| Ok(db.execute(later, params![first, at(100).timestamp_micros()])?)).unwrap();
+
+        let other = digest(&mut store, [("c", "3"), ("d", "4")], 20);
+        let claimed = claim_at(&mut store, 20, &[]).unwrap();
+        assert_eq!(claimed.alert, other, "of what the first one does not tell");
+        store.write(|db| digest_sent(db, &claimed, at(21)).and_then(|()| outbox::done(db, claimed.id))).unwrap();
+
+        let second = digest(&mut store, [("b", "5"), ("e", "6")], 30);
+        assert_eq!(claim_at(&mut store, 40, &[]).map(|claimed| claimed.alert), None, "b is told by the first one yet");
+        let claimed = claim_at(&mut store, 100, &[]).unwrap();
+        assert_eq!(claimed.alert, first);
+        store.write(|db| digest_sent(db, &claimed, at(101)).and_then(|()| outbox::done(db, claimed.id))).unwrap();
+        assert_eq!(claim_at(&mut store, 101, &[]).unwrap().alert, second);
+    }
 }

@@ -119,9 +119,10 @@ pub fn set_context(db: &Connection, alert: i64, context: &Context) -> rusqlite::
 }
 
 /// The row of the oldest alert that is due and whose method is none of `busy`. Alerts about one subject keep their order, the
-/// next failure waits for the last recovery; but what waits when the recovery comes is told with that. Each waits for what is
-/// told beside its event, and for what the method is being sent again: that must not come after the recovery. After a clock
-/// that was set back, what it made wait is due, but for what waits for its hour. What a limit held is due: whoever calls knows whether it still holds.
+/// next failure waits for the last recovery; but what waits when the recovery comes is told with that. A digest waits for an
+/// earlier one that tells of the same incident. Each waits for what is told beside its event, and for what the method is being sent again: that must not come after the recovery. After a clock
+/// that was set back, what it made wait is due, but for what waits for its hour. What a limit held is due: whoever calls knows
+/// whether it still holds.
 pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT o.id FROM outbox o JOIN alerts a ON a.id = o.alert
          WHERE (max(iif(o.held IS NULL, o.due, 0), coalesce(o.lease, 0)) <= ?1 OR ?1 < o.tried OR a.kind = 'digest' AND ?1 < a.at)
@@ -134,6 +135,9 @@ pub fn due(db: &Connection, now: DateTime<Utc>, busy: &[String]) -> rusqlite::Re
                    WHEN e.alert < o.alert AND a.kind = 'recovery' AND b.incident = a.incident AND e.digest IS NULL
                        THEN coalesce(e.lease, 0) > ?1 AND e.tried <= ?1
                    ELSE e.alert < o.alert END)
+           AND NOT EXISTS (SELECT 1 FROM outbox m JOIN alerts b ON b.id = m.alert JOIN alerts c ON c.incident = b.incident
+               JOIN outbox e ON e.alert = c.id AND e.method = o.method
+               WHERE m.digest = o.alert AND m.method = o.method AND e.digest < o.alert)
          ORDER BY o.alert LIMIT 1";
     let busy = serde_json::to_string(busy).unwrap_or_default();
     db.query_row(sql, params![now.timestamp_micros(), busy], |row| row.get(0)).optional()
