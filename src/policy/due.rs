@@ -10,7 +10,8 @@ use crate::incident::{Incident, State};
 pub struct Standing<'a> {
     /// The incident.
     pub incident: &'a Incident,
-    /// When its first alert was sent, or decided while nobody has sent it; `None`: it has none, or that one waits for its hour.
+    /// When its first alert was sent, or decided while nobody has sent it, or was let go after its hour had come; `None`: it has
+    /// none.
     pub told: Option<DateTime<Utc>>,
     /// The same of its last one.
     pub last_alert: Option<DateTime<Utc>>,

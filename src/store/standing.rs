@@ -14,7 +14,8 @@ use crate::policy::Reason;
 pub struct Standing {
     /// The incident.
     pub incident: Incident,
-    /// When its first alert was sent, or decided while nobody has sent it; `None`: it has none, or that one waits for its hour.
+    /// When its first alert was sent, or decided while nobody has sent it, or was let go after its hour had come; `None`: it has
+    /// none.
     pub told: Option<DateTime<Utc>>,
     /// When its last alert was sent, or decided while nobody has sent it; one that tells old news is as new as its delivery.
     pub last_alert: Option<DateTime<Utc>>,
@@ -31,9 +32,8 @@ pub(super) const STANDING: &str = "SELECT i.*,
         (SELECT coalesce((SELECT min(at) FROM deliveries WHERE alert = a.id AND status IN ('sent', 'merged')), a.at)
          FROM alerts a WHERE a.incident = i.id ORDER BY a.id DESC LIMIT 1) AS last_alert,
         (SELECT count(*) FROM alerts WHERE incident = i.id) AS alerts,
-        (SELECT CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE alert = a.id AND held_until > ?1) THEN NULL
-            ELSE coalesce((SELECT min(at) FROM deliveries WHERE alert = a.id AND status IN ('sent', 'merged')),
-                max(a.at, coalesce((SELECT max(held_until) FROM outbox WHERE alert = a.id), 0))) END
+        (SELECT coalesce((SELECT min(at) FROM deliveries WHERE alert = a.id AND status IN ('sent', 'merged')),
+            max(a.at, coalesce((SELECT max(held_until) FROM outbox WHERE alert = a.id AND held_until <= ?1), 0)))
          FROM alerts a WHERE a.incident = i.id ORDER BY a.id LIMIT 1) AS told
     FROM incidents i WHERE i.state <> 'resolved'";
 
