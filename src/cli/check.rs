@@ -16,7 +16,7 @@ use crate::incident::Severity;
 use crate::pipeline;
 use crate::policy::Rules;
 use crate::settings::Settings;
-use crate::store::{Older, Store};
+use crate::store::{self, Older, Store};
 use crate::trigger::services::{Judgement, Seen};
 
 /// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
@@ -102,7 +102,8 @@ impl Check {
             let thorough = self.report != Report::None;
             let polled = pipeline::poll(site, &mut store, &world, now, thorough, &|| context.settings())?;
             queued = polled.settled.queued || polled.settled.waits;
-            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings)));
+            let active = store.with(|db| store::list(db, store::Which::Active))?;
+            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings, &active)));
         }
         let looked = pipeline::schedules(site, &mut store, settings, &world, now)?;
         rows.extend(looked.schedules.iter().map(|(subject, lapse)| schedule(subject, lapse.as_ref(), settings)));
@@ -114,14 +115,24 @@ impl Check {
 }
 
 /// The units of users: of them the journal alone tells, so that nobody's session is opened.
-fn users(settings: &Settings) -> impl Iterator<Item = Row> {
-    settings.services.units.iter().filter_map(|unit| {
-        let Manager::User(user) = &unit.manager else { return None };
-        let (state, why) = match names::is_user(user) {
-            true => (State::Ok, "its failures are read from the journal".to_owned()),
-            false => (State::Warning, format!("there is no user {user}")),
-        };
-        Some(Row { check: "services", name: unit.name(), shown: String::new(), since: None, state, why })
+fn users<'a>(settings: &'a Settings, active: &'a [store::Row]) -> impl Iterator<Item = Row> + 'a {
+    settings.services.units.iter().flat_map(move |unit| {
+        let Manager::User(user) = &unit.manager else { return Vec::new() };
+        let row = |name: String, since, state, why| Row { check: "services", name, shown: String::new(), since, state, why };
+        if !names::is_user(user) {
+            return vec![row(unit.name(), None, State::Warning, format!("there is no user {user}"))];
+        }
+        let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && !subject.is_schedule();
+        let failed = active.iter().filter(|one| is_meant(&one.incident.subject)).map(|one| {
+            let name = one.incident.subject.name().to_owned();
+            let state = State::of(&settings.rules(&name));
+            row(name, Some(one.incident.last_failure), state, one.problem.to_string())
+        });
+        let failed: Vec<Row> = failed.collect();
+        if !failed.is_empty() {
+            return failed;
+        }
+        vec![row(unit.name(), None, State::Ok, "its failures are read from the journal".to_owned())]
     })
 }
 

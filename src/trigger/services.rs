@@ -182,7 +182,7 @@ fn inactive(
     trouble: &dyn Fn(&str, Option<String>) -> Judgement,
 ) -> Judgement {
     let is_job = detail.kind.as_deref() == Some("oneshot") && !detail.remains;
-    let is_on_demand = detail.kind.as_deref() == Some("dbus") && detail.file_state == "static";
+    let is_on_demand = detail.on_bus && detail.file_state == "static";
     let never_ran = detail.since.is_none();
     match () {
         () if unit.has_job => Judgement::Moves("its start waits"),

@@ -38,6 +38,8 @@ impl Listed {
 pub struct Detail {
     /// `Type=` of a service.
     pub kind: Option<String>,
+    /// True when it has a name on the bus (`BusName=`), by which it can be started.
+    pub on_bus: bool,
     /// `RemainAfterExit=`.
     pub remains: bool,
     /// `UnitFileState`: "enabled", "disabled", "static", ...
@@ -61,7 +63,8 @@ pub struct Detail {
 }
 
 impl ServiceManager {
-    /// The units of these names and those that match these globs, in this order, each once. Of globs only what is loaded.
+    /// The units of these names and those that match these globs, in this order, each once. Of globs only what is loaded
+    /// and there.
     ///
     /// # Errors
     /// When nobody answers.
@@ -76,6 +79,8 @@ impl ServiceManager {
         }
         if !globs.is_empty() {
             let mut matching = self.list_of("ListUnitsByPatterns", vec![Vec::new(), globs.to_vec()])?;
+            // what another unit names is loaded, too, though it is not there or masked: who writes a glob has not asked for it
+            matching.retain(|unit| !matches!(unit.load.as_str(), "not-found" | "masked"));
             matching.retain(|unit| listed.iter().all(|known| known.name != unit.name));
             listed.extend(matching);
         }
@@ -113,6 +118,7 @@ impl ServiceManager {
                 detail.since = self.time(&path, UNIT, "InactiveEnterTimestamp");
                 detail.left = self.time(&path, UNIT, "ActiveExitTimestamp");
                 detail.kind = self.text(&path, SERVICE, "Type");
+                detail.on_bus = self.text(&path, SERVICE, "BusName").is_some_and(|name| !name.is_empty());
                 detail.remains = self.truth(&path, SERVICE, "RemainAfterExit");
                 detail.triggered = !self.list(&path, UNIT, "TriggeredBy").unwrap_or_default().is_empty();
                 detail.file_state = self.text(&path, UNIT, "UnitFileState").unwrap_or_default();

@@ -97,13 +97,13 @@ fn what_does_nothing_is_idle_stopped_or_not_running() {
         ("socket-activated", Detail { triggered: true, ..since(5) }, true, "rests: it waits for what starts it"),
         (
             "started by D-Bus alone",
-            Detail { kind: Some("dbus".into()), file_state: "static".into(), ..since(5) },
+            Detail { kind: Some("notify".into()), on_bus: true, file_state: "static".into(), ..since(5) },
             true,
             "rests: it waits for what starts it",
         ),
         (
             "a daemon with a bus name",
-            Detail { kind: Some("dbus".into()), file_state: "enabled".into(), ..since(5) },
+            Detail { kind: Some("dbus".into()), on_bus: true, file_state: "enabled".into(), ..since(5) },
             true,
             not_running,
         ),
