@@ -222,6 +222,9 @@ fn strict_table() -> Vec<Situation> {
             events: &["stopped.service failed exit-code exited/3", "stopped.service succeeded success at stop"],
             ..row
         },
+        [("cut.service", _)] => {
+            Situation { events: &["cut.service failed exit-code exited/3", "cut.service succeeded success at stop"], ..row }
+        }
         _ => row,
     };
     table().into_iter().map(strict).collect()

@@ -120,7 +120,8 @@ fn users_on(systemd: u32) {
         "nobody started carol's manager"
     );
     let report = guest.sysalert(&["check", "services"]);
-    assert_eq!(report.status, 1, "{report}");
+    // what bob has forged of his own unit is his word
+    assert_eq!(report.status, if systemd == 252 { 2 } else { 1 }, "{report}");
     assert!(report.stdout.contains("there is no user nobody-here"), "{report}");
 }
 
