@@ -85,7 +85,7 @@ fn told(target: &str, error: &io::Error) -> Answer {
         )),
         Some(fault) => Answer::Retry(format!("{target}: TLS failed: {fault}"), None),
         // rsyslog says no more than this to whom it does not want
-        None if error.kind() == ErrorKind::ConnectionReset => Answer::Retry(
+        None if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Answer::Retry(
             format!(
                 "{target} cut the connection: if it wants a certificate of this host, set `certificate` and `key` to a valid one"
             ),
