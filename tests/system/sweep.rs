@@ -76,6 +76,8 @@ fn what_failed_just_before_the_machine_was_reset_is_told_after_it() {
     let job = Job::new(&guest, "backup.service");
     let masked = ["sysalert-failure@backup.service.service", "sysalert-dispatch.service"];
     guest.run(&[&["systemctl", "mask", "--runtime"], &masked[..]].concat()).ok();
+    // one that was started before the mask
+    guest.run(&["systemctl", "stop", "sysalert-dispatch.service"]).ok();
     assert!(!job.start(3).success());
     guest.run(&["journalctl", "--sync"]).ok();
     assert_eq!(job.events().len(), 0);
