@@ -73,13 +73,15 @@ pub fn poll(
     let looked = looking.own(store, &mut memory);
     let in_grace = looked.is_some() && grace(world, Some(&known)).is_some_and(|grace| grace.holds(now));
     let judged = looked.as_deref().filter(|_| !in_grace).unwrap_or_default();
-    let mut news = News { failures: failures(store, judged, now)?, over: Vec::new(), is_all: true };
+    let news = News { failures: failures(store, judged, now)?, over: Vec::new(), is_all: true };
     let mut settled = take_in(site, store, judged, news, gathering, &known, settings)?;
     // a user may keep one waiting: the system's own units come first
     let users = looking.users(store, &mut memory);
-    let judged = if in_grace { Vec::new() } else { users.iter().flat_map(OfUser::seen).cloned().collect() };
-    news = News { failures: failures(store, &judged, now)?, over: looking.over(store, &users)?, is_all: false };
-    settled = settled.and(take_in(site, store, &judged, news, gathering, &known, settings)?);
+    if !in_grace {
+        let judged: Vec<Seen> = users.iter().flat_map(OfUser::seen).cloned().collect();
+        let news = News { failures: failures(store, &judged, now)?, over: looking.over(store, &users)?, is_all: false };
+        settled = settled.and(take_in(site, store, &judged, news, gathering, &known, settings)?);
+    }
     let seen = looked.ok_or_else(|| {
         Error::failure("the service manager does not answer").hint("`systemctl status` tells whether it is there")
     })?;
