@@ -53,6 +53,7 @@ fn well(was: &Lapse) -> &'static str {
         Lapse::Inactive(_) | Lapse::Elapsed => "has a next run again",
         Lapse::Disabled => "is enabled again",
         Lapse::NotLoaded(_) => "loads again",
+        Lapse::NotFound { .. } => "is no longer missing",
         Lapse::Nothing { .. } => "can start its unit again",
     }
 }
@@ -62,6 +63,7 @@ fn explained(lapse: &Lapse, subject: &Subject) -> String {
     match lapse {
         Lapse::Overdue { .. } => " Time in which the host was off or asleep is not counted.".to_owned(),
         Lapse::NotRun { .. } => " The host was up at that time.".to_owned(),
+        Lapse::NotFound { .. } => " `expect_success` is set for it, and no success of it is known.".to_owned(),
         Lapse::Elapsed => " It is active, but will never start anything.".to_owned(),
         lapse if lapse.is_by_hand() => format!(
             " If that was meant, nothing is to be done: it is said once, and `sysalert db clear {}` forgets it.",
@@ -139,6 +141,7 @@ fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
             commands.push(format!("systemctl{user} cat {unit}"));
             commands.push("systemd-analyze calendar TIME".to_owned());
         }
+        Some(Lapse::NotFound { .. }) => commands.push(format!("sysalert{own} config show")),
         Some(_) => commands.push(format!("systemctl{user} list-timers --all {unit}")),
         None => {}
     }

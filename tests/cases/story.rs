@@ -99,6 +99,12 @@ enum What {
     Timer(TimerState),
     /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
     Job([String; 2]),
+    /// The manager remembers that a run of this unit has just ended.
+    Ended(Last),
+    /// The manager knows no such unit.
+    Missing(String),
+    /// The network tells the time: the clock has just been set forward by so much.
+    Network(String),
     /// Schedules are looked at.
     Schedules(Here),
 }
@@ -107,6 +113,17 @@ enum What {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Here {}
+
+/// The last run of a job.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Last {
+    unit: String,
+    run: usize,
+    /// True: by a signal that counts as a good end.
+    #[serde(default)]
+    killed: bool,
+}
 
 /// How the manager shows a timer that starts the unit of its name; times are counted from the step.
 #[derive(Debug, Deserialize)]
@@ -413,9 +430,25 @@ impl Telling {
             }
             What::Job([unit, ago]) => {
                 let ended = (!ago.is_empty()).then(|| at - length(ago));
-                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended });
+                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended, ..Job::default() });
                 let how = if ago.is_empty() { "and no run of it".to_owned() } else { format!("which succeeded {ago} ago") };
                 self.say(&step.at, &format!("the manager knows {unit}, {how}"));
+            }
+            What::Ended(Last { unit, run, killed }) => {
+                let (ended, begun) = (Some(at), Some(at - LASTED));
+                let run = Some(format!("{run:032x}"));
+                let succeeded = ended.filter(|_| !killed);
+                self.world.set_job(Job { name: unit.clone(), succeeded, ended, begun, run, ..Job::default() });
+                let how = if *killed { "was killed, cleanly" } else { "ended well" };
+                self.say(&step.at, &format!("the manager knows that {unit} {how}"));
+            }
+            What::Missing(unit) => {
+                self.world.set_job(Job { name: unit.clone(), is_missing: true, ..Job::default() });
+                self.say(&step.at, &format!("the manager knows no {unit}"));
+            }
+            What::Network(forward) => {
+                self.world.set_forward(length(forward));
+                self.say(&step.at, &format!("the clock is set forward by {forward}"));
             }
             What::Schedules(_) => {
                 let settings = Settings::read(&self.files()).unwrap();

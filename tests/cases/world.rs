@@ -27,6 +27,8 @@ pub struct StoryWorld {
     shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
     installed: RefCell<Vec<String>>,
     booted: Cell<Option<DateTime<Utc>>>,
+    /// By how much the clock was set forward since.
+    forward: Cell<TimeDelta>,
 }
 
 impl StoryWorld {
@@ -88,9 +90,15 @@ impl StoryWorld {
     /// The machine boots.
     pub fn boot(&self, at: DateTime<Utc>) {
         self.booted.set(Some(at));
+        self.forward.set(TimeDelta::zero());
         // the manager knows nothing of what was before
         let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
         self.jobs.borrow_mut().values_mut().for_each(forgets);
+    }
+
+    /// The clock is set forward.
+    pub fn set_forward(&self, by: TimeDelta) {
+        self.forward.set(self.forward.get() + by);
     }
 
     /// True when this run failed.
@@ -189,7 +197,8 @@ impl Poll for StoryWorld {
 
     fn pulse(&self, now: DateTime<Utc>) -> Pulse {
         let booted = self.booted.get().unwrap_or(DateTime::UNIX_EPOCH);
-        Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
+        let up = (now - booted - self.forward.get()).to_std().unwrap_or_default();
+        Pulse { booted: Some(booted), slept: Duration::ZERO, up, at: now }
     }
 }
 
