@@ -35,6 +35,11 @@ pub enum Lapse {
         /// The installed one that was probably meant.
         meant: Option<String>,
     },
+    /// A check finds out nothing.
+    Blind {
+        /// Why, in a sentence of ours.
+        why: String,
+    },
     /// The unit that it starts cannot be started, for this `LoadState`.
     Nothing {
         /// That unit.
@@ -75,12 +80,14 @@ const NO_NEXT_RUN: &str = "no-next-run";
 const ELAPSED: &str = "elapsed";
 const DISABLED: &str = "disabled";
 const NOT_LOADED: &str = "not-loaded";
+const BLIND: &str = "cannot-look";
 const NOT_FOUND: &str = "no-such-unit";
 const NOTHING_TO_START: &str = "nothing-to-start";
 
 impl Lapse {
     /// The words by which a record knows it.
-    pub const RESULTS: [&'static str; 7] = [OVERDUE, NOT_RUN, NO_NEXT_RUN, DISABLED, NOT_LOADED, NOT_FOUND, NOTHING_TO_START];
+    pub const RESULTS: [&'static str; 8] =
+        [OVERDUE, NOT_RUN, NO_NEXT_RUN, DISABLED, NOT_LOADED, BLIND, NOT_FOUND, NOTHING_TO_START];
 
     /// As a record has it.
     pub fn problem(&self) -> Problem {
@@ -97,6 +104,7 @@ impl Lapse {
             Lapse::Elapsed => (NO_NEXT_RUN, Some(ELAPSED.to_owned())),
             Lapse::Disabled => (DISABLED, None),
             Lapse::NotLoaded(load) => (NOT_LOADED, Some(load.clone())),
+            Lapse::Blind { why } => (BLIND, Some(why.clone())),
             Lapse::NotFound { meant } => (NOT_FOUND, meant.clone()),
             Lapse::Nothing { unit, load } => (NOTHING_TO_START, Some(format!("{unit} {load}"))),
         };
@@ -117,6 +125,7 @@ impl Lapse {
             NO_NEXT_RUN => Lapse::Inactive(Inactive::ALL.iter().find(|(_, word)| *word == cause)?.0),
             DISABLED => Lapse::Disabled,
             NOT_LOADED => Lapse::NotLoaded(cause.to_owned()),
+            BLIND => Lapse::Blind { why: cause.to_owned() },
             NOT_FOUND => Lapse::NotFound { meant: cause.parse::<UnitName>().ok().map(|unit| unit.to_string()) },
             NOTHING_TO_START => {
                 let (unit, load) = cause.split_once(' ')?;
@@ -170,6 +179,7 @@ impl fmt::Display for Lapse {
                 "bad-setting" => "does not load: systemd cannot use a setting in its file",
                 _ => "does not load: systemd cannot read its file",
             }),
+            Lapse::Blind { why } => write!(f, "cannot look: {why}"),
             Lapse::NotFound { meant: Some(meant) } => {
                 write!(f, "is expected to succeed, and there is no such unit; {meant} is probably meant")
             }
@@ -210,6 +220,7 @@ mod tests {
             Lapse::NotLoaded("bad-setting".into()),
             Lapse::NotFound { meant: Some("a.service".into()) },
             Lapse::NotFound { meant: None },
+            Lapse::Blind { why: "the service manager does not answer".into() },
             service("masked"),
         ];
         for lapse in all.chain(others) {

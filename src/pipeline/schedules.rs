@@ -66,8 +66,7 @@ pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dy
         is_job: &|unit| settings.rules(&of_manager(unit)).expect_success.is_some(),
     };
     let found = world.schedules(&asked).ok_or_else(|| {
-        Error::failure("schedules cannot be looked at: the service manager does not answer")
-            .hint("systemctl status dbus.service; the next check tries it again")
+        Error::failure("the service manager does not answer").hint("systemctl status dbus.service; the next check tries it again")
     })?;
     let at = Now { now, booted: pulse.begun(), absences: &absences };
     let mut looking = Looking {

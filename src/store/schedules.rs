@@ -65,6 +65,18 @@ pub fn pulse(db: &Connection) -> rusqlite::Result<Option<Pulse>> {
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
+/// How many looks at the services in a row came to nothing, until somebody is told.
+pub fn blind(db: &Connection) -> rusqlite::Result<u32> {
+    let looks = db.query_row("SELECT value FROM meta WHERE key = 'blind'", [], |row| row.get(0)).optional()?;
+    Ok(looks.unwrap_or_default())
+}
+
+/// Notes it.
+pub fn set_blind(db: &Connection, looks: u32) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES ('blind', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
+    db.execute(sql, [looks]).map(drop)
+}
+
 /// Nothing looks back further.
 const KEPT: TimeDelta = TimeDelta::days(800);
 

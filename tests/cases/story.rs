@@ -101,6 +101,8 @@ enum What {
     Job([String; 2]),
     /// The manager remembers that a run of this unit has just ended.
     Ended(Last),
+    /// The manager answers nobody any more, or (false) all again.
+    Silent(bool),
     /// The manager knows no such unit.
     Missing(String),
     /// The network tells the time: the clock has just been set forward by so much.
@@ -442,6 +444,11 @@ impl Telling {
                 let how = if *killed { "was killed, cleanly" } else { "ended well" };
                 self.say(&step.at, &format!("the manager knows that {unit} {how}"));
             }
+            What::Silent(is_silent) => {
+                self.world.set_silent(*is_silent);
+                let how = if *is_silent { "answers nobody" } else { "answers again" };
+                self.say(&step.at, &format!("the manager {how}"));
+            }
             What::Missing(unit) => {
                 self.world.set_job(Job { name: unit.clone(), is_missing: true, ..Job::default() });
                 self.say(&step.at, &format!("the manager knows no {unit}"));
@@ -453,11 +460,11 @@ impl Telling {
             What::Schedules(_) => {
                 let settings = Settings::read(&self.files()).unwrap();
                 let (site, mut store) = (self.site.clone(), self.open());
-                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at).unwrap();
-                self.say(
-                    &step.at,
-                    if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
-                );
+                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at);
+                let told = pipeline::sight(&site, &mut store, &settings, looked.as_ref().err(), at).unwrap();
+                let what = if looked.is_ok() { "schedules are looked at" } else { "schedules cannot be looked at" };
+                let queued = told || looked.is_ok_and(|looked| looked.queued);
+                self.say(&step.at, &format!("{what}{}", if queued { ": somebody is to hear of it" } else { "" }));
             }
             What::Ack(unit) => {
                 let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
