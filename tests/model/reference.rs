@@ -25,6 +25,8 @@ pub struct Rules {
     pub window: i64,
     /// A reminder comes so many seconds after the last message; 0: never.
     pub remind: i64,
+    /// Units are silenced: the reference knows nothing of that, and only what must never be is looked for.
+    pub silences: bool,
 }
 
 /// A daemon counts as recovered after so many seconds.

@@ -293,6 +293,40 @@ fn what_cannot_be_written_is_said_and_nothing_else() {
     assert!(planned.status == 0 && planned.stdout.contains("would be enabled"), "{planned}");
 }
 
+/// Strict mode lets these wait for sysalert, which needs them: it must not wait for them.
+fn strict_mode_of_what_sysalert_itself_needs(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "needed", Options::new());
+    guest.sysalert(&["enable", "--strict", "systemd-journald.service", "dbus.service"]).ok();
+    for unit in ["systemd-journald.service", "dbus.service"] {
+        let strict = guest.property(unit, "ExecStopPostEx");
+        assert!(strict.contains("sysalert ended"), "{unit}: {strict}");
+        let begun = std::time::Instant::now();
+        guest.run(&["systemctl", "kill", "--signal=KILL", unit]).ok();
+        // the sockets start them again as soon as somebody needs them
+        guest.sh("logger here; busctl --no-pager list >/dev/null || true");
+        guest.wait_until("it runs again", || guest.property(unit, "ActiveState") == "active");
+        let lasted = begun.elapsed();
+        println!("{unit} on {systemd}: back after {lasted:?}");
+        assert!(lasted.as_secs() < 20, "{unit} was away for {lasted:?}");
+        guest.wait_until("its failure is on record", || {
+            let history = guest.sysalert(&["history", unit, "-o", "json"]);
+            history.success() && history.json().as_array().is_some_and(|events| !events.is_empty())
+        });
+        guest.run(&["systemctl", "restart", unit]).ok();
+    }
+    guest.sysalert(&["disable", "--all"]).ok();
+}
+
+#[test]
+fn strict_mode_of_what_sysalert_itself_needs_on_252() {
+    strict_mode_of_what_sysalert_itself_needs(252);
+}
+
+#[test]
+fn strict_mode_of_what_sysalert_itself_needs_on_257() {
+    strict_mode_of_what_sysalert_itself_needs(257);
+}
+
 #[test]
 fn every_service_is_enabled_unless_that_would_harm() {
     let guest = Guest::boot("everything", Options::new());
