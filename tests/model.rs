@@ -166,6 +166,15 @@ fn stories_to_remember() {
         println!("{what}");
         tell(plain, steps);
     }
+    println!("what begins to flap and ends well in one look is calm in the next, when it is active since");
+    let steps = [
+        Step(1, Fails(A, Status3, Restarts, InTime)),
+        Step(60, Fails(B, Status3, Stays, InTime)),
+        Step(1, Fails(A, Status3, Restarts, Never)),
+        Step(1, Succeeds(A, Stays, false)),
+        Step(1, Starts(A)),
+    ];
+    tell(Rules { window: 300, recovery: false, ..plain }, &steps);
     println!("one that flapped is calm a window later, whatever happened to another meanwhile");
     let steps = [
         Step(1, Succeeds(A, Restarts, false)),

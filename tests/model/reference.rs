@@ -190,6 +190,8 @@ impl Unit {
         let failed = |end: &End| matches!(end, End::Failed { .. } | End::GaveUp);
         let knows = self.is_open() || unseen.iter().any(|(_, end, _)| failed(end));
         let trouble: Vec<_> = unseen.iter().filter(|(_, end, _)| !matches!(end, End::Succeeded)).map(|(.., at)| *at).collect();
+        // whether that was the end of it, or it flaps since this look, the next one asks
+        let ends_well = matches!(unseen.last(), Some((_, End::Succeeded, _)));
         for (run, end, at) in unseen {
             match end {
                 End::Failed { how, restarts } => self.failed(rules, Failure { run, how, restarts, spoke: false }, at),
@@ -203,7 +205,7 @@ impl Unit {
                 let last = trouble.iter().copied().fold(flapped.last, DateTime::max);
                 self.calms_down(rules, last, trouble.is_empty(), now);
             }
-            None if knows && self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => {
+            None if knows && !ends_well && self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => {
                 self.recovered(rules, now);
             }
             None => {}

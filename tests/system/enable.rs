@@ -306,7 +306,6 @@ fn strict_mode_of_what_sysalert_itself_needs(systemd: u32) {
         guest.sh("logger here; busctl --no-pager list >/dev/null || true");
         guest.wait_until("it runs again", || guest.property(unit, "ActiveState") == "active");
         let lasted = begun.elapsed();
-        println!("{unit} on {systemd}: back after {lasted:?}");
         assert!(lasted.as_secs() < 20, "{unit} was away for {lasted:?}");
         guest.wait_until("its failure is on record", || {
             let history = guest.sysalert(&["history", unit, "-o", "json"]);
