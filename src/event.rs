@@ -6,7 +6,7 @@ mod subject;
 
 pub use lapse::{Inactive, Lapse};
 pub use problem::{Gone, Problem};
-pub use subject::{Manager, SCHEDULE, Subject, UnitName};
+pub use subject::{CHECK, Manager, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};

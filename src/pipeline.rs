@@ -18,6 +18,7 @@ mod ready;
 mod repair;
 mod route;
 mod schedules;
+mod sight;
 mod sweep;
 
 pub use due::due;
@@ -25,6 +26,7 @@ pub use gather::Gathering;
 pub use poll::{OfUser, Polled, poll};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
+pub use sight::sight;
 
 use std::cell::Cell;
 use std::time::Duration;

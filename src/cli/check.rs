@@ -97,22 +97,42 @@ impl Check {
         let world = Machine::new(&site.manager, BUDGET);
         let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
         let now = clock::system();
+        let looked = self.look(context, settings, &mut store, &world, now);
+        let told = pipeline::sight(site, &mut store, settings, looked.as_ref().err(), now);
+        // an error of the look says more than one that came of it
+        let (queued, rows) = match (looked, told) {
+            (Ok((queued, rows)), told) => (told? || queued, Ok(rows)),
+            (Err(error), told) => (told.unwrap_or(true), Err(error)),
+        };
+        if queued {
+            wake::raise(site)?;
+        }
+        rows
+    }
+
+    /// What there is to report, and whether somebody is to hear of it.
+    fn look(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        store: &mut Store,
+        world: &Machine,
+        now: DateTime<Utc>,
+    ) -> Result<(bool, Vec<Row>)> {
+        let site = &context.site;
         let (mut queued, mut rows) = (false, Vec::new());
         if !settings.services.units.is_empty() {
             // who reads a report wants to know since when
             let thorough = self.report != Report::None;
-            let polled = pipeline::poll(site, &mut store, &world, now, thorough, &|| context.settings())?;
+            let polled = pipeline::poll(site, store, world, now, thorough, &|| context.settings())?;
             queued = polled.settled.queued || polled.settled.waits;
             let active = store.with(|db| store::list(db, store::Which::Active))?;
             rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)));
             rows.extend(polled.users.iter().flat_map(|user| of_user(user, settings, polled.in_grace, &active)));
         }
-        let looked = pipeline::schedules(site, &mut store, settings, &world, now)?;
+        let looked = pipeline::schedules(site, store, settings, world, now)?;
         rows.extend(looked.schedules.iter().map(|(subject, lapse)| schedule(subject, lapse.as_ref(), settings)));
-        if queued || looked.queued {
-            wake::raise(site)?;
-        }
-        Ok(rows)
+        Ok((queued || looked.queued, rows))
     }
 }
 

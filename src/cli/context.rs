@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Manager, SCHEDULE, Subject, UnitName};
+use crate::event::{CHECK, Manager, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -106,8 +106,13 @@ impl Context {
         Store::read(&self.site.state)
     }
 
-    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`.
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`,
+    /// `check:services`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
+        // as it is shown: there are few of them
+        if typed.starts_with(CHECK) && typed.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Subject::stored(typed.to_owned()));
+        }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
             Some(typed) => (typed, Subject::schedule),
             None => (typed, Subject::unit),

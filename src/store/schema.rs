@@ -229,6 +229,11 @@ const MIGRATIONS: &[&str] = &[
     -- a recovery that a part of the channel may have missed comes again until then, in microseconds
     ALTER TABLE resends ADD COLUMN ends INTEGER;
 ",
+    "
+    -- when a unit that should succeed from time to time last did; what the metrics count as a success may have been a stop
+    ALTER TABLE schedules ADD COLUMN success INTEGER;
+    UPDATE schedules SET success = (SELECT last_success FROM unit_totals u WHERE u.subject = 'unit:' || substr(schedules.subject, 10));
+",
 ];
 
 /// Why a database cannot be used.
