@@ -104,16 +104,18 @@ impl ServiceManager {
     /// How this unit is; `None` when nobody answers.
     pub fn unit(&mut self, subject: &Subject) -> Option<Unit> {
         let path = path_of(subject.unit_name());
+        // with one message: of a unit that is being restarted, several would tell of several states
+        let of = self.all(&path, UNIT)?;
         let mut unit = Unit {
-            active: self.text(&path, UNIT, "ActiveState")?,
-            sub: self.text(&path, UNIT, "SubState")?,
-            invocation: self.invocation(&path),
-            active_since: self.time(&path, UNIT, "ActiveEnterTimestamp"),
-            changed: self.time(&path, UNIT, "StateChangeTimestamp"),
+            active: of.text("ActiveState")?,
+            sub: of.text("SubState")?,
+            invocation: of.invocation(),
+            active_since: of.time("ActiveEnterTimestamp"),
+            changed: of.time("StateChangeTimestamp"),
             restarted: self.number_of::<u32>(&path, SERVICE, "NRestarts", "u").is_some_and(|restarts| restarts > 0),
             ..Unit::default()
         };
-        if let Some((start, by)) = self.started_by(&path) {
+        if let Some((start, by)) = self.started_by(&path, &of) {
             unit.start = Some(start);
             match by {
                 Some((timer, Some(elapsed))) => unit.elapsed = Some((timer, elapsed)),
