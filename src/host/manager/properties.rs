@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use systemd::bus::{Bus, ContainerType, MessageIter, ObjectPath};
 use utf8_cstr::Utf8CStr;
 
-use super::{NAME, NoAnswer, ServiceManager, string};
+use super::{NAME, NoAnswer, ServiceManager, is_unknown, string};
 use crate::host::clock;
 
 /// What an object is like. The interfaces of a unit have no two properties of one name that somebody asks for.
@@ -111,7 +111,11 @@ fn get_all(bus: &mut Bus, path: &str, interface: &str, patience: Duration) -> Re
         Some(call)
     })();
     let Some(mut call) = made else { return Ok(None) };
-    let mut reply = call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)).map_err(|_| NoAnswer)?;
+    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
+        Ok(reply) => reply,
+        // a unit that is gone
+        Err(error) => return if is_unknown(&error) { Ok(None) } else { Err(NoAnswer) },
+    };
     let mut properties = Properties::default();
     if let Ok(mut iter) = reply.iter() {
         // what was read until something cannot be is right
