@@ -197,9 +197,10 @@ impl ServiceManager {
         Some(!matches!(state.as_str(), "inactive" | "failed"))
     }
 
-    /// When the unit files were last read.
+    /// When the unit files were last read anew; the beginning of all time, if not since the boot. `None` where it does not tell.
     pub fn read_units_at(&mut self) -> Option<DateTime<Utc>> {
-        self.time(MANAGER_PATH, MANAGER, "UnitsLoadTimestamp")
+        let micros = self.number_of::<u64>(MANAGER_PATH, MANAGER, "UnitsLoadTimestamp", "t")?;
+        DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
     }
 
     /// Whether something that is up wants it to run: a target, or what it is enabled for. A service that needs another for a
