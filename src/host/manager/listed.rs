@@ -101,12 +101,16 @@ impl ServiceManager {
     /// What more there is to know of a unit that is like this; `None` when nobody answers.
     pub fn detail(&mut self, unit: &Listed) -> Option<Detail> {
         let path = path_of(&unit.name);
-        let since = self.time(&path, UNIT, "StateChangeTimestamp");
+        let since = match unit.active.as_str() {
+            // a clock that is set forward in a boot must not make it hang
+            "activating" => self.monotonic_time(&path, "InactiveExitTimestampMonotonic"),
+            "deactivating" | "reloading" | "refreshing" => self.monotonic_time(&path, "StateChangeTimestampMonotonic"),
+            _ => self.time(&path, UNIT, "StateChangeTimestamp"),
+        };
         let mut detail = Detail { invocation: self.invocation(&path), since, ..Detail::default() };
         match unit.active.as_str() {
             "active" => detail.since = self.time(&path, UNIT, "ActiveEnterTimestamp"),
             "activating" => {
-                detail.since = self.time(&path, UNIT, "InactiveExitTimestamp");
                 detail.kind = self.text(&path, SERVICE, "Type");
                 detail.limit = self.limit(&path, "TimeoutStartUSec");
             }
@@ -143,6 +147,11 @@ impl ServiceManager {
     pub fn up(&mut self) -> Duration {
         let begun = self.number_of::<u64>(MANAGER_PATH, MANAGER, "UserspaceTimestampMonotonic", "t").filter(|micros| *micros > 0);
         begun.map_or(Duration::ZERO, |begun| clock::since_monotonic(Duration::from_micros(begun)))
+    }
+
+    fn monotonic_time(&mut self, path: &str, property: &'static str) -> Option<DateTime<Utc>> {
+        let micros = self.number_of::<u64>(path, UNIT, property, "t").filter(|micros| *micros > 0)?;
+        clock::of_monotonic(Duration::from_micros(micros))
     }
 
     /// Whether something that is up wants it to run: a target to which it is enabled.
