@@ -5,7 +5,7 @@ mod problem;
 mod subject;
 
 pub use lapse::{Inactive, Lapse};
-pub use problem::Problem;
+pub use problem::{Gone, Problem};
 pub use subject::{CHECK, Manager, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};

@@ -16,6 +16,7 @@ pub mod pulse;
 pub mod secret;
 pub mod site;
 pub mod unit_files;
+pub mod users;
 pub mod wake;
 pub mod world;
 
