@@ -148,11 +148,16 @@ impl ServiceManager {
     fn detail(&mut self, unit: &Listed) -> Option<Detail> {
         let path = path_of(&unit.name);
         let of = self.all(&path, if unit.active == "active" { UNIT } else { ALL }).unwrap_or_default();
-        let mut detail = Detail { invocation: of.invocation(), since: of.time("StateChangeTimestamp"), ..Detail::default() };
+        let since = match unit.active.as_str() {
+            // a clock that is set forward in a boot must not make it hang
+            "activating" => of.monotonic("InactiveExitTimestampMonotonic"),
+            "deactivating" | "reloading" | "refreshing" => of.monotonic("StateChangeTimestampMonotonic"),
+            _ => of.time("StateChangeTimestamp"),
+        };
+        let mut detail = Detail { invocation: of.invocation(), since, ..Detail::default() };
         match unit.active.as_str() {
             "active" => detail.since = of.time("ActiveEnterTimestamp"),
             "activating" => {
-                detail.since = of.time("InactiveExitTimestamp");
                 detail.kind = of.text("Type");
                 detail.limit = of.limit("TimeoutStartUSec");
             }

@@ -48,6 +48,11 @@ impl Properties {
         DateTime::from_timestamp_micros(i64::try_from(self.number(name)?).ok()?)
     }
 
+    /// A time by the clock that does not jump.
+    pub(super) fn monotonic(&self, name: &str) -> Option<DateTime<Utc>> {
+        self.number(name).map(Duration::from_micros).and_then(clock::of_monotonic)
+    }
+
     /// A limit: 0 is one, too.
     pub(super) fn limit(&self, name: &str) -> Option<Duration> {
         self.numbers.get(name).copied().filter(|micros| *micros < u64::MAX).map(Duration::from_micros)
@@ -60,8 +65,7 @@ impl Properties {
 
     /// When a timer elapses next, by the calendar or by the time since something else.
     pub(super) fn next(&self) -> Option<DateTime<Utc>> {
-        let monotonic = self.number("NextElapseUSecMonotonic").map(Duration::from_micros);
-        [self.time("NextElapseUSecRealtime"), monotonic.and_then(clock::of_monotonic)].into_iter().flatten().min()
+        [self.time("NextElapseUSecRealtime"), self.monotonic("NextElapseUSecMonotonic")].into_iter().flatten().min()
     }
 
     /// Takes one property, which stands next.
