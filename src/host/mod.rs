@@ -15,6 +15,7 @@ pub mod pace;
 pub mod pulse;
 pub mod secret;
 pub mod site;
+pub mod space;
 pub mod unit_files;
 pub mod wake;
 pub mod world;
