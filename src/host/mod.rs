@@ -12,6 +12,7 @@ pub mod manager;
 pub mod mounts;
 pub mod names;
 pub mod pace;
+pub mod program;
 pub mod pulse;
 pub mod secret;
 pub mod site;
