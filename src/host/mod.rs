@@ -17,6 +17,7 @@ pub mod pulse;
 pub mod secret;
 pub mod site;
 pub mod space;
+pub mod tail;
 pub mod tasks;
 pub mod unit_files;
 pub mod wake;
