@@ -14,6 +14,7 @@ pub mod names;
 pub mod pace;
 pub mod pulse;
 pub mod secret;
+pub mod sensing;
 pub mod site;
 pub mod unit_files;
 pub mod wake;
