@@ -2,10 +2,12 @@
 
 mod lapse;
 mod problem;
+mod quantity;
 mod subject;
 
 pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;
+pub use quantity::{Unit, quantity};
 pub use subject::{Manager, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};

@@ -15,6 +15,7 @@ pub mod pace;
 pub mod program;
 pub mod pulse;
 pub mod secret;
+pub mod sensing;
 pub mod site;
 pub mod space;
 pub mod tail;
