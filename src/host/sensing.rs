@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 
 use super::clock;
+use super::space::{self, Space};
 
 /// A file of more bytes is none that a sensor can use.
 const LARGEST: u64 = 1024 * 1024;
@@ -30,6 +31,10 @@ pub trait Sensing {
 
     /// Lets time pass, for what is measured over a time.
     fn wait(&self, time: Duration);
+
+    /// How full the file systems of these paths are, in their order; `None` for one that does not answer within this time, which
+    /// holds for all together.
+    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>>;
 }
 
 /// The machine whose files lie below a root.
@@ -57,6 +62,11 @@ impl Sensing for Here {
 
     fn wait(&self, time: Duration) {
         clock::wait(time);
+    }
+
+    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(&path.to_string_lossy())).collect();
+        space::spaces(&paths, within)
     }
 }
 

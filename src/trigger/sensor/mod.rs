@@ -5,6 +5,7 @@
 mod cpu;
 mod memory;
 mod pressure;
+mod storage;
 
 use std::borrow::Cow;
 
@@ -16,7 +17,7 @@ pub use crate::event::Unit;
 use crate::host::sensing::Sensing;
 
 /// Every sensor there is, in the order of reports.
-pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, pressure::SENSOR];
+pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, storage::SENSOR, pressure::SENSOR];
 
 /// A sensor.
 pub struct Sensor {
