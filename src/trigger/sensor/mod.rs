@@ -3,9 +3,11 @@
 //! A sensor measures and judges nothing: rules do. It has three outcomes: readings, no data and why, an error.
 
 mod cpu;
+mod iostuck;
 mod memory;
 mod pressure;
 mod storage;
+mod syslog;
 
 use std::borrow::Cow;
 
@@ -17,7 +19,7 @@ pub use crate::event::Unit;
 use crate::host::sensing::Sensing;
 
 /// Every sensor there is, in the order of reports.
-pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, storage::SENSOR, pressure::SENSOR];
+pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, storage::SENSOR, pressure::SENSOR, iostuck::SENSOR];
 
 /// A sensor.
 pub struct Sensor {

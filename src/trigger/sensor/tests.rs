@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::Setting;
 use crate::host::sensing::Here;
-use crate::host::space::Space;
 
 /// A machine of the tests: another one's files, with some of them changed.
 pub(super) struct Machine {
@@ -42,10 +41,6 @@ impl Sensing for Machine {
     fn wait(&self, time: Duration) {
         self.waited.set(self.waited.get() + time);
         self.changed.borrow_mut().append(&mut self.later.borrow_mut());
-    }
-
-    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>> {
-        self.here.spaces(paths, within)
     }
 }
 
