@@ -2,12 +2,15 @@
 //!
 //! A sensor measures and judges nothing: rules do. It has three outcomes: readings, no data and why, an error.
 
+mod command;
 mod cpu;
 mod iostuck;
 mod memory;
 mod pressure;
+mod ssh;
 mod storage;
 mod syslog;
+mod units;
 
 use std::borrow::Cow;
 
@@ -19,7 +22,16 @@ pub use crate::event::Unit;
 use crate::host::sensing::Sensing;
 
 /// Every sensor there is, in the order of reports.
-pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, storage::SENSOR, pressure::SENSOR, iostuck::SENSOR];
+pub const SENSORS: &[Sensor] = &[
+    cpu::SENSOR,
+    memory::SENSOR,
+    storage::SENSOR,
+    pressure::SENSOR,
+    iostuck::SENSOR,
+    ssh::SENSOR,
+    units::SENSOR,
+    command::SENSOR,
+];
 
 /// A sensor.
 pub struct Sensor {
