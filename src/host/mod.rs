@@ -13,6 +13,7 @@ pub mod mounts;
 pub mod names;
 pub mod pace;
 pub mod pulse;
+pub mod reports;
 pub mod secret;
 pub mod sensing;
 pub mod site;
