@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use sysalert::error::Kind;
 use sysalert::config::Section;
+use sysalert::error::Kind;
 use sysalert::settings::{CATALOGUE, Settings};
 use sysalert::trigger::sensor::{COMMON, RULE};
 
@@ -55,7 +55,8 @@ fn every_invalid_sample_is_refused_with_its_complaint() {
 fn every_key_has_a_valid_and_an_invalid_sample() {
     let names = |folder: &str| samples(folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     let (valid, invalid) = (names("tests/config/valid"), names("tests/config/invalid"));
-    let keys = |section: &Section| section.keys.iter().flat_map(|list| list.iter()).map(|key| key.name.to_string()).collect::<Vec<_>>();
+    let keys =
+        |section: &Section| section.keys.iter().flat_map(|list| list.iter()).map(|key| key.name.to_string()).collect::<Vec<_>>();
     let mut rows: Vec<(String, String)> = Vec::new();
     for section in CATALOGUE.iter() {
         // what all sensors have is tried with one

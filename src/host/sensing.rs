@@ -10,11 +10,17 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 
 use super::clock;
+use super::journal::{Bookmark, Entry, Journal, Reached, Writer};
+use super::space::{self, Space};
+use super::tail::{self, Place};
+use super::tasks::{self, Blocked};
 
+/// So long the journal may be searched: what is left is for the next run.
+const SEARCHING: Duration = Duration::from_secs(2);
 /// A file of more bytes is none that a sensor can use.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The machine, as sensors ask it.
+/// The machine, as sensors ask it. What a machine has not got is an error; so a test's has only what it is about.
 pub trait Sensing {
     /// A file's text, by its path on that machine ("/proc/stat"); what is no text in it is replaced. Never waits: a FIFO or a
     /// device is an error, and so is a file of more than 1 MiB.
@@ -30,6 +36,39 @@ pub trait Sensing {
 
     /// Lets time pass, for what is measured over a time.
     fn wait(&self, time: Duration);
+
+    /// How full the file systems of these paths are, in their order; `None` for one that does not answer within this time, which
+    /// holds for all together.
+    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>> {
+        let _ = within;
+        paths.iter().map(|_| Some(Err(io::ErrorKind::Unsupported.into()))).collect()
+    }
+
+    /// The tasks that wait and cannot be interrupted.
+    ///
+    /// # Errors
+    /// The system's; and when this user cannot see other users' processes.
+    fn blocked(&self) -> io::Result<Vec<Blocked>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Hands over what the kernel or the SSH server wrote into the journal since that bookmark, oldest first.
+    ///
+    /// # Errors
+    /// A sentence, when there is no journal, or this user may not read it.
+    fn entries(&self, writer: Writer, from: &Bookmark, take: &mut dyn FnMut(Entry)) -> Result<Reached, String> {
+        let _ = (writer, from, take);
+        Err("there is no journal here".to_owned())
+    }
+
+    /// Hands over the lines of a log since that place, as [`tail::lines`] does.
+    ///
+    /// # Errors
+    /// The system's.
+    fn lines(&self, path: &str, from: Option<&Place>, line: &mut dyn FnMut(&str)) -> io::Result<tail::Reached> {
+        let _ = (path, from, line);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The machine whose files lie below a root.
@@ -57,6 +96,28 @@ impl Sensing for Here {
 
     fn wait(&self, time: Duration) {
         clock::wait(time);
+    }
+
+    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(&path.to_string_lossy())).collect();
+        space::spaces(&paths, within)
+    }
+
+    fn blocked(&self) -> io::Result<Vec<Blocked>> {
+        // with hidepid= everybody sees their own processes alone
+        fs::metadata(self.path("/proc/1/stat"))?;
+        tasks::blocked(&self.path("/proc"))
+    }
+
+    fn entries(&self, writer: Writer, from: &Bookmark, take: &mut dyn FnMut(Entry)) -> Result<Reached, String> {
+        if self.root != Path::new("/") {
+            return Err("there is no journal here".to_owned());
+        }
+        Journal::new(SEARCHING).entries(writer, from, take)
+    }
+
+    fn lines(&self, path: &str, from: Option<&Place>, line: &mut dyn FnMut(&str)) -> io::Result<tail::Reached> {
+        tail::lines(&self.path(path), from, line)
     }
 }
 

@@ -3,10 +3,13 @@
 //! A sensor measures and judges nothing: rules do. It has three outcomes: readings, no data and why, an error.
 
 mod cpu;
+mod iostuck;
 mod memory;
 mod pressure;
 pub mod rule;
+mod storage;
 pub mod streak;
+mod syslog;
 pub mod triage;
 
 use std::borrow::Cow;
@@ -19,7 +22,7 @@ pub use crate::event::Unit;
 use crate::host::sensing::Sensing;
 
 /// Every sensor there is, in the order of reports.
-pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, pressure::SENSOR];
+pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, storage::SENSOR, pressure::SENSOR, iostuck::SENSOR];
 
 /// A sensor.
 #[derive(Debug)]

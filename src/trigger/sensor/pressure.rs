@@ -4,6 +4,7 @@
 use std::io;
 
 use super::{COMMON, Measured, Metric, Probe, Reading, Sensor, Unit, whole_lines};
+use crate::host::sensing::Sensing;
 
 pub(super) const SENSOR: Sensor = Sensor {
     name: "pressure",
@@ -87,6 +88,13 @@ fn measure(probe: &Probe<'_>) -> Measured {
         ),
         _ => missing.into_iter().fold(Measured::readings(readings), Measured::without),
     }
+}
+
+/// That of disks alone; or why there is none.
+pub(super) fn io(machine: &dyn Sensing) -> Result<Vec<Reading>, String> {
+    let (path, averages) = FILES[2];
+    let text = machine.read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    some(&text, averages).ok_or_else(|| format!("{path} has no line that begins with some and three averages"))
 }
 
 fn is_without(error: &io::Error) -> bool {
