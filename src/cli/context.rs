@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Manager, SCHEDULE, Subject, UnitName};
+use crate::event::{Breach, CHECK, CheckName, Event, Manager, Outcome, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -106,8 +106,19 @@ impl Context {
         Store::read(&self.site.state)
     }
 
-    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`.
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`;
+    /// `check:storage:/var:low_disk`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
+        if typed.starts_with(CHECK) {
+            let subject = Subject::stored(typed.to_owned());
+            let is_whole = CheckName::of(&subject).is_some() && !typed.chars().any(char::is_control);
+            let error = || {
+                Error::usage(format!("{} is no check", typed.escape_debug())).hint(
+                    "a check is named check:SENSOR:INSTANCE:RULE, such as check:storage:/var:low_disk or check:cpu::high_cpu",
+                )
+            };
+            return is_whole.then_some(subject).ok_or_else(error);
+        }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
             Some(typed) => (typed, Subject::schedule),
             None => (typed, Subject::unit),
@@ -121,6 +132,17 @@ impl Context {
 
     fn files(&self) -> &Result<Files> {
         self.files.get_or_init(|| files::configuration(&self.site.config))
+    }
+}
+
+/// What an event of a check says: "bytes_used_percent is 95.0 %, more than 90 %".
+pub(super) fn of_check(event: &Event) -> String {
+    match event.outcome {
+        Outcome::Failed => event.problem.to_string(),
+        Outcome::Succeeded => {
+            let now = Breach::of(&event.problem).map(|breach| format!(": {}", breach.now()));
+            format!("is well again{}", now.unwrap_or_default())
+        }
     }
 }
 

@@ -65,6 +65,11 @@ impl Unit {
         }
     }
 
+    /// A limit of this unit for people, as they would write it: "90 %".
+    pub fn show_limit(self, limit: f64) -> String {
+        if self == Unit::Percent && limit.fract() == 0.0 { format!("{limit:.0} %") } else { self.show(limit) }
+    }
+
     /// What a person wrote: "90" in any unit, "90%", "5GiB", "10min" in their own.
     pub fn read(self, text: &str) -> Option<f64> {
         let (value, unit) = quantity(text)?;

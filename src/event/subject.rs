@@ -92,7 +92,7 @@ impl fmt::Display for Manager {
 }
 
 /// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`; `schedule:backup.timer`, `schedule:backup.service`:
-/// not a run, but that there is one when there should be.
+/// not a run, but that there is one when there should be; `check:storage:/var:low_disk`: a rule of a sensor for one instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
@@ -100,7 +100,18 @@ pub struct Subject(String);
 /// What a schedule begins with, also on the command line.
 pub const SCHEDULE: &str = "schedule:";
 
+/// What a check begins with, also on the command line.
+pub const CHECK: &str = "check:";
+/// So much of an instance's name is in a subject's.
+const LONGEST_INSTANCE: usize = 200;
+
 impl Subject {
+    /// A rule of a sensor, for an instance, which may be called anything.
+    pub fn check(sensor: &str, instance: &str, rule: &str) -> Subject {
+        let safe: String = instance.escape_debug().take(LONGEST_INSTANCE).collect();
+        Subject(format!("{CHECK}{sensor}:{safe}:{rule}"))
+    }
+
     /// A unit of this manager.
     pub fn unit(manager: &Manager, unit: &UnitName) -> Subject {
         Subject(match manager {
@@ -144,8 +155,11 @@ impl Subject {
         self.split().0.is_some()
     }
 
-    /// The name as a person writes it: `backup.service`, `alice/backup.service`.
+    /// The name as a person writes it: `backup.service`, `alice/backup.service`, `check:storage:/var:low_disk`.
     pub fn name(&self) -> &str {
+        if self.is_check() {
+            return &self.0;
+        }
         self.0.split_once(':').map_or(self.0.as_str(), |(_, rest)| rest)
     }
 
@@ -159,7 +173,20 @@ impl Subject {
         self.0.starts_with(SCHEDULE)
     }
 
+    /// True of a unit, of which there are runs.
+    pub fn is_unit(&self) -> bool {
+        !self.is_schedule() && !self.is_check()
+    }
+
+    /// True of a rule of a sensor.
+    pub fn is_check(&self) -> bool {
+        self.0.starts_with(CHECK)
+    }
+
     fn split(&self) -> (Option<&str>, &str) {
+        if self.is_check() {
+            return (None, &self.0);
+        }
         match self.name().split_once('/') {
             Some((user, unit)) => (Some(user), unit),
             None => (None, self.name()),
@@ -175,6 +202,7 @@ impl fmt::Display for Subject {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CheckName;
     use super::*;
 
     #[test]
@@ -212,5 +240,20 @@ mod tests {
         let schedule = Subject::schedule(&Manager::User("alice".into()), &unit);
         assert_eq!((schedule.name(), schedule.manager(), schedule.is_schedule()), (users.name(), "alice", true));
         assert_eq!((schedule.full_name(), users.full_name()), ("schedule:alice/bot.service", "alice/bot.service"));
+    }
+
+    #[test]
+    fn a_check_tells_its_parts_whatever_its_instance_is_called() {
+        for (instance, shown) in
+            [("", ""), ("/var", "/var"), ("/a:b/c", "/a:b/c"), ("/mnt/\u{1b}[31m\n", "/mnt/\\u{1b}[31m\\n"), ("/ä b", "/ä b")]
+        {
+            let subject = Subject::check("storage", instance, "low_disk");
+            let name = CheckName { sensor: "storage", instance: shown, rule: "low_disk" };
+            assert_eq!(CheckName::of(&subject), Some(name), "{subject}");
+            assert_eq!((subject.name(), subject.full_name()), (subject.as_str(), subject.as_str()));
+            assert_eq!((subject.manager(), subject.unit_name(), subject.is_users()), ("system", subject.as_str(), false));
+        }
+        assert!(Subject::check("storage", &"x".repeat(1000), "r").as_str().len() < 220);
+        assert_eq!(CheckName::of(&Subject::stored("unit:a.service".into())), None);
     }
 }

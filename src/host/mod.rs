@@ -14,6 +14,7 @@ pub mod names;
 pub mod pace;
 pub mod program;
 pub mod pulse;
+pub mod reports;
 pub mod secret;
 pub mod sensing;
 pub mod site;

@@ -33,8 +33,8 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     family("sysalert_incidents", "gauge", "Incidents that are not over.", incidents.collect());
 
     let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
-        // a schedule has no runs
-        let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule());
+        // a schedule has no runs, and neither has a check
+        let units = totals.units.iter().filter(|unit| unit.subject.is_unit());
         let samples = units.filter_map(|unit| {
             let labels = vec![("manager", unit.subject.manager()), ("unit", unit.subject.unit_name())];
             Some((labels, value(unit)?))

@@ -7,9 +7,12 @@ mod cpu;
 mod iostuck;
 mod memory;
 mod pressure;
+pub mod rule;
 mod ssh;
 mod storage;
+pub mod streak;
 mod syslog;
+pub mod triage;
 mod units;
 
 use std::borrow::Cow;
@@ -17,7 +20,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::config::{Key, Values};
+use crate::config::{Key, Kind, Values};
 pub use crate::event::Unit;
 use crate::host::sensing::Sensing;
 
@@ -34,6 +37,7 @@ pub const SENSORS: &[Sensor] = &[
 ];
 
 /// A sensor.
+#[derive(Debug)]
 pub struct Sensor {
     /// `storage` in `[sensor.storage]`.
     pub name: &'static str,
@@ -59,14 +63,39 @@ pub struct Sensor {
 
 /// The keys that every sensor has.
 pub const COMMON: &[Key] = &[
-    Key::new("enabled", crate::config::Kind::Boolean, "true", "false: it is not measured, and its rules are not judged"),
+    Key::new("enabled", Kind::Boolean, "true", "false: it is not measured, and its rules are not judged"),
+    Key::new("every", Kind::ANY_TIME, "\"5m\"", "how often it is measured; a run that comes sooner passes it over"),
     Key::new(
-        "every",
-        crate::config::Kind::ANY_TIME,
-        "\"5m\"",
-        "how often it is measured; a run that comes sooner passes it over",
+        "rule",
+        Kind::Tables(&[RULE]),
+        "",
+        "what its values mean: [[sensor.NAME.rule]]; takes the place of a default of the same name",
     ),
 ];
+
+/// The keys of a rule.
+pub const RULE: &[Key] = &[
+    Key::new("name", Kind::Text, "", "its name; letters, digits, _ and -"),
+    Key::new("enabled", Kind::Boolean, "true", "false: there is no such rule, also no default of this name"),
+    Key::new("mount", Kind::Text, "\"*\"", "of storage: the file systems it is for, a glob; the most specific of a name wins"),
+    Key::new("metric", Kind::Text, "", "what it looks at; `sysalert check --list` shows all"),
+    Key::new("op", Kind::Choice(Cow::Borrowed(OPS)), "\"gt\"", "how the metric is compared with the value"),
+    Key::new("value", Kind::Quantity, "", "the limit: 90, \"90%\", \"5GiB\", \"10min\""),
+    Key::new("clear", Kind::Quantity, "", "it is over when the metric is back here; default: value"),
+    Key::new("critical", Kind::Quantity, "", "from here on it is critical, and told again at once"),
+    Key::new("consecutive", Kind::Integer { min: 1, max: 1000 }, "1", "so many runs in a row"),
+    Key::new("severity", Kind::Choice(Cow::Borrowed(SEVERITIES)), "\"warning\"", "how bad it is"),
+];
+
+const OPS: &[Cow<'static, str>] = &[
+    Cow::Borrowed("gt"),
+    Cow::Borrowed("gte"),
+    Cow::Borrowed("lt"),
+    Cow::Borrowed("lte"),
+    Cow::Borrowed("eq"),
+    Cow::Borrowed("ne"),
+];
+const SEVERITIES: &[Cow<'static, str>] = &[Cow::Borrowed("info"), Cow::Borrowed("warning"), Cow::Borrowed("critical")];
 
 /// Something that is measured.
 #[derive(Debug)]
