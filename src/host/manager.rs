@@ -6,7 +6,7 @@ mod started;
 mod timers;
 mod units;
 
-pub use listed::{Detail, Listed};
+pub use listed::{Counts, Detail, Listed};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl};

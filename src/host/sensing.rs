@@ -11,12 +11,16 @@ use nix::fcntl::OFlag;
 
 use super::clock;
 use super::journal::{Bookmark, Entry, Journal, Reached, Writer};
+use super::manager::{Counts, ServiceManager};
+use super::program::{self, Ran};
 use super::space::{self, Space};
 use super::tail::{self, Place};
 use super::tasks::{self, Blocked};
 
 /// So long the journal may be searched: what is left is for the next run.
 const SEARCHING: Duration = Duration::from_secs(2);
+/// So long the service manager may take to answer.
+const ANSWERING: Duration = Duration::from_secs(2);
 /// A file of more bytes is none that a sensor can use.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -69,18 +73,38 @@ pub trait Sensing {
         let _ = (path, from, line);
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// How many units the service manager has; `None` when it does not answer.
+    fn units(&self) -> Option<Counts> {
+        None
+    }
+
+    /// Runs a program, as [`program::run`] does.
+    ///
+    /// # Errors
+    /// The system's, when it could not be started.
+    fn run(&self, program: &str, arguments: &[String], limit: Duration, longest: usize) -> io::Result<Ran> {
+        program::run(program, arguments, limit, longest)
+    }
 }
 
 /// The machine whose files lie below a root.
 #[derive(Debug, Clone)]
 pub struct Here {
     root: PathBuf,
+    users: bool,
 }
 
 impl Here {
     /// `/`, but for tests.
     pub fn new(root: impl Into<PathBuf>) -> Here {
-        Here { root: root.into() }
+        Here { root: root.into(), users: false }
+    }
+
+    /// The same with this user's own service manager.
+    #[must_use]
+    pub fn with_users_manager(self) -> Here {
+        Here { users: true, ..self }
     }
 
     /// Where this path of the machine is.
@@ -118,6 +142,11 @@ impl Sensing for Here {
 
     fn lines(&self, path: &str, from: Option<&Place>, line: &mut dyn FnMut(&str)) -> io::Result<tail::Reached> {
         tail::lines(&self.path(path), from, line)
+    }
+
+    fn units(&self) -> Option<Counts> {
+        let is_ours = self.root == Path::new("/");
+        if is_ours { ServiceManager::new(self.users, ANSWERING).counts() } else { None }
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! A sensor measures and judges nothing: rules do. It has three outcomes: readings, no data and why, an error.
 
+mod command;
 mod cpu;
 mod iostuck;
 mod memory;
 mod pressure;
 pub mod rule;
+mod ssh;
 mod storage;
 pub mod streak;
 mod syslog;
 pub mod triage;
+mod units;
 
 use std::borrow::Cow;
 
@@ -22,7 +25,16 @@ pub use crate::event::Unit;
 use crate::host::sensing::Sensing;
 
 /// Every sensor there is, in the order of reports.
-pub const SENSORS: &[Sensor] = &[cpu::SENSOR, memory::SENSOR, storage::SENSOR, pressure::SENSOR, iostuck::SENSOR];
+pub const SENSORS: &[Sensor] = &[
+    cpu::SENSOR,
+    memory::SENSOR,
+    storage::SENSOR,
+    pressure::SENSOR,
+    iostuck::SENSOR,
+    ssh::SENSOR,
+    units::SENSOR,
+    command::SENSOR,
+];
 
 /// A sensor.
 #[derive(Debug)]
