@@ -178,7 +178,7 @@ impl Draft {
         let at = |key: &str| self.setting(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
         let wrong = |key: &str, why: String| Err(format!("{}: {why}", at(key).unwrap_or_default()));
         let place = || format!("[[{}.rule]]", section(sensor));
-        let Some(name) = self.text("name") else { return wrong("", format!("a rule in {} needs a `name`", place())) };
+        let Some(name) = self.text("name") else { return wrong("", format!("{} needs a `name`", place())) };
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) || name.len() > 64 {
             return wrong(
                 "name",
@@ -206,7 +206,7 @@ impl Draft {
             None => Ok(None),
             Some(setting) => match read(known.map(|known| known.unit), &setting.value) {
                 Some(number) => Ok(Some(number)),
-                None => Err(format!("{}: `{key}` is of another kind than {metric} ({})", setting.origin, unit.as_str())),
+                None => Err(format!("{}: `{key}` has another unit than {metric} ({})", setting.origin, unit.as_str())),
             },
         };
         let Some(value) = number("value")? else { return wrong("", format!("the rule `{name}` needs a `value`")) };
