@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::context::{Context, PATIENCE};
 use super::output;
 use crate::error::Result;
-use crate::event::{short_time, utc_time};
+use crate::event::{Manager, short_time, utc_time};
 use crate::host::sensing::Here;
 use crate::host::world::Machine;
 use crate::host::{clock, wake};
@@ -91,7 +91,7 @@ impl Check {
         let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
         let now = clock::system();
         let sensed = if self.is_wanted(What::Sensors) {
-            let machine = Here::new("/");
+            let machine = machine(context);
             let mut look = || pipeline::sensors(&mut store, &settings, &world, &machine, now);
             let sensed = if self.report == Report::None { look() } else { output::waiting_for("measuring", look) }?;
             if sensed.queued {
@@ -173,12 +173,17 @@ impl Check {
                 Some(store) => store.with(store::sensors)?,
                 None => Vec::new(),
             };
-            let measure = || pipeline::measure(known, settings, &Here::new("/"), clock::system());
+            let measure = || pipeline::measure(known, settings, &machine(context), clock::system());
             tables.push(sensors::list(&output::waiting_for("measuring", measure)));
         }
         output::print(&tables.join("\n"))?;
         Ok(0)
     }
+}
+
+fn machine(context: &Context) -> Here {
+    let here = Here::new("/");
+    if matches!(context.site.manager, Manager::User(_)) { here.with_users_manager() } else { here }
 }
 
 /// A monitoring system shows the first line.

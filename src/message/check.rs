@@ -14,7 +14,7 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
     let was = report.failures.last().and_then(|(_, problem)| problem.finding());
     let words = match (report.event.problem.finding(), report.kind) {
         (_, Kind::Recovery) => recovered(report, &name, &of, was),
-        (Some(Finding::Breach(breach)), _) => breached(report, &of, &breach),
+        (Some(Finding::Breach(breach)), _) => breached(report, &name, &of, &breach),
         (Some(Finding::Blind(blind)), _) => blinded(report, &name, &blind),
         (None, _) => Words::unknown(report, &of),
     };
@@ -55,8 +55,12 @@ impl Words {
     }
 }
 
-fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
-    let what = format!("{}, {}", breach.now(), breach.beyond());
+fn breached(report: &Report<'_>, name: &CheckName<'_>, of: &str, breach: &Breach) -> Words {
+    let what = match breach.details.first() {
+        // a check of somebody else's has words of its own
+        Some(words) if name.sensor == "command" => safe(words),
+        _ => format!("{}, {}", breach.now(), breach.beyond()),
+    };
     let clear = breach.unit.show_limit(breach.clear);
     let lasts = report.again.map(|again| span(again.at - report.incident.first_failure));
     let (status, how) = match (breach.critical, &lasts) {
@@ -76,7 +80,7 @@ fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
                 }
                 None => "Nobody has acknowledged it.".to_owned(),
             };
-            format!("{of}: {what}. That has not been over for {}. {nobody}", lasts.unwrap_or_default())
+            format!("{of}: {what}. It has been so for {}. {nobody}", lasts.unwrap_or_default())
         }
         None => format!("{of}{how}: {what}."),
     };
@@ -111,7 +115,7 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
         (Some(now), was) => {
             let was = match was {
                 Some(Finding::Breach(was)) => {
-                    format!(" It was {} when it was last told, {}.", was.unit.show(was.value), was.beyond())
+                    format!(" It was {}, {}, when it was last told.", was.unit.show(was.value), was.beyond())
                 }
                 _ => String::new(),
             };
