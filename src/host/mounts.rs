@@ -121,6 +121,8 @@ pub struct Mounted {
     pub kind: String,
     /// The file system itself takes nothing: in a sandbox most mounts do not.
     pub read_only: bool,
+    /// It lies in this machine, and not on the network or in another program.
+    pub is_local: bool,
     /// It follows another mount, as a sandbox's mounts follow the machine's.
     pub follows: bool,
 }
@@ -138,6 +140,7 @@ pub fn table(text: &str) -> Vec<Mounted> {
             root: unescaped(root),
             path: unescaped(path),
             kind: kind.to_owned(),
+            is_local: LOCAL.contains(&kind),
             read_only: options.split(',').any(|option| option == "ro"),
             follows: fields.any(|tag| tag.starts_with("master:")),
         })
@@ -175,7 +178,7 @@ impl Mounts {
         let mount = |row: Mounted| Mount {
             path: PathBuf::from(row.path),
             id: row.id,
-            is_local: LOCAL.contains(&row.kind.as_str()),
+            is_local: row.is_local,
             // as systemd covers what a unit must not see
             is_hidden: (is_sandbox && !row.follows) || row.root.ends_with("/inaccessible/dir"),
             read_only: row.read_only,

@@ -13,7 +13,7 @@ use super::clock;
 use super::journal::{Bookmark, Entry, Journal, Reached, Writer};
 use super::manager::{Counts, ServiceManager};
 use super::program::{self, Ran};
-use super::space::{self, Space};
+use super::space::{self, Answer, Asked};
 use super::tail::{self, Place};
 use super::tasks::{self, Blocked};
 
@@ -41,11 +41,10 @@ pub trait Sensing {
     /// Lets time pass, for what is measured over a time.
     fn wait(&self, time: Duration);
 
-    /// How full the file systems of these paths are, in their order; `None` for one that does not answer within this time, which
-    /// holds for all together.
-    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>> {
+    /// How full these file systems are, as [`space::spaces`] tells.
+    fn spaces(&self, asked: &[Asked], within: Duration) -> Vec<Answer> {
         let _ = within;
-        paths.iter().map(|_| Some(Err(io::ErrorKind::Unsupported.into()))).collect()
+        asked.iter().map(|_| Answer::Failed(io::ErrorKind::Unsupported.into())).collect()
     }
 
     /// The tasks that wait and cannot be interrupted.
@@ -122,9 +121,9 @@ impl Sensing for Here {
         clock::wait(time);
     }
 
-    fn spaces(&self, paths: &[PathBuf], within: Duration) -> Vec<Option<io::Result<Space>>> {
-        let paths: Vec<PathBuf> = paths.iter().map(|path| self.path(&path.to_string_lossy())).collect();
-        space::spaces(&paths, within)
+    fn spaces(&self, asked: &[Asked], within: Duration) -> Vec<Answer> {
+        let below = |asked: &Asked| Asked { path: self.path(&asked.path.to_string_lossy()), ..*asked };
+        space::spaces(&asked.iter().map(below).collect::<Vec<_>>(), within)
     }
 
     fn blocked(&self) -> io::Result<Vec<Blocked>> {

@@ -40,6 +40,11 @@ pub fn blocked(proc: &Path) -> io::Result<Vec<Blocked>> {
     Ok(found)
 }
 
+/// When this process began, unless it is gone or only waits to be buried.
+pub(super) fn began(process: u32) -> Option<u64> {
+    stat(&Path::new("/proc").join(process.to_string())).filter(|stat| !matches!(stat.state, b'Z' | b'X')).map(|stat| stat.began)
+}
+
 fn numbered(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let entries = fs::read_dir(folder)?.flatten();
     Ok(entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect())

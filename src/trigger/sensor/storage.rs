@@ -2,14 +2,18 @@
 
 mod choice;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{COMMON, Detail, Measured, Metric, Missing, Probe, Reading, Sensor, Unit, unread, whole_lines};
 use crate::config::{Key, Kind};
+use crate::event::local_time;
 use crate::host::mounts::{self, Mounted};
-use crate::host::space::Space;
+use crate::host::space::{Answer, Asked, Space, Waiting};
 use choice::{Chosen, chosen};
 
 pub(super) const SENSOR: Sensor = Sensor {
@@ -87,25 +91,34 @@ fn measure(probe: &Probe<'_>) -> Measured {
         return Measured::no_data("no real file system is mounted here; `include` names what is to be measured all the same");
     }
     let fstab = probe.machine.read(FSTAB).map(|text| wanted(&text)).unwrap_or_default();
-    let was_writable = earlier(probe);
-    let paths: Vec<PathBuf> = chosen.iter().map(|one| PathBuf::from(&one.path)).collect();
+    let mut kept = Kept::of(probe);
     let timeout = probe.values.duration("timeout");
-    let answers = probe.machine.spaces(&paths, timeout);
+    // whom a process of an earlier run still waits for is not asked again
+    kept.hanging.retain(|path, hanging| hanging.process.goes_on() && chosen.iter().any(|one| one.path == *path));
+    let asked: Vec<&Chosen<'_>> = chosen.iter().filter(|one| !kept.hanging.contains_key(&one.path)).collect();
+    let questions: Vec<Asked> = asked.iter().map(|one| one.question()).collect();
+    let answers = probe.machine.spaces(&questions, timeout);
+    let mut answers: BTreeMap<&str, Answer> = asked.iter().map(|one| one.path.as_str()).zip(answers).collect();
     // what is unmounted meanwhile would be told with the figures of what lies below it
     let after = probe.machine.read(TABLE).map(|text| read(&text)).unwrap_or_default();
 
     let (mut readings, mut missing, mut details, mut writable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (one, answer) in chosen.iter().zip(answers) {
-        let found = match answer {
-            None => Err(format!("{} does not answer within {}", one.path, humantime::format_duration(timeout))),
-            Some(Err(error)) => Err(format!("{} cannot be measured: {error}", one.path)),
-            Some(Ok(_)) if !one.is_still(&after) => Err(format!("{} was unmounted while it was measured", one.path)),
-            Some(Ok(_)) if one.is_unmounted(&fstab) => {
+    for one in &chosen {
+        let found = match answers.remove(one.path.as_str()) {
+            None => Err(format!("{} has not answered since {}", one.path, kept.since(&one.path, probe.now))),
+            Some(Answer::Hangs(process)) => {
+                let hanging = process.map(|process| (one.path.clone(), Hanging { process, since: probe.now }));
+                kept.hanging.extend(hanging);
+                Err(format!("{} does not answer within {}", one.path, humantime::format_duration(timeout)))
+            }
+            Some(Answer::Failed(error)) => Err(format!("{} cannot be measured: {error}", one.path)),
+            Some(Answer::Told(_)) if !one.is_still(&after) => Err(format!("{} was unmounted while it was measured", one.path)),
+            Some(Answer::Told(_)) if one.is_unmounted(&fstab) => {
                 Err(format!("{} is not mounted, and {FSTAB} says that it should be", one.path))
             }
             // what has no size is nothing that a person would call a disk
-            Some(Ok(space)) if space.size == 0 && !one.is_asked_for => continue,
-            Some(Ok(space)) => figures(&one.path, space),
+            Some(Answer::Told(space)) if space.size == 0 && !one.is_asked_for => continue,
+            Some(Answer::Told(space)) => figures(&one.path, space),
         };
         match found {
             Ok(found) => readings.extend(found),
@@ -116,7 +129,7 @@ fn measure(probe: &Probe<'_>) -> Measured {
         }
         let read_only = one.mount.is_some_and(|mount| mount.read_only);
         let should = fstab.iter().rev().find(|entry| entry.path == one.path).map(|entry| !entry.read_only);
-        let did = was_writable.contains(&one.path);
+        let did = kept.writable.contains(&one.path);
         let turned = read_only && should.unwrap_or(did);
         readings.push(Reading::of(&one.path, "read_only", f64::from(u8::from(read_only))));
         readings.push(Reading::of(&one.path, "turned_read_only", f64::from(u8::from(turned))));
@@ -130,18 +143,41 @@ fn measure(probe: &Probe<'_>) -> Measured {
             writable.push(one.path.clone());
         }
     }
-    Measured { missing, details, ..Measured::readings(readings).keeping(json!(writable)) }
+    // of one that does not answer nobody knows better
+    writable.extend(kept.writable.into_iter().filter(|path| missing.iter().any(|one| one.instance == *path)));
+    let kept = Kept { writable, hanging: kept.hanging };
+    Measured { missing, details, ..Measured::readings(readings).keeping(json!(kept)) }
 }
 
 fn read(text: &str) -> Vec<Mounted> {
     mounts::table(&whole_lines(text).collect::<Vec<_>>().join("\n"))
 }
 
-/// The mounts that took something earlier in this boot.
-fn earlier(probe: &Probe<'_>) -> Vec<String> {
-    let before = probe.before.filter(|before| before.boot == probe.machine.boot());
-    let kept = before.and_then(|before| before.kept.as_array()).into_iter().flatten();
-    kept.filter_map(Value::as_str).map(str::to_owned).collect()
+/// What the next run needs: of this boot.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    /// The mounts that took something.
+    writable: Vec<String>,
+    hanging: BTreeMap<String, Hanging>,
+}
+
+/// A mount that did not answer, and who waits for it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hanging {
+    process: Waiting,
+    since: DateTime<Utc>,
+}
+
+impl Kept {
+    fn of(probe: &Probe<'_>) -> Kept {
+        let before = probe.before.filter(|before| before.boot == probe.machine.boot());
+        before.and_then(|before| serde_json::from_value(before.kept.clone()).ok()).unwrap_or_default()
+    }
+
+    fn since(&self, path: &str, now: DateTime<Utc>) -> String {
+        local_time(self.hanging.get(path).map_or(now, |hanging| hanging.since))
+    }
 }
 
 /// A mount as `fstab(5)` wants it.
@@ -165,6 +201,10 @@ fn wanted(text: &str) -> Vec<Entry> {
 }
 
 impl Chosen<'_> {
+    fn question(&self) -> Asked {
+        Asked { path: PathBuf::from(&self.path), is_local: self.mount.is_some_and(|mount| mount.is_local) }
+    }
+
     /// Whether what was measured is still mounted there.
     fn is_still(&self, after: &[Mounted]) -> bool {
         self.mount.is_none_or(|mount| after.iter().any(|now| now.path == mount.path && now.id == mount.id))

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::super::{Before, Outcome};
 use super::*;
 use crate::config::{Origin, Setting, Values};
@@ -15,6 +17,8 @@ struct Machine {
     fstab: &'static str,
     /// What one tells, where it is not the usual.
     odd: BTreeMap<&'static str, Option<Result<Space, io::ErrorKind>>>,
+    /// Who was asked.
+    asked: RefCell<Vec<Asked>>,
     /// The table after the measuring.
     later: Option<String>,
 }
@@ -35,15 +39,18 @@ impl Sensing for Machine {
         panic!("it waits for nothing");
     }
 
-    fn spaces(&self, paths: &[PathBuf], _: Duration) -> Vec<Option<io::Result<Space>>> {
+    fn spaces(&self, asked: &[Asked], _: Duration) -> Vec<Answer> {
+        self.asked.replace(asked.to_vec());
         if let Some(later) = &self.later {
             self.table.replace(later.clone());
         }
-        let answer = |path: &PathBuf| match self.odd.get(path.to_str().unwrap()) {
-            Some(odd) => odd.map(|answer| answer.map_err(io::Error::from)),
-            None => Some(Ok(USUAL)),
+        let answer = |asked: &Asked| match self.odd.get(asked.path.to_str().unwrap()) {
+            Some(Some(Ok(space))) => Answer::Told(*space),
+            Some(Some(Err(error))) => Answer::Failed((*error).into()),
+            Some(None) => Answer::Hangs(None),
+            None => Answer::Told(USUAL),
         };
-        paths.iter().map(answer).collect()
+        asked.iter().map(answer).collect()
     }
 }
 
@@ -168,6 +175,36 @@ fn what_does_not_answer_or_tells_nonsense_is_no_data_and_why() {
 }
 
 #[test]
+fn whom_a_process_of_an_earlier_run_still_waits_for_is_not_asked_again() {
+    let machine = on(MACHINE);
+    run(&machine, &[], None);
+    let asked =
+        |path: &str| machine.asked.borrow().iter().find(|asked| asked.path == Path::new(path)).map(|asked| asked.is_local);
+    assert_eq!((asked("/"), asked("/mnt/auto"), asked("/home/alice/far")), (Some(true), Some(false), Some(false)));
+
+    // this very process: it runs
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let began: u64 = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap();
+    let waits = |began: u64| {
+        let process = json!({"process": std::process::id(), "began": began});
+        json!({"hanging": {"/mnt/auto": {"process": process, "since": "2026-01-01T00:00:00Z"}, "/gone": {"process": process, "since": "2026-01-01T00:00:00Z"}}})
+    };
+    let since = local_time("2026-01-01T00:00:00Z".parse().unwrap());
+    let measured = run(&machine, &[], Some(("b", &waits(began))));
+    assert!(
+        mounts(&measured).ends_with(&format!("/mnt/auto: /mnt/auto has not answered since {since}")),
+        "{}",
+        mounts(&measured)
+    );
+    assert_eq!(asked("/mnt/auto"), None);
+    let kept = measured.keep.unwrap();
+    assert!(kept["hanging"]["/mnt/auto"].is_object() && kept["hanging"]["/gone"].is_null(), "{kept}");
+    for (boot, kept) in [("b", waits(began + 1)), ("the boot before", waits(began))] {
+        assert!(mounts(&run(&machine, &[], Some((boot, &kept)))).contains("/mnt/auto;"), "{boot}");
+    }
+}
+
+#[test]
 fn what_is_unmounted_meanwhile_or_not_mounted_at_all_is_not_told_with_the_figures_of_what_lies_below() {
     let mut machine = on(MACHINE);
     machine.later = Some(MACHINE.lines().filter(|line| !line.contains(" /tmp ")).map(|line| format!("{line}\n")).collect());
@@ -194,12 +231,12 @@ fn read_only_is_told_where_it_was_not_meant() {
     let alarm = ("/ 0.00; /srv 1.00".to_owned(), 1);
     let (writable, mut read_only) = (on(&table("rw,noatime")), on(&table("noatime,ro")));
     let kept = run(&writable, &[], None).keep.unwrap();
-    assert_eq!(kept, json!(["/", "/srv"]));
+    assert_eq!(kept, json!({"writable": ["/", "/srv"], "hanging": {}}));
     assert_eq!(turned(&read_only, None), quiet, "nobody knows that it should not be");
     assert_eq!(turned(&read_only, Some(("b", &kept))), alarm);
     assert_eq!(run(&read_only, &[], Some(("b", &kept))).keep, Some(kept.clone()), "and at the next run, too");
     assert_eq!(turned(&read_only, Some(("the boot before", &kept))), quiet);
-    for odd in [json!(null), json!({"x": 1}), json!([1, ["/srv"]])] {
+    for odd in [json!(null), json!({"x": 1}), json!({"writable": [1, ["/srv"]]})] {
         assert_eq!(turned(&read_only, Some(("b", &odd))), quiet, "{odd}");
     }
     read_only.fstab = "/dev/sdb /srv ext4 defaults 0 2\n";
