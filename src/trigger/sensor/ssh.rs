@@ -29,7 +29,7 @@ pub(super) const SENSOR: Sensor = Sensor {
 name = "failed_logins"
 metric = "failed_logins"
 op = "gt"
-value = 5
+value = "{amount}"
 severity = "warning"
 "#,
     suggests: &[

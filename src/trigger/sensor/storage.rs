@@ -57,8 +57,8 @@ severity = "warning"
 [[rule]]
 name = "read_only"
 metric = "turned_read_only"
-op = "gt"
-value = 0
+op = "eq"
+value = 1
 severity = "critical"
 "#,
     suggests: &["df -h {}", "df -i {}", "du -xh --max-depth=1 {} 2>/dev/null | sort -h | tail -10"],
