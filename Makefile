@@ -29,8 +29,8 @@ units := $(filter-out %.d,$(units))
 user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
 # As they lie below units/ here, and below lib/systemd/ there.
 all_units := $(units:%=system/%) $(user_units:%=user/%)
-# How often each check runs.
-paces := $(notdir $(wildcard units/system/sysalert-check@*.timer.d))
+# How often each check runs, and what more it needs.
+paces := $(notdir $(wildcard units/system/sysalert-check@*.d))
 
 .PHONY: help setup build check fuzz demo install uninstall
 
@@ -74,7 +74,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -d $(plugindir)
 	for name in $(plugins); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
 	for unit in $(all_units) {system,user}/sysalert-.service.d/10-sysalert.conf; do install -D -m 0644 units/$$unit $(libdir)/systemd/$$unit; done
-	for folder in $(paces); do install -D -m 0644 -t $(libdir)/systemd/system/$$folder units/system/$$folder/10-pace.conf; done
+	for folder in $(paces); do install -D -m 0644 -t $(libdir)/systemd/system/$$folder units/system/$$folder/10-*.conf; done
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf

@@ -141,8 +141,13 @@ impl Breach {
         format!("{} is {}", self.metric, self.unit.show(self.value))
     }
 
+    /// "bytes_used_percent is 95.0 %, more than 90 %"; of what is so or is not, that.
+    pub fn words(&self) -> String {
+        if self.unit == Unit::Flag { self.now() } else { format!("{}, {}", self.now(), self.beyond()) }
+    }
+
     /// "more than 90 %".
-    pub fn beyond(&self) -> String {
+    fn beyond(&self) -> String {
         format!("{} {}", self.op.beyond(), self.unit.show_limit(self.limit))
     }
 }
@@ -176,7 +181,7 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Finding::Breach(breach) => write!(f, "{}, {}", breach.now(), breach.beyond()),
+            Finding::Breach(breach) => f.write_str(&breach.words()),
             Finding::Blind(blind) => write!(f, "not measured {} times in a row: {}", blind.times, blind.why),
         }
     }

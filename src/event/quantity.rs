@@ -67,7 +67,11 @@ impl Unit {
 
     /// A limit of this unit for people, as they would write it: "90 %".
     pub fn show_limit(self, limit: f64) -> String {
-        if self == Unit::Percent && limit.fract() == 0.0 { format!("{limit:.0} %") } else { self.show(limit) }
+        match self {
+            Unit::Percent if limit.fract() == 0.0 => format!("{limit:.0} %"),
+            Unit::Flag => short(limit, 0),
+            _ => self.show(limit),
+        }
     }
 
     /// What a person wrote: "90" in any unit, "90%", "5GiB", "10min" in their own.

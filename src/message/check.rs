@@ -59,7 +59,7 @@ fn breached(report: &Report<'_>, name: &CheckName<'_>, of: &str, breach: &Breach
     let what = match breach.details.first() {
         // a check of somebody else's has words of its own
         Some(words) if name.sensor == "command" => safe(words),
-        _ => format!("{}, {}", breach.now(), breach.beyond()),
+        _ => breach.words(),
     };
     let clear = breach.unit.show_limit(breach.clear);
     let lasts = report.again.map(|again| span(again.at - report.incident.first_failure));
@@ -114,9 +114,7 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
     let (subject, lead, what, facts) = match (Breach::of(&report.event.problem), was) {
         (Some(now), was) => {
             let was = match was {
-                Some(Finding::Breach(was)) => {
-                    format!(" It was {}, {}, when it was last told.", was.unit.show(was.value), was.beyond())
-                }
+                Some(Finding::Breach(was)) => format!(" It was last told that {}.", was.words()),
                 _ => String::new(),
             };
             let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
