@@ -256,7 +256,16 @@ fn hangs(systemd: u32) {
         assert!(report.value("storage", "/srv/bytes bytes_total") > 0.0, "the others are measured");
         assert_eq!(report.anomalies(), Vec::<String>::new());
     }
+    // the installed unit ends well, and leaves no more than one behind
+    for _ in 0..2 {
+        guest.run(&["systemctl", "start", "sysalert-check@sensors.service"]).ok();
+        guest.wait_until("the check has ended", || guest.property("sysalert-check@sensors.service", "ActiveState") == "inactive");
+        assert_eq!(guest.property("sysalert-check@sensors.service", "Result"), "success");
+    }
+    let waiting = guest.sh("ps -eo args | grep -c '^/usr/bin/stat --file-system'").ok();
+    assert_eq!(waiting, "2", "one of each record");
     guest.sh("kill -CONT $(cat /srv/server.pid)").ok();
+    guest.wait_until("nobody waits any more", || !guest.sh("ps -eo args | grep '^/usr/bin/stat --file-system'").success());
     assert!(sensors.measure().value("storage", "/mnt/far bytes_total") > 0.0);
     guest.sh("umount /mnt/far").ok();
     let report = sensors.measure();
