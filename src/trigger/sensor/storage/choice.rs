@@ -53,6 +53,8 @@ const NO_DISKS: &[&str] = &[
 ];
 /// Always full, and meant to be.
 const IMAGES: &[&str] = &["cramfs", "erofs", "fuse.snapfuse", "fuse.squashfuse", "iso9660", "romfs", "squashfs"];
+/// Here a container's manager shows what is the host's.
+const OF_HOST: &str = "/run/host";
 /// The system's own folders in memory.
 const OF_SYSTEM: &[&str] = &["/dev", "/proc", "/run", "/sys"];
 
@@ -107,6 +109,7 @@ fn is_real(mount: &Mounted) -> bool {
     match kind {
         "overlay" => mount.path == "/",
         "tmpfs" => !is_of_system(),
+        _ if Path::new(&mount.path).starts_with(OF_HOST) => false,
         _ => !NO_DISKS.contains(&kind) && !IMAGES.contains(&kind),
     }
 }

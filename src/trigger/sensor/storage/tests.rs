@@ -73,6 +73,7 @@ const MACHINE: &str = "\
 35 20 0:30 / /mnt/auto rw shared:14 - nfs4 nas:/x rw
 36 20 8:1 / /srv/two\\040words ro shared:15 - xfs /dev/sda1 ro
 37 25 8:17 / /run/media/alice/USB rw shared:16 - vfat /dev/sdb1 rw
+39 25 8:33 /run/x /run/host/incoming ro shared:18 master:2 - ext4 /dev/sdc1 rw
 38 20 0:31 / /home/alice/far rw shared:17 - fuse.sshfs far:/ rw
 ";
 
