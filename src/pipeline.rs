@@ -19,6 +19,7 @@ mod repair;
 mod route;
 mod schedules;
 mod sensors;
+mod sight;
 mod sweep;
 
 pub use due::due;
@@ -27,6 +28,7 @@ pub use poll::{Polled, poll};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
 pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};
+pub use sight::sight;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -270,7 +272,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     if event.subject.is_schedule() {
         rules = rules.of_schedule(&event.problem);
     }
-    if event.subject.is_check() {
+    if event.subject.is_sensor() {
         rules = rules.of_check(&event.problem);
     }
     let mut incident = store::active(db, &event.subject)?;
@@ -339,7 +341,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     let after: Option<Incident> = match (event.outcome, incident) {
         (Outcome::Failed, incident) => {
             let mut incident = begun(incident)?.failed(event.at, verdict.alert.is_some());
-            if event.subject.is_check() {
+            if event.subject.is_sensor() {
                 // its rule says how bad it is by now
                 incident.severity = incident.severity.max(rules.severity);
             }

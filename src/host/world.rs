@@ -211,7 +211,7 @@ impl Poll for Machine {
     }
 
     fn pulse(&self, now: DateTime<Utc>) -> Pulse {
-        Pulse::now(self.booted(), now)
+        Pulse { booted: self.booted(), slept: clock::slept(), up: self.manager.borrow_mut().up(), at: now }
     }
 }
 

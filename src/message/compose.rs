@@ -79,11 +79,11 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_sensor() {
+        return check::compose(report);
+    }
     if report.event.subject.is_schedule() {
         return schedule::compose(report);
-    }
-    if report.event.subject.is_check() {
-        return check::compose(report);
     }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();

@@ -197,7 +197,7 @@ fn inactive(
 }
 
 /// The installed unit that was probably meant: without the type, which would make all names alike.
-fn meant(name: &str, installed: &[String]) -> Option<String> {
+pub fn meant(name: &str, installed: &[String]) -> Option<String> {
     let (stem, kind) = name.rsplit_once('.')?;
     let stems = installed.iter().filter_map(|file| file.strip_suffix(kind)?.strip_suffix('.'));
     Some(format!("{}.{kind}", nearest(stem, stems)?))

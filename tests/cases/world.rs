@@ -27,6 +27,9 @@ pub struct StoryWorld {
     shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
     installed: RefCell<Vec<String>>,
     booted: Cell<Option<DateTime<Utc>>>,
+    is_silent: Cell<bool>,
+    /// By how much the clock was set forward since.
+    forward: Cell<TimeDelta>,
 }
 
 impl StoryWorld {
@@ -88,9 +91,20 @@ impl StoryWorld {
     /// The machine boots.
     pub fn boot(&self, at: DateTime<Utc>) {
         self.booted.set(Some(at));
+        self.forward.set(TimeDelta::zero());
         // the manager knows nothing of what was before
         let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
         self.jobs.borrow_mut().values_mut().for_each(forgets);
+    }
+
+    /// It answers nobody, or all.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.is_silent.set(is_silent);
+    }
+
+    /// The clock is set forward.
+    pub fn set_forward(&self, by: TimeDelta) {
+        self.forward.set(self.forward.get() + by);
     }
 
     /// True when this run failed.
@@ -181,6 +195,9 @@ impl Poll for StoryWorld {
     }
 
     fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        if self.is_silent.get() {
+            return None;
+        }
         let is_watched = |timer: &&Timer| timer.handled || asked.known.contains(&timer.name) || (asked.is_listed)(&timer.name);
         let timers = self.timers.borrow().values().filter(is_watched).cloned().collect();
         let jobs = self.jobs.borrow().values().filter(|job| (asked.is_job)(&job.name)).cloned().collect();
@@ -189,7 +206,8 @@ impl Poll for StoryWorld {
 
     fn pulse(&self, now: DateTime<Utc>) -> Pulse {
         let booted = self.booted.get().unwrap_or(DateTime::UNIX_EPOCH);
-        Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
+        let up = (now - booted - self.forward.get()).to_std().unwrap_or_default();
+        Pulse { booted: Some(booted), slept: Duration::ZERO, up, at: now }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn users<'a>(settings: &'a Settings, active: &'a [store::Row]) -> imp
         if !names::is_user(user) {
             return vec![row(unit.name(), None, State::Warning, format!("there is no user {user}"))];
         }
-        let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && subject.is_unit();
+        let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && !subject.is_schedule();
         let failed = active.iter().filter(|one| is_meant(&one.incident.subject)).map(|one| {
             let name = one.incident.subject.name().to_owned();
             let state = State::of(&settings.rules(&name));

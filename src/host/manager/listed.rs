@@ -7,6 +7,7 @@ use systemd::bus::{ContainerType, Message, MessageIter, ObjectPath};
 
 use super::{NoAnswer, SERVICE, ServiceManager, State, UNIT, path_of, string};
 use crate::event::Problem;
+use crate::host::clock;
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
@@ -152,6 +153,13 @@ impl ServiceManager {
     /// When the machine's own part of the boot began.
     pub fn booted(&mut self) -> Option<DateTime<Utc>> {
         self.time(MANAGER_PATH, MANAGER, "UserspaceTimestamp")
+    }
+
+    /// How long the machine's own part has run, sleep included; 0 when nobody answers. Of a container that was begun after the
+    /// host had slept, that sleep counts.
+    pub fn up(&mut self) -> Duration {
+        let begun = self.number_of::<u64>(MANAGER_PATH, MANAGER, "UserspaceTimestampMonotonic", "t").filter(|micros| *micros > 0);
+        begun.map_or(Duration::ZERO, |begun| clock::since_monotonic(Duration::from_micros(begun)))
     }
 
     /// Whether something that is up wants it to run: a target to which it is enabled.

@@ -84,10 +84,16 @@ pub struct Broken {
 pub struct Job {
     /// Its name.
     pub name: String,
-    /// When its last run ended well, if the manager remembers it.
+    /// True when systemd has no such unit.
+    pub is_missing: bool,
+    /// When its last run ended well, if the manager remembers it. It may have been stopped: that the manager forgets.
     pub succeeded: Option<DateTime<Utc>>,
     /// When its last run ended, however.
     pub ended: Option<DateTime<Utc>>,
+    /// When that run began.
+    pub begun: Option<DateTime<Utc>>,
+    /// That run, or the one that goes on.
+    pub run: Option<String>,
 }
 
 /// When a unit ran, and will run.
@@ -145,9 +151,12 @@ impl ServiceManager {
         let broken = broken.filter(|unit| handled.contains(unit.name.as_str()) && !unit.name.ends_with(".timer"));
         let broken = broken.map(|Listed { name, load, .. }| Broken { name, load }).collect();
         // what a watched timer starts may say for itself that it should succeed
-        let names = listed.iter().map(|unit| &unit.name).chain(timers.iter().map(|timer| &timer.unit));
-        let names: BTreeSet<&String> = names.filter(|name| name.ends_with(".service") && !name.starts_with(HANDLER)).collect();
-        let jobs = names.into_iter().filter(|name| (asked.is_job)(name)).map(|name| self.job(name)).collect();
+        let listed = listed.iter().map(|unit| (&unit.name, &unit.load));
+        let names = listed.chain(timers.iter().map(|timer| (&timer.unit, &timer.unit_load)));
+        let names: BTreeMap<&String, &String> =
+            names.filter(|(name, _)| name.ends_with(".service") && !name.starts_with(HANDLER)).collect();
+        let names = names.into_iter().filter(|(name, _)| (asked.is_job)(name));
+        let jobs = names.map(|(name, load)| Job { is_missing: load == "not-found", ..self.job(name) }).collect();
         (!self.is_dead).then_some(Schedules { timers, broken, jobs })
     }
 
@@ -196,10 +205,12 @@ impl ServiceManager {
     fn job(&mut self, name: &str) -> Job {
         let path = path_of(name);
         let ended = self.time(&path, SERVICE, "ExecMainExitTimestamp");
-        let mut job = Job { name: name.to_owned(), ended, succeeded: None };
+        let mut job = Job { name: name.to_owned(), ended, ..Job::default() };
         if ended.is_none() {
             return job;
         }
+        job.begun = self.time(&path, SERVICE, "ExecMainStartTimestamp");
+        job.run = self.invocation(&path);
         // CLD_EXITED: what was told to end did not do its work
         let exited = self.number(&path, "ExecMainCode") == Some(1);
         let well = exited && self.text(&path, SERVICE, "Result").as_deref() == Some("success");
