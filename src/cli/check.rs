@@ -174,7 +174,8 @@ impl Check {
             queued = polled.settled.queued || polled.settled.waits;
             let active = store.with(|db| store::list(db, store::Which::Active))?;
             let units = polled.seen.iter().map(|unit| services::row(unit, settings, polled.in_grace));
-            rows.extend(units.chain(services::users(settings, &active)));
+            rows.extend(units);
+            rows.extend(polled.users.iter().flat_map(|user| services::of_user(user, settings, polled.in_grace, &active)));
         }
         let looked = pipeline::schedules(site, store, settings, world, now)?;
         rows.extend(looked.schedules.iter().map(|(subject, lapse)| services::schedule(subject, lapse.as_ref(), settings)));

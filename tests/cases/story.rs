@@ -796,11 +796,13 @@ impl Telling {
         format!("key {}", number + 1)
     }
 
-    /// All that is in the state folder, but for what readers leave in SQLite's index of the log, and the wake flag.
+    /// All that is in the state folder, but for what readers leave in SQLite's index of the log, and what lies in `/run` in a
+    /// folder of the system's: the wake flag, and what one poll leaves for the next.
     fn bytes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut bytes = BTreeMap::new();
         for entry in fs::read_dir(&self.site.state).unwrap().map(|entry| entry.unwrap().path()) {
-            if !entry.ends_with("pending") && !entry.ends_with("sysalert.db-shm") && entry.is_file() {
+            let is_passing = ["pending", "polled.json", "sysalert.db-shm"].iter().any(|name| entry.ends_with(name));
+            if !is_passing && entry.is_file() {
                 bytes.insert(entry.clone(), fs::read(entry).unwrap());
             } else if entry.is_dir() {
                 bytes.extend(fs::read_dir(entry).unwrap().map(|spooled| (spooled.unwrap().path(), Vec::new())));

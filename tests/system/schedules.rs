@@ -252,3 +252,36 @@ fn a_run_that_was_cut_short_is_no_success_on_252() {
 fn a_run_that_was_cut_short_is_no_success_on_257() {
     aborted(257);
 }
+
+fn blind(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "blind", Options::new());
+    guest.begin("");
+    guest.run(&["systemctl", "stop", "sysalert-check@services.timer"]).ok();
+    let look = || guest.run(&["systemctl", "start", "sysalert-check@services.service"]);
+    look().ok();
+    guest.run(&["systemctl", "mask", "--runtime", "--now", "dbus.socket", "dbus.service"]).ok();
+    for _ in 0..3 {
+        look();
+    }
+    assert_eq!(subjects(&guest, "failure"), [""; 0], "a bus may be restarted");
+    look();
+    assert_eq!(subjects(&guest, "failure"), ["check:services cannot look: the service manager does not answer"]);
+    look();
+    look();
+    assert_eq!(subjects(&guest, "failure").len(), 1, "once");
+    guest.run(&["systemctl", "unmask", "--runtime", "dbus.socket", "dbus.service"]).ok();
+    guest.run(&["systemctl", "start", "dbus.socket", "dbus.service"]).ok();
+    look().ok();
+    assert_eq!(subjects(&guest, "recovery"), ["check:services can look again"]);
+    assert!(guest.sysalert(&["explain", "check:services"]).ok().contains("is well again"));
+}
+
+#[test]
+fn a_check_that_cannot_look_is_told_on_252() {
+    blind(252);
+}
+
+#[test]
+fn a_check_that_cannot_look_is_told_on_257() {
+    blind(257);
+}

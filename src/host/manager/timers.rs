@@ -2,15 +2,11 @@
 //! with one, and so do the units that do not load; only a timer has calls of its own, and only one if nobody watches it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CString;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use systemd::bus::{Bus, ContainerType, MessageIter};
-use utf8_cstr::Utf8CStr;
 
-use super::{HANDLER, Listed, NAME, NoAnswer, SERVICE, ServiceManager, TIMER, UNIT, path_of, string};
-use crate::host::clock;
+use super::{HANDLER, Listed, SERVICE, ServiceManager, TIMER, UNIT, path_of};
 
 /// What is asked.
 pub struct Asked<'a> {
@@ -231,76 +227,6 @@ impl ServiceManager {
             |name: &String| Listed { name: name.clone(), ..by_name.get(name.as_str()).copied().cloned().unwrap_or_default() };
         Some(names.iter().map(of).collect())
     }
-
-    /// All texts and numbers of an interface with one call.
-    fn all(&mut self, path: &str, interface: &str) -> Option<Values> {
-        let (patience, path, interface) = (self.patience, path.to_owned(), interface.to_owned());
-        self.ask(move |bus| get_all(bus, &path, &interface, patience))
-    }
-}
-
-#[derive(Debug, Default)]
-struct Values {
-    texts: BTreeMap<String, String>,
-    numbers: BTreeMap<String, u64>,
-}
-
-impl Values {
-    /// A number; the largest that there is stands for none, and so does 0.
-    fn number(&self, name: &str) -> Option<u64> {
-        self.numbers.get(name).copied().filter(|number| *number > 0 && *number < u64::MAX)
-    }
-
-    fn time(&self, name: &str) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_micros(i64::try_from(self.number(name)?).ok()?)
-    }
-
-    /// When a timer elapses next, by the calendar or by the time since something else.
-    fn next(&self) -> Option<DateTime<Utc>> {
-        let monotonic = self.number("NextElapseUSecMonotonic").map(Duration::from_micros);
-        [self.time("NextElapseUSecRealtime"), monotonic.and_then(clock::of_monotonic)].into_iter().flatten().min()
-    }
-}
-
-/// What is neither a text nor a number is passed over; what a later systemd may have, ends it.
-fn values(iter: &mut MessageIter<'_>) -> Values {
-    let mut values = Values::default();
-    let mut read = || -> systemd::Result<()> {
-        iter.enter_container(ContainerType::Array, "{sv}")?;
-        while iter.enter_container(ContainerType::DictEntry, "sv")? {
-            let Some(name) = string(iter) else { break };
-            if iter.enter_container(ContainerType::Variant, "t").unwrap_or(false) {
-                values.numbers.extend(iter.next::<u64>()?.map(|number| (name, number)));
-            } else if iter.enter_container(ContainerType::Variant, "s").unwrap_or(false) {
-                values.texts.extend(string(iter).map(|text| (name, text)));
-            } else if iter.enter_container(ContainerType::Variant, "b").unwrap_or(false) {
-                iter.next::<bool>()?;
-            } else if iter.enter_container(ContainerType::Variant, "a(sst)").unwrap_or(false) {
-                iter.next::<Vec<(String, String, u64)>>()?;
-            } else {
-                iter.enter_container(ContainerType::Variant, "a(stt)")?;
-                iter.next::<Vec<(String, u64, u64)>>()?;
-            }
-            iter.exit_container()?;
-            iter.exit_container()?;
-        }
-        Ok(())
-    };
-    // what was read until then is right
-    let _ = read();
-    values
-}
-
-fn get_all(bus: &mut Bus, path: &str, interface: &str, patience: Duration) -> Result<Option<Values>, NoAnswer> {
-    let made = (|| {
-        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", "GetAll").ok()?;
-        let word = CString::new(interface).ok()?;
-        call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
-        Some(call)
-    })();
-    let Some(mut call) = made else { return Ok(None) };
-    let mut reply = call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)).map_err(|_| NoAnswer)?;
-    Ok(reply.iter().ok().map(|mut iter| values(&mut iter)))
 }
 
 /// The unit whose handler this is.
