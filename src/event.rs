@@ -8,7 +8,7 @@ mod subject;
 
 pub use breach::{Blind, Breach, CheckName, Finding, Op};
 pub use lapse::{Inactive, Lapse};
-pub use problem::Problem;
+pub use problem::{Gone, Problem};
 pub use quantity::{Unit, quantity};
 pub use subject::{CHECK, Manager, SCHEDULE, Subject, UnitName};
 

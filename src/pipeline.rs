@@ -19,14 +19,16 @@ mod repair;
 mod route;
 mod schedules;
 mod sensors;
+mod sight;
 mod sweep;
 
 pub use due::due;
 pub use gather::Gathering;
-pub use poll::{Polled, poll};
+pub use poll::{OfUser, Polled, poll};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
 pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};
+pub use sight::sight;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -202,6 +204,13 @@ pub struct Settled {
     pub changed: bool,
 }
 
+impl Settled {
+    /// What came of both.
+    fn and(self, other: Settled) -> Settled {
+        Settled { queued: self.queued || other.queued, waits: self.waits || other.waits, changed: self.changed || other.changed }
+    }
+}
+
 /// Imports the spool, looks at this subject (or at all that are worth it), and decides what is undecided.
 ///
 /// # Errors
@@ -270,7 +279,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     if event.subject.is_schedule() {
         rules = rules.of_schedule(&event.problem);
     }
-    if event.subject.is_check() {
+    if event.subject.is_sensor() {
         rules = rules.of_check(&event.problem);
     }
     let mut incident = store::active(db, &event.subject)?;
@@ -339,7 +348,7 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     let after: Option<Incident> = match (event.outcome, incident) {
         (Outcome::Failed, incident) => {
             let mut incident = begun(incident)?.failed(event.at, verdict.alert.is_some());
-            if event.subject.is_check() {
+            if event.subject.is_sensor() {
                 // its rule says how bad it is by now
                 incident.severity = incident.severity.max(rules.severity);
             }

@@ -143,6 +143,29 @@ impl Check {
         now: DateTime<Utc>,
     ) -> Result<Vec<Row>> {
         let site = &context.site;
+        let looked = self.look(context, settings, store, world, now);
+        let told = pipeline::sight(site, store, settings, looked.as_ref().err(), now);
+        // an error of the look says more than one that came of it
+        let (queued, rows) = match (looked, told) {
+            (Ok((queued, rows)), told) => (told? || queued, Ok(rows)),
+            (Err(error), told) => (told.unwrap_or(true), Err(error)),
+        };
+        if queued {
+            wake::raise(site)?;
+        }
+        rows
+    }
+
+    /// What there is to report, and whether somebody is to hear of it.
+    fn look(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        store: &mut Store,
+        world: &Machine,
+        now: DateTime<Utc>,
+    ) -> Result<(bool, Vec<Row>)> {
+        let site = &context.site;
         let (mut queued, mut rows) = (false, Vec::new());
         if !settings.services.units.is_empty() {
             // who reads a report wants to know since when
@@ -151,14 +174,12 @@ impl Check {
             queued = polled.settled.queued || polled.settled.waits;
             let active = store.with(|db| store::list(db, store::Which::Active))?;
             let units = polled.seen.iter().map(|unit| services::row(unit, settings, polled.in_grace));
-            rows.extend(units.chain(services::users(settings, &active)));
+            rows.extend(units);
+            rows.extend(polled.users.iter().flat_map(|user| services::of_user(user, settings, polled.in_grace, &active)));
         }
         let looked = pipeline::schedules(site, store, settings, world, now)?;
         rows.extend(looked.schedules.iter().map(|(subject, lapse)| services::schedule(subject, lapse.as_ref(), settings)));
-        if queued || looked.queued {
-            wake::raise(site)?;
-        }
-        Ok(rows)
+        Ok((queued || looked.queued, rows))
     }
 
     /// What is checked; sensors measure for it, and nothing is judged or recorded.

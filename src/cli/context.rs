@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Breach, CHECK, CheckName, Event, Manager, Outcome, SCHEDULE, Subject, UnitName};
+use crate::event::{Breach, CHECK, Event, Manager, Outcome, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -107,17 +107,11 @@ impl Context {
     }
 
     /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`;
-    /// `check:storage:/var:low_disk`.
+    /// `check:services`, `check:storage:/var:low_disk`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
-        if typed.starts_with(CHECK) {
-            let subject = Subject::stored(typed.to_owned());
-            let is_whole = CheckName::of(&subject).is_some() && !typed.chars().any(char::is_control);
-            let error = || {
-                Error::usage(format!("{} is no check", typed.escape_debug())).hint(
-                    "a check is named check:SENSOR:INSTANCE:RULE, such as check:storage:/var:low_disk or check:cpu::high_cpu",
-                )
-            };
-            return is_whole.then_some(subject).ok_or_else(error);
+        // as it is shown
+        if typed.starts_with(CHECK) && !typed.chars().any(char::is_control) {
+            return Ok(Subject::stored(typed.to_owned()));
         }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
             Some(typed) => (typed, Subject::schedule),

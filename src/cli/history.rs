@@ -65,7 +65,7 @@ fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
     vec![
         short_time(event.at),
         match event.outcome {
-            _ if event.subject.is_check() => of_check(event),
+            _ if event.subject.is_sensor() => of_check(event),
             Outcome::Failed if event.subject.is_schedule() => event.problem.to_string(),
             Outcome::Failed => format!("failed: {}", event.problem),
             Outcome::Succeeded if event.subject.is_schedule() => "is well again".to_owned(),

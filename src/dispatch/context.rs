@@ -55,22 +55,22 @@ impl Complete {
 /// `Failure`, when the database does not answer.
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
-    let bare_checks = bare.iter().any(|(_, kind, event)| *kind == Kind::Reminder && event.subject.is_check());
+    let bare_checks = bare.iter().any(|(_, kind, event)| *kind == Kind::Reminder && event.subject.is_sensor());
     // what is no failed run shows no lines
     let (ready, late): (Vec<_>, Vec<_>) = bare
         .into_iter()
-        .partition(|(_, kind, event)| *kind == Kind::Recovery || !event.subject.is_unit() || complete.reaches(event.at));
+        .partition(|(_, kind, event)| *kind == Kind::Recovery || event.subject.is_schedule() || complete.reaches(event.at));
     let sensors = if bare_checks { store.with(store::sensors)? } else { Vec::new() };
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
             let most = settings.rules(event.subject.name()).journal_lines;
             let context = match kind {
-                _ if event.subject.is_schedule() => timetable(world, event),
-                Kind::Reminder if event.subject.is_check() => {
+                Kind::Reminder if event.subject.is_sensor() => {
                     Context { measured: measured(&sensors, event), ..Context::default() }
                 }
                 _ if event.subject.is_check() => Context::default(),
+                _ if event.subject.is_schedule() => timetable(world, event),
                 Kind::Recovery => Context::default(),
                 _ => context(world, event, most, complete),
             };

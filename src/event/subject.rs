@@ -92,22 +92,23 @@ impl fmt::Display for Manager {
 }
 
 /// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`; `schedule:backup.timer`, `schedule:backup.service`:
-/// not a run, but that there is one when there should be; `check:storage:/var:low_disk`: a rule of a sensor for one instance.
+/// not a run, but that there is one when there should be; `check:services`: that whoever looks can see;
+/// `check:storage:/var:low_disk`: a rule of a sensor for one instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
 
 /// What a schedule begins with, also on the command line.
 pub const SCHEDULE: &str = "schedule:";
-
-/// What a check begins with, also on the command line.
+/// What a check begins with, there, too.
 pub const CHECK: &str = "check:";
+
 /// So much of an instance's name is in a subject's.
 const LONGEST_INSTANCE: usize = 200;
 
 impl Subject {
     /// A rule of a sensor, for an instance, which may be called anything.
-    pub fn check(sensor: &str, instance: &str, rule: &str) -> Subject {
+    pub fn sensor(sensor: &str, instance: &str, rule: &str) -> Subject {
         let safe: String = instance.escape_debug().take(LONGEST_INSTANCE).collect();
         Subject(format!("{CHECK}{sensor}:{safe}:{rule}"))
     }
@@ -123,6 +124,14 @@ impl Subject {
     /// That a timer of this manager starts its unit, or that a unit succeeds, as often as they should.
     pub fn schedule(manager: &Manager, unit: &UnitName) -> Subject {
         Subject(format!("{SCHEDULE}{}", Subject::unit(manager, unit).name()))
+    }
+
+    /// That a check of this manager's units can look.
+    pub fn check(manager: &Manager, name: &str) -> Subject {
+        Subject(match manager {
+            Manager::System => format!("{CHECK}{name}"),
+            Manager::User(user) => format!("{CHECK}{user}/{name}"),
+        })
     }
 
     /// A subject as this program stored it.
@@ -155,11 +164,12 @@ impl Subject {
         self.split().0.is_some()
     }
 
-    /// The name as a person writes it: `backup.service`, `alice/backup.service`, `check:storage:/var:low_disk`.
+    /// The name as a person writes it: `backup.service`, `alice/backup.service`, `check:services`.
     pub fn name(&self) -> &str {
-        if self.is_check() {
-            return &self.0;
-        }
+        if self.is_check() { &self.0 } else { self.rest() }
+    }
+
+    fn rest(&self) -> &str {
         self.0.split_once(':').map_or(self.0.as_str(), |(_, rest)| rest)
     }
 
@@ -168,28 +178,28 @@ impl Subject {
         if self.is_schedule() { &self.0 } else { self.name() }
     }
 
-    /// True of a schedule.
+    /// True of what is no unit, and has no runs: a schedule, and a check.
     pub fn is_schedule(&self) -> bool {
-        self.0.starts_with(SCHEDULE)
+        self.0.starts_with(SCHEDULE) || self.is_check()
     }
 
-    /// True of a unit, of which there are runs.
-    pub fn is_unit(&self) -> bool {
-        !self.is_schedule() && !self.is_check()
-    }
-
-    /// True of a rule of a sensor.
+    /// True of a check.
     pub fn is_check(&self) -> bool {
         self.0.starts_with(CHECK)
     }
 
+    /// True of a rule of a sensor: `check:SENSOR:INSTANCE:RULE`.
+    pub fn is_sensor(&self) -> bool {
+        self.is_check() && self.0.matches(':').count() > 2
+    }
+
     fn split(&self) -> (Option<&str>, &str) {
-        if self.is_check() {
+        if self.is_sensor() {
             return (None, &self.0);
         }
-        match self.name().split_once('/') {
+        match self.rest().split_once('/') {
             Some((user, unit)) => (Some(user), unit),
-            None => (None, self.name()),
+            None => (None, self.rest()),
         }
     }
 }
@@ -239,6 +249,10 @@ mod tests {
         assert_eq!(users.name(), "alice/bot.service");
         let schedule = Subject::schedule(&Manager::User("alice".into()), &unit);
         assert_eq!((schedule.name(), schedule.manager(), schedule.is_schedule()), (users.name(), "alice", true));
+        let check = Subject::check(&Manager::System, "services");
+        assert_eq!((check.name(), check.full_name(), check.manager()), ("check:services", "check:services", "system"));
+        let check = Subject::check(&Manager::User("alice".into()), "services");
+        assert_eq!((check.name(), check.manager(), check.is_schedule()), ("check:alice/services", "alice", true));
         assert_eq!((schedule.full_name(), users.full_name()), ("schedule:alice/bot.service", "alice/bot.service"));
     }
 
@@ -247,13 +261,13 @@ mod tests {
         for (instance, shown) in
             [("", ""), ("/var", "/var"), ("/a:b/c", "/a:b/c"), ("/mnt/\u{1b}[31m\n", "/mnt/\\u{1b}[31m\\n"), ("/ä b", "/ä b")]
         {
-            let subject = Subject::check("storage", instance, "low_disk");
+            let subject = Subject::sensor("storage", instance, "low_disk");
             let name = CheckName { sensor: "storage", instance: shown, rule: "low_disk" };
             assert_eq!(CheckName::of(&subject), Some(name), "{subject}");
             assert_eq!((subject.name(), subject.full_name()), (subject.as_str(), subject.as_str()));
             assert_eq!((subject.manager(), subject.unit_name(), subject.is_users()), ("system", subject.as_str(), false));
         }
-        assert!(Subject::check("storage", &"x".repeat(1000), "r").as_str().len() < 220);
+        assert!(Subject::sensor("storage", &"x".repeat(1000), "r").as_str().len() < 220);
         assert_eq!(CheckName::of(&Subject::stored("unit:a.service".into())), None);
     }
 }

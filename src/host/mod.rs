@@ -22,6 +22,7 @@ pub mod space;
 pub mod tail;
 pub mod tasks;
 pub mod unit_files;
+pub mod users;
 pub mod wake;
 pub mod world;
 

@@ -114,7 +114,7 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
     let (subject, lead, what, facts) = match (Breach::of(&report.event.problem), was) {
         (Some(now), was) => {
             let was = match was {
-                Some(Finding::Breach(was)) => format!(" It was last told that {}.", was.words()),
+                Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.words()),
                 _ => String::new(),
             };
             let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];

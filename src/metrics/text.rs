@@ -32,9 +32,12 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     let incidents = totals.incidents.iter().map(|(state, count)| (vec![("state", state.as_str())], count.to_string()));
     family("sysalert_incidents", "gauge", "Incidents that are not over.", incidents.collect());
 
+    let help = "Silences that hold now.";
+    family("sysalert_silences", "gauge", help, one(totals.silences.to_string()));
+
     let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
-        // a schedule has no runs, and neither has a check
-        let units = totals.units.iter().filter(|unit| unit.subject.is_unit());
+        // a schedule has no runs
+        let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule());
         let samples = units.filter_map(|unit| {
             let labels = vec![("manager", unit.subject.manager()), ("unit", unit.subject.unit_name())];
             Some((labels, value(unit)?))
@@ -205,6 +208,7 @@ mod tests {
                 sensed("storage", None, &[("/a \"b\"", "bytes_free", 5e15), ("/a \"b\"", "bytes_used_percent", 91.25)]),
             ],
             streaks: vec![streak("low_disk", Some(Severity::Warning)), streak("low_inodes", None)],
+            silences: 1,
         }
     }
 
@@ -218,7 +222,9 @@ mod tests {
     fn where_nothing_was_recorded_no_metric_is_empty() {
         let text = text(&Totals::default(), &[], "1", at(0));
         let names: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(names, ["sysalert_build_info{version=\"1\"} 1", "sysalert_last_run_timestamp_seconds 1767600000"]);
+        let expected =
+            ["sysalert_build_info{version=\"1\"} 1", "sysalert_last_run_timestamp_seconds 1767600000", "sysalert_silences 0"];
+        assert_eq!(names, expected);
     }
 
     #[test]

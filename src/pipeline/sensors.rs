@@ -211,7 +211,7 @@ impl Run {
     }
 
     fn tell(&mut self, watch: &Watch, seen: &Seen, instance: &str, rule: &Rule, value: Option<f64>, news: Option<News>) {
-        let subject = Subject::check(watch.sensor.name, &instance_of(watch, instance), &rule.name);
+        let subject = Subject::sensor(watch.sensor.name, &instance_of(watch, instance), &rule.name);
         let of_instance = || seen.details.iter().filter(|(of, _)| of == instance).map(|(_, text)| text.clone());
         let breach = |critical: bool| Breach {
             metric: rule.metric.clone(),
@@ -236,7 +236,7 @@ impl Run {
     /// A sensor that fails again and again has an incident of its own, until it measures or has nothing to measure.
     fn is_blind(&mut self, watch: &Watch, seen: &Seen, before: Option<Streak>) {
         let key = (watch.full_name(), String::new(), BLIND.to_owned());
-        let subject = Subject::check(watch.sensor.name, &watch.name, BLIND);
+        let subject = Subject::sensor(watch.sensor.name, &watch.name, BLIND);
         let Some(Nothing::Error(why)) = &seen.nothing else {
             if before.as_ref().is_some_and(|before| before.standing.is_some()) {
                 let success = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
@@ -259,7 +259,7 @@ impl Run {
         if stands {
             // of "command.mailq" the name is the instance
             let (sensor, instance) = sensor.split_once('.').unwrap_or((sensor, instance));
-            self.writes.push(Write::Clear(Subject::check(sensor, instance, rule)));
+            self.writes.push(Write::Clear(Subject::sensor(sensor, instance, rule)));
         }
     }
 
@@ -298,7 +298,7 @@ impl Run {
                     Write::Clear(subject) => store::clear(db, subject, self.now).map(drop)?,
                 }
             }
-            let undecided = store::undecided(db)?.into_iter().filter(|undecided| undecided.event.subject.is_check());
+            let undecided = store::undecided(db)?.into_iter().filter(|undecided| undecided.event.subject.is_sensor());
             let mut queued = false;
             for undecided in undecided {
                 queued |= decide(db, settings, &undecided, self.now)?;

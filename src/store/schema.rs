@@ -230,6 +230,11 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE resends ADD COLUMN ends INTEGER;
 ",
     "
+    -- when a unit that should succeed from time to time last did; what the metrics count as a success may have been a stop
+    ALTER TABLE schedules ADD COLUMN success INTEGER;
+    UPDATE schedules SET success = (SELECT last_success FROM unit_totals u WHERE u.subject = 'unit:' || substr(schedules.subject, 10));
+",
+    "
     -- what sensors keep from run to run
     CREATE TABLE sensors (
         name TEXT PRIMARY KEY,

@@ -2,31 +2,39 @@
 
 use super::{Row, State};
 use crate::event::{Lapse, Manager, Subject};
-use crate::host::names;
+use crate::host::users::Answer;
+use crate::pipeline::OfUser;
 use crate::settings::Settings;
 use crate::store;
 use crate::trigger::services::{Judgement, Seen};
 
-/// The units of users: of them the journal alone tells, so that nobody's session is opened.
-pub(super) fn users<'a>(settings: &'a Settings, active: &'a [store::Row]) -> impl Iterator<Item = Row> + 'a {
-    settings.services.units.iter().flat_map(move |unit| {
-        let Manager::User(user) = &unit.manager else { return Vec::new() };
+/// The units of a user; where their manager tells nothing, the journal alone does.
+pub(super) fn of_user(of: &OfUser, settings: &Settings, in_grace: bool, active: &[store::Row]) -> Vec<Row> {
+    let why = match &of.seen {
+        Ok(seen) => return seen.iter().map(|unit| row(unit, settings, in_grace)).collect(),
+        Err(Answer::NoUser) => format!("there is no user {}", of.user),
+        Err(Answer::Nothing(why)) => format!("only its failures are known, from the journal: {why}"),
+        Err(_) => format!("only its failures are known, from the journal: no service manager of {} runs", of.user),
+    };
+    let no_user = of.seen == Err(Answer::NoUser);
+    let manager = Manager::User(of.user.clone());
+    let mut rows = Vec::new();
+    for unit in settings.services.units.iter().filter(|unit| unit.manager == manager) {
         let row = |name: String, since, state, why| Row { check: "services", name, shown: String::new(), since, state, why };
-        if !names::is_user(user) {
-            return vec![row(unit.name(), None, State::Warning, format!("there is no user {user}"))];
-        }
-        let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && subject.is_unit();
+        let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && !subject.is_schedule();
         let failed = active.iter().filter(|one| is_meant(&one.incident.subject)).map(|one| {
             let name = one.incident.subject.name().to_owned();
             let state = State::of(&settings.rules(&name));
             row(name, Some(one.incident.last_failure), state, one.problem.to_string())
         });
         let failed: Vec<Row> = failed.collect();
-        if !failed.is_empty() {
-            return failed;
+        if failed.is_empty() || no_user {
+            rows.push(row(unit.name(), None, if no_user { State::Warning } else { State::Ok }, why.clone()));
+        } else {
+            rows.extend(failed);
         }
-        vec![row(unit.name(), None, State::Ok, "its failures are read from the journal".to_owned())]
-    })
+    }
+    rows
 }
 
 /// How a schedule is.
