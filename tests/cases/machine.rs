@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sysalert::host::sensing::{Here, Sensing};
-use sysalert::host::space::Space;
+use sysalert::host::space::{Answer, Asked, Space};
 
 /// What changes of the machine.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -102,16 +102,16 @@ impl Sensing for StoryMachine {
         panic!("nobody is to wait, and somebody waits for {time:?}");
     }
 
-    fn spaces(&self, paths: &[PathBuf], _: Duration) -> Vec<Option<io::Result<Space>>> {
+    fn spaces(&self, asked: &[Asked], _: Duration) -> Vec<Answer> {
         let disks = self.disks.borrow();
-        let space = |path: &PathBuf| match disks.get(path.to_str().unwrap())?.as_str() {
-            "hangs" => None,
-            full => {
+        let space = |asked: &Asked| match disks.get(asked.path.to_str().unwrap()).map(String::as_str) {
+            None | Some("hangs") => Answer::Hangs(None),
+            Some(full) => {
                 let used = (full.parse::<f64>().unwrap() * 1e9) as u64;
                 let size = 100_000_000_000;
-                Some(Ok(Space { size, used, free: size - used, files: 1000, files_free: 900 }))
+                Answer::Told(Space { size, used, free: size - used, files: 1000, files_free: 900 })
             }
         };
-        paths.iter().map(space).collect()
+        asked.iter().map(space).collect()
     }
 }
