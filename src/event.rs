@@ -1,11 +1,15 @@
 //! One observation of a subject, and the words for what was observed.
 
+mod breach;
 mod lapse;
 mod problem;
+mod quantity;
 mod subject;
 
+pub use breach::{Blind, Breach, CheckName, Finding, Op};
 pub use lapse::{Inactive, Lapse};
 pub use problem::{Gone, Problem};
+pub use quantity::{Unit, quantity};
 pub use subject::{CHECK, Manager, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};

@@ -18,6 +18,7 @@ mod ready;
 mod repair;
 mod route;
 mod schedules;
+mod sensors;
 mod sight;
 mod sweep;
 
@@ -26,6 +27,7 @@ pub use gather::Gathering;
 pub use poll::{OfUser, Polled, poll};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
+pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};
 pub use sight::sight;
 
 use std::cell::Cell;
@@ -277,6 +279,9 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     if event.subject.is_schedule() {
         rules = rules.of_schedule(&event.problem);
     }
+    if event.subject.is_sensor() {
+        rules = rules.of_check(&event.problem);
+    }
     let mut incident = store::active(db, &event.subject)?;
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
@@ -341,7 +346,14 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     let begun =
         |incident: Option<Incident>| incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok);
     let after: Option<Incident> = match (event.outcome, incident) {
-        (Outcome::Failed, incident) => Some(begun(incident)?.failed(event.at, verdict.alert.is_some())),
+        (Outcome::Failed, incident) => {
+            let mut incident = begun(incident)?.failed(event.at, verdict.alert.is_some());
+            if event.subject.is_sensor() {
+                // its rule says how bad it is by now
+                incident.severity = incident.severity.max(rules.severity);
+            }
+            Some(incident)
+        }
         (Outcome::Succeeded, incident) if matches!(verdict.flaps, Flaps::Begins(_)) => Some(begun(incident)?),
         (Outcome::Succeeded, incident) => incident.map(|incident| if verdict.resolves { incident.resolved() } else { incident }),
     };

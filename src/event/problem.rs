@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lapse, UnitName};
+use super::{Finding, Lapse, UnitName, breach};
 
 /// What is gone with all its units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,8 @@ impl Problem {
         let result = self.service_result.as_deref();
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
-        // of a schedule the cause only tells more: since when, for which reason
-        let unseen = unseen || self.is_lapse();
+        // of a schedule and of a check the cause only tells more: since when, for which reason, how much
+        let unseen = unseen || self.is_lapse() || result.is_some_and(|result| breach::RESULTS.contains(&result));
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
@@ -148,6 +148,11 @@ impl Problem {
     /// What is wrong with a schedule, if it is about one.
     pub fn lapse(&self) -> Option<Lapse> {
         Lapse::of(self)
+    }
+
+    /// What is wrong with what a sensor measures, if it is about that.
+    pub fn finding(&self) -> Option<Finding> {
+        Finding::of(self)
     }
 
     /// How the process ended, if that is known: "exited with status 3".
@@ -265,6 +270,9 @@ impl fmt::Display for Problem {
         };
         if let Some(lapse) = Lapse::of(self) {
             return lapse.fmt(f);
+        }
+        if let Some(finding) = Finding::of(self) {
+            return finding.fmt(f);
         }
         if let Some((_, heading, why)) = self.polled() {
             let heading = heading.to_lowercase();

@@ -7,7 +7,7 @@ mod started;
 mod timers;
 mod units;
 
-pub use listed::{Detail, Glance, Listed, Shown};
+pub use listed::{Counts, Detail, Glance, Listed, Shown};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl};

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::maybe;
+use super::sensors::{self, Sensed, Streak};
 use super::{looks, outages, silences, time};
 use crate::event::Subject;
 use crate::incident::State;
 
 /// All of it, as of one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {
     /// How many incidents are in each state but the last, `resolved`.
     pub incidents: Vec<(State, u64)>,
@@ -23,6 +24,10 @@ pub struct Totals {
     pub failing: Vec<String>,
     /// Up to when the journal was swept.
     pub swept: Option<DateTime<Utc>>,
+    /// What the sensors saw last.
+    pub sensors: Vec<Sensed>,
+    /// The rules that are violated, or were a moment ago.
+    pub streaks: Vec<Streak>,
     /// How many silences hold.
     pub silences: usize,
 }
@@ -77,6 +82,8 @@ pub fn totals(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Totals> {
         outbox: snapshot.prepare(OUTBOX)?.query_map([], queue)?.collect::<rusqlite::Result<_>>()?,
         failing: outages::outages(&snapshot)?.into_iter().map(|outage| outage.method).collect(),
         swept: looks::swept(&snapshot)?,
+        sensors: sensors::sensors(&snapshot)?,
+        streaks: sensors::streaks(&snapshot)?,
         silences: silences::silences(&snapshot, now)?.len(),
     })
 }

@@ -42,6 +42,17 @@ impl Listed {
     }
 }
 
+/// How many units there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// That failed.
+    pub failed: u32,
+    /// Names of units that are loaded.
+    pub loaded: u32,
+    /// Jobs that wait or run.
+    pub jobs: u32,
+}
+
 /// What more the manager tells of a unit, as far as its state asks for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +193,12 @@ impl ServiceManager {
         }
         // half an answer would look like a unit that never ran
         (!self.is_dead).then_some(detail)
+    }
+
+    /// How many units there are; `None` when nobody answers.
+    pub fn counts(&mut self) -> Option<Counts> {
+        let mut count = |name: &str| self.number_of::<u32>(MANAGER_PATH, MANAGER, name, "u");
+        Some(Counts { failed: count("NFailedUnits")?, loaded: count("NNames")?, jobs: count("NJobs")? })
     }
 
     /// When the machine's own part of the boot began.
