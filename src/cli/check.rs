@@ -215,7 +215,7 @@ fn head(worst: State, bad: &[String], checked: usize) -> String {
         }
         [] => format!("{}: {checked} checked\n", worst.word()),
         [one] => format!("{}: {one}\n", worst.word()),
-        many => format!("{}: {} of {checked} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
+        many => format!("{}: {} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
     }
 }
 

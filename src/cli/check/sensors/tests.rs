@@ -18,6 +18,7 @@ fn sensed() -> Sensed {
         critical: Some(97.0),
         consecutive: 1,
         severity: Severity::Warning,
+        enabled: true,
     };
     let judged = |instance: &str, value: Option<f64>, streak: u32, standing: Option<Severity>| {
         let judgement = rule.judge(value);
