@@ -27,6 +27,7 @@ pub use context::{Complete, gather};
 pub use errors::note_errors;
 pub use outage::failing;
 pub use preview::{Preview, preview};
+pub use hold::hold;
 pub use storm::collect;
 
 use std::sync::mpsc;
