@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::{Context, PATIENCE};
 use super::output;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Manager, short_time, utc_time};
 use crate::host::sensing::Here;
 use crate::host::world::Machine;
@@ -102,8 +102,15 @@ impl Check {
         } else {
             None
         };
-        let rows =
-            if self.is_wanted(What::Services) { self.services(context, &settings, &mut store, &world, now)? } else { vec![] };
+        let rows = if self.is_wanted(What::Services) {
+            match self.services(context, &settings, &mut store, &world, now) {
+                // what the sensors saw is told all the same
+                Err(error) if sensed.is_some() => vec![Row::unknown(&error)],
+                rows => rows?,
+            }
+        } else {
+            vec![]
+        };
 
         let of_sensors = sensed.as_ref().map_or(State::Ok, sensors::worst);
         let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok).max(of_sensors);
@@ -232,6 +239,12 @@ fn text(rows: &[Row]) -> String {
 }
 
 impl Row {
+    /// The services could not be looked at.
+    fn unknown(error: &Error) -> Row {
+        let why = error.message.clone();
+        Row { check: "services", name: "services".to_owned(), shown: String::new(), since: None, state: State::Unknown, why }
+    }
+
     fn json(&self) -> serde_json::Value {
         json!({
             "check": self.check,
