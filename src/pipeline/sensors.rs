@@ -72,7 +72,7 @@ const TIMES: u32 = 3;
 const SLACK: TimeDelta = TimeDelta::seconds(15);
 /// A sensor that measures more than anybody can have is cut off here.
 const MOST_INSTANCES: usize = 500;
-const MOST_METRICS: usize = 100;
+const MOST_METRICS: usize = 110;
 /// So much is kept of what is said beside the values, and of each sentence.
 const MOST_DETAILS: usize = 20;
 const LONGEST: usize = 300;

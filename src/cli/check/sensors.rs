@@ -148,14 +148,14 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     let (_, urgency) = triage::total(&factors);
     let line = |result: &Judged| {
         let of = if result.instance.is_empty() { String::new() } else { format!(" {}", plain(&result.instance)) };
-        let value = result.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        let value = result.value.map_or_else(|| "-".to_owned(), |value| number(value, 2));
         let Judged { rule, streak, .. } = result;
         format!(
             "  [{}{of}] {} = {value} ({} {}) - Streak: {streak}\n",
             rule.name,
             rule.metric,
             rule.op.as_str(),
-            number(result.limit())
+            number(result.limit(), 1)
         )
     };
     let lines: String = sensed.sensors.iter().flat_map(anomalies).map(line).collect();
@@ -168,9 +168,13 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     )
 }
 
-/// "80.0", as linmon has it.
-fn number(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.1}") } else { value.to_string() }
+/// "80.0", as linmon has it, with so many digits behind the point; what is too long to be read in powers of ten.
+fn number(value: f64, digits: usize) -> String {
+    match value.abs() {
+        1e15.. => format!("{value:e}"),
+        _ if digits == 1 && value.fract() != 0.0 => value.to_string(),
+        _ => format!("{value:.digits$}"),
+    }
 }
 
 /// The whole report for programs.

@@ -5,7 +5,7 @@ mod output;
 
 use std::time::Duration;
 
-use super::{COMMON, Detail, Measured, Metric, Probe, Reading, Sensor, Unit};
+use super::{COMMON, Detail, Measured, Metric, Missing, Probe, Reading, Sensor, Unit};
 use crate::config::{Key, Kind};
 use crate::host::program::End;
 use output::Output;
@@ -82,7 +82,11 @@ fn measure(probe: &Probe<'_>) -> Measured {
         }
     }
     let detail = |text: String| Detail { instance: probe.name.to_owned(), text };
-    Measured { details: why.into_iter().chain(output.lines).map(detail).collect(), ..Measured::readings(readings) }
+    let missing = (output.left_out > 0).then(|| {
+        let (all, most) = (output::FIGURES + output.left_out, output::FIGURES);
+        Missing { instance: probe.name.to_owned(), why: format!("only the first {most} of its {all} performance data are taken") }
+    });
+    Measured { missing: missing.into_iter().collect(), details: why.into_iter().chain(output.lines).map(detail).collect(), ..Measured::readings(readings) }
 }
 
 /// The status by the convention, and why, where the program did not say it itself.

@@ -47,6 +47,21 @@ fn real_programs_and_how_they_end() {
 }
 
 #[test]
+fn what_is_cut_off_is_said() {
+    let origin = Origin { file: Path::new("x.toml").into(), line: 1 };
+    let script = "printf 'OK |'; for n in $(seq 150); do printf ' m%d=1' $n; done";
+    let settings = [Setting { key: "command".into(), value: json!(["/bin/sh", "-c", script]), origin }];
+    let written = [settings.as_slice()];
+    let values = Values { keys: SENSOR.keys, written: &written };
+    let here = Here::new("/");
+    let measured = measure(&Probe { machine: &here, name: "x", values, before: None, now: chrono::DateTime::UNIX_EPOCH });
+    let Outcome::Readings(readings) = measured.outcome else { panic!() };
+    assert_eq!(readings.len(), 102, "its own two beside them");
+    let missing: Vec<_> = measured.missing.iter().map(|one| one.why.as_str()).collect();
+    assert_eq!(missing, ["only the first 100 of its 150 performance data are taken"]);
+}
+
+#[test]
 fn what_cannot_be_started_is_an_error_and_says_who_must_do_what() {
     assert_eq!(run(&json!([]), "1s"), "[sensor.command.x] needs `command = [\"/path/of/the/program\", \"argument\"]`");
     assert_eq!(run(&json!(["check_load"]), "1s"), "`command` must name its program by the whole path: check_load does not");
