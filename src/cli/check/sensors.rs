@@ -7,6 +7,7 @@ use super::State;
 use crate::cli::output;
 use crate::event::{short_time, utc_time};
 use crate::host::{log, reports};
+use crate::incident::Severity;
 use crate::message::{shell, visible};
 use crate::pipeline::{Judged, Looking, Sensed};
 use crate::settings::Settings;
@@ -145,7 +146,8 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     if factors.is_empty() {
         return String::new();
     }
-    let (_, urgency) = triage::total(&factors);
+    let (score, urgency) = triage::total(&factors);
+    let worst = sensed.sensors.iter().flat_map(anomalies).filter_map(|result| result.standing).max();
     let line = |result: &Judged| {
         let of = if result.instance.is_empty() { String::new() } else { format!(" {}", plain(&result.instance)) };
         let value = result.value.map_or_else(|| "-".to_owned(), |value| number(value, 2));
@@ -160,10 +162,11 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     };
     let lines: String = sensed.sensors.iter().flat_map(anomalies).map(line).collect();
     format!(
-        "[{}] SYSALERT ALERT\nAnomaly Count: {}\nSeverity: {}\n\n{lines}\n{}\n\n",
+        "[{}] SYSALERT ALERT\nAnomaly Count: {}\nSeverity: {}\nTriage: {}, {score} of 100\n\n{lines}\n{}\n\n",
         utc_time(now),
         factors.len(),
-        urgency.as_str().to_uppercase(),
+        worst.map_or("", Severity::as_str).to_uppercase(),
+        urgency.as_str(),
         "-".repeat(70)
     )
 }
@@ -317,14 +320,12 @@ fn listed(looking: &Looking, instance: &str, metric: &str, known: Option<&Metric
     ]
 }
 
-/// Keeps the report, if it is to be kept and something was measured.
-pub(super) fn keep(settings: &Settings, sensed: &Sensed, now: DateTime<Utc>) {
+/// Keeps the report, as text and as JSON, if it is to be kept and something was measured.
+pub(super) fn keep(settings: &Settings, sensed: &Sensed, now: DateTime<Utc>, forms: impl FnOnce() -> [String; 2]) {
     let settings = settings.sensors();
     let Some(folder) = settings.report_dir.filter(|_| sensed.sensors.iter().any(|looking| looking.due.is_none())) else { return };
-    let json = format!("{:#}\n", Value::Object(json(sensed, now)));
-    let forms = [("txt", text(sensed, now)), ("json", json)];
-    let forms = [(forms[0].0, forms[0].1.as_str()), (forms[1].0, forms[1].1.as_str())];
-    if let Err(error) = reports::keep(&folder, now, &forms, settings.report_keep) {
+    let [text, json] = forms();
+    if let Err(error) = reports::keep(&folder, now, &[("txt", &text), ("json", &json)], settings.report_keep) {
         let text =
             format!("the report cannot be kept in {}: {error}; it may be written below the state folder", folder.display());
         log::warn(None, &text);

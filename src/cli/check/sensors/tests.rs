@@ -86,7 +86,7 @@ fn the_report_for_programs_has_linmons_structure() {
 fn the_report_for_people_begins_with_linmons_block() {
     let text = text(&sensed(), "2026-01-05T10:00:01Z".parse().unwrap());
     let block = format!(
-        "[2026-01-05T10:00:01.000000Z] SYSALERT ALERT\nAnomaly Count: 1\nSeverity: HIGH\n\n  \
+        "[2026-01-05T10:00:01.000000Z] SYSALERT ALERT\nAnomaly Count: 1\nSeverity: WARNING\nTriage: high, 30 of 100\n\n  \
          [low_disk /var] bytes_used_percent = 95.00 (gt 90.0) - Streak: 3\n\n{}\n",
         "-".repeat(70)
     );
