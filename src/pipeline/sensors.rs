@@ -161,9 +161,7 @@ impl Run {
             let rules = watch.rules.clone();
             return Looking { sensor: watch.sensor, name, at: last.at, due: Some(due), seen: last.seen.clone(), rules, results };
         }
-        let before = last.as_ref().map(|last| Before { at: last.at, boot: &last.boot, kept: &last.kept });
-        let measured = watch
-            .with_values(|values| (watch.sensor.measure)(&Probe { machine, name: &watch.name, values, before, now: self.now }));
+        let measured = measured(watch, machine, last.as_ref(), self.now);
         let kept = measured.keep.clone().or(last.map(|last| last.kept)).unwrap_or(Value::Null);
         let seen = seen(measured);
         let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &seen, counts) };
@@ -239,8 +237,7 @@ impl Run {
         let subject = Subject::sensor(watch.sensor.name, &watch.name, BLIND);
         let Some(Nothing::Error(why)) = &seen.nothing else {
             if before.as_ref().is_some_and(|before| before.standing.is_some()) {
-                let success = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
-                self.file(&subject, Outcome::Succeeded, success);
+                self.file(&subject, Outcome::Succeeded, Problem::success());
             }
             return self.keep(&key, before.as_ref(), None);
         };
@@ -265,17 +262,7 @@ impl Run {
 
     fn file(&mut self, subject: &Subject, outcome: Outcome, problem: Problem) {
         let run = format!("{}:{}", outcome.as_str(), self.now.timestamp_micros());
-        self.writes.push(Write::Event(Box::new(Event {
-            subject: subject.clone(),
-            outcome,
-            run,
-            invocation_id: None,
-            problem,
-            triggered_by: None,
-            start: None,
-            restarts: false,
-            at: self.now,
-        })));
+        self.writes.push(Write::Event(Box::new(Event::found(subject, outcome, run, problem, self.now))));
     }
 
     /// One commit, with the verdicts; true when somebody is to hear of something.
