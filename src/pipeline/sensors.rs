@@ -10,6 +10,7 @@ use super::decide;
 use super::sweep::grace;
 use crate::error::Result;
 use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject};
+use crate::host::once::Once;
 use crate::host::sensing::Sensing;
 use crate::host::world::World;
 use crate::incident::Severity;
@@ -91,7 +92,8 @@ pub fn sensors(
     let (known, streaks) = store.with(|db| Ok((store::sensors(db)?, store::streaks(db)?)))?;
     let in_grace = grace(world, Some(settings)).is_some_and(|grace| grace.holds(now));
     let times = known.iter().map(|sensed| (sensed.name.clone(), sensed.at)).collect();
-    let mut run = Run { boot: machine.boot(), in_grace, now, times, writes: Vec::new() };
+    let machine = Once::new(machine);
+    let mut run = Run { in_grace, now, times, writes: Vec::new() };
     let mut before: BTreeMap<String, Sensed> = known.into_iter().map(|sensed| (sensed.name.clone(), sensed)).collect();
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     for store::Streak { sensor, instance, rule, times, since, seen, standing } in streaks {
@@ -101,7 +103,7 @@ pub fn sensors(
     let mut sensors = Vec::new();
     for watch in settings.sensors().watches {
         let (last, counts) = (before.remove(&watch.full_name()), counts.remove(&watch.full_name()));
-        sensors.push(run.look(&watch, machine, last, counts.unwrap_or_default()));
+        sensors.push(run.look(&watch, &machine, last, counts.unwrap_or_default()));
     }
     // nobody watches these any more
     run.writes.extend(before.into_keys().map(Write::ForgetSensor));
@@ -114,10 +116,11 @@ pub fn sensors(
 
 /// Measures all of them, due or not, after what is known of the last run; nothing is judged or written.
 pub fn measure(known: Vec<Sensed>, settings: &Settings, machine: &dyn Sensing, now: DateTime<Utc>) -> Vec<Looking> {
+    let machine = Once::new(machine);
     let look = |watch: Watch| {
         let name = watch.full_name();
         let last = known.iter().find(|sensed| sensed.name == name);
-        let seen = seen(measured(&watch, machine, last, now));
+        let seen = seen(measured(&watch, &machine, last, now));
         Looking { sensor: watch.sensor, name, at: now, due: None, seen, rules: watch.rules, results: Vec::new() }
     };
     settings.sensors().watches.into_iter().map(look).collect()
@@ -142,7 +145,6 @@ enum Write {
 }
 
 struct Run {
-    boot: String,
     in_grace: bool,
     now: DateTime<Utc>,
     /// When each sensor ran before.
@@ -165,7 +167,7 @@ impl Run {
         let kept = measured.keep.clone().or(last.map(|last| last.kept)).unwrap_or(Value::Null);
         let seen = seen(measured);
         let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &seen, counts) };
-        let sensed = Sensed { name: name.clone(), at: self.now, boot: self.boot.clone(), kept, seen: seen.clone() };
+        let sensed = Sensed { name: name.clone(), at: self.now, boot: machine.boot(), kept, seen: seen.clone() };
         self.writes.push(Write::Sensor(sensed));
         Looking { sensor: watch.sensor, name, at: self.now, due: None, seen, rules: watch.rules.clone(), results }
     }
