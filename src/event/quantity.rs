@@ -107,7 +107,11 @@ const LONG: f64 = 1e15;
 fn short(value: f64, digits: usize) -> String {
     if value.abs() >= LONG {
         format!("{value:e}")
-    } else if value.fract() == 0.0 && digits != 1 { format!("{value:.0}") } else { format!("{value:.digits$}") }
+    } else if value.fract() == 0.0 && digits != 1 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.digits$}")
+    }
 }
 
 fn bytes(value: f64) -> String {

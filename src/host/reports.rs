@@ -63,7 +63,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reports");
         fs::create_dir(&path).unwrap();
-        let foreign = ["notes.txt", "sensors-0.json", "sensors-20990101T000000Z.txt", "sensors-20260105T080000.000000Z.csv", "sensors-a.txt"];
+        let foreign = [
+            "notes.txt",
+            "sensors-0.json",
+            "sensors-20990101T000000Z.txt",
+            "sensors-20260105T080000.000000Z.csv",
+            "sensors-a.txt",
+        ];
         for name in foreign {
             fs::write(path.join(name), "").unwrap();
         }

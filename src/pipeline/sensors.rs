@@ -211,7 +211,7 @@ impl Run {
     }
 
     fn tell(&mut self, watch: &Watch, seen: &Seen, instance: &str, rule: &Rule, value: Option<f64>, news: Option<News>) {
-        let subject = Subject::sensor(watch.sensor.name, &instance_of(watch, instance), &rule.name);
+        let subject = Subject::sensor(&watch.full_name(), instance, &rule.name);
         let of_instance = || seen.details.iter().filter(|(of, _)| of == instance).map(|(_, text)| text.clone());
         let breach = |critical: bool| Breach {
             metric: rule.metric.clone(),
@@ -236,7 +236,7 @@ impl Run {
     /// A sensor that fails again and again has an incident of its own, until it measures or has nothing to measure.
     fn is_blind(&mut self, watch: &Watch, seen: &Seen, before: Option<Streak>) {
         let key = (watch.full_name(), String::new(), BLIND.to_owned());
-        let subject = Subject::sensor(watch.sensor.name, &watch.name, BLIND);
+        let subject = Subject::sensor(&watch.full_name(), "", BLIND);
         let Some(Nothing::Error(why)) = &seen.nothing else {
             if before.as_ref().is_some_and(|before| before.standing.is_some()) {
                 self.file(&subject, Outcome::Succeeded, Problem::success());
@@ -256,8 +256,6 @@ impl Run {
     fn forget(&mut self, sensor: &str, instance: &str, rule: &str, stands: bool) {
         self.writes.push(Write::EndStreak([sensor, instance, rule].map(str::to_owned)));
         if stands {
-            // of "command.mailq" the name is the instance
-            let (sensor, instance) = sensor.split_once('.').unwrap_or((sensor, instance));
             self.writes.push(Write::Clear(Subject::sensor(sensor, instance, rule)));
         }
     }
@@ -301,15 +299,6 @@ impl Run {
 fn not_due(watch: &Watch, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let due = last + TimeDelta::from_std(watch.every).ok()?;
     (last <= now && now + SLACK < due).then_some(due)
-}
-
-/// The name of `[sensor.command.NAME]` is the instance of what it measures.
-fn instance_of(watch: &Watch, instance: &str) -> String {
-    match (watch.name.as_str(), instance) {
-        ("", instance) => instance.to_owned(),
-        (name, instance) if instance.is_empty() || instance == name => name.to_owned(),
-        (name, instance) => format!("{name}:{instance}"),
-    }
 }
 
 fn value_of(seen: &Seen, instance: &str, metric: &str) -> Option<f64> {

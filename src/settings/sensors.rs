@@ -274,7 +274,7 @@ pub(super) fn remind(document: &Document, check: &str) -> Option<Duration> {
     let subject = Subject::stored(check.to_owned());
     let name = CheckName::of(&subject)?;
     let sensor = SENSORS.iter().find(|sensor| sensor.name == name.sensor)?;
-    let own = sensor.named.then_some(name.instance);
+    let own = name.watch.split_once('.').map(|(_, own)| own).filter(|_| sensor.named);
     let written = [document.section(&section(sensor), own)];
     Values { keys: sensor.keys, written: &written }.interval("renotify_time")
 }

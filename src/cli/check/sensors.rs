@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use crate::cli::output;
-use crate::event::{short_time, utc_time};
+use crate::event::{Subject, escaped, short_time, utc_time};
 use crate::host::{log, reports};
 use crate::incident::Severity;
 use crate::message::{shell, visible};
@@ -16,7 +16,7 @@ use crate::trigger::sensor::rule::{Judgement, for_instance};
 use crate::trigger::sensor::triage::{self, Factor};
 use crate::trigger::sensor::{Metric, Unit};
 
-/// A name of the machine's, safe to print.
+/// A text of the machine's, safe to print.
 fn plain(text: &str) -> String {
     visible(text.as_bytes())
 }
@@ -28,7 +28,7 @@ impl Judged {
     }
 
     fn what(&self, sensor: &str) -> String {
-        let of = if self.instance.is_empty() { sensor.to_owned() } else { format!("{sensor} {}", plain(&self.instance)) };
+        let of = if self.instance.is_empty() { sensor.to_owned() } else { format!("{sensor} {}", escaped(&self.instance)) };
         let value = self.value.map_or_else(|| "not measured".to_owned(), |value| self.rule.unit.show(value));
         format!("{of}: {} is {value} (limit {}, {})", self.rule.metric, self.rule.unit.show_limit(self.limit()), self.rule.name)
     }
@@ -45,7 +45,7 @@ impl Judged {
     }
 
     fn factor_words(&self, why: &str) -> String {
-        let of = if self.instance.is_empty() { String::new() } else { format!(" {}", plain(&self.instance)) };
+        let of = if self.instance.is_empty() { String::new() } else { format!(" {}", escaped(&self.instance)) };
         format!("{}{of}: {why}", self.rule.name)
     }
 }
@@ -110,7 +110,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
     };
     vec![
         looking.name.clone(),
-        plain(&result.instance),
+        escaped(&result.instance),
         rule.metric.clone(),
         result.value.map_or_else(|| "-".to_owned(), |value| rule.unit.show(value)),
         format!("{} {}", rule.op.as_str(), rule.unit.show_limit(result.limit())),
@@ -124,7 +124,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
 fn notes(looking: &Looking) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |of: &str, what: &str| {
-        let of = if of.is_empty() { String::new() } else { format!(" {}", plain(of)) };
+        let of = if of.is_empty() { String::new() } else { format!(" {}", escaped(of)) };
         notes.push(format!("{}{of}: {}", looking.name, plain(what)));
     };
     match &looking.seen.nothing {
@@ -149,7 +149,7 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     let (score, urgency) = triage::total(&factors);
     let worst = sensed.sensors.iter().flat_map(anomalies).filter_map(|result| result.standing).max();
     let line = |result: &Judged| {
-        let of = if result.instance.is_empty() { String::new() } else { format!(" {}", plain(&result.instance)) };
+        let of = if result.instance.is_empty() { String::new() } else { format!(" {}", escaped(&result.instance)) };
         let value = result.value.map_or_else(|| "-".to_owned(), |value| number(value, 2));
         let Judged { rule, streak, .. } = result;
         format!(
@@ -224,22 +224,23 @@ fn monitor(looking: &Looking) -> Value {
         "metrics": metrics,
         "missing": looking.seen.missing.iter().map(|one| pair(one, "why")).collect::<Vec<_>>(),
         "details": looking.seen.details.iter().map(|one| pair(one, "text")).collect::<Vec<_>>(),
-        "results": looking.results.iter().map(result_json).collect::<Vec<_>>(),
-        "anomalies": anomalies.iter().map(|result| anomaly_json(result)).collect::<Vec<_>>(),
+        "results": looking.results.iter().map(|result| result_json(looking, result)).collect::<Vec<_>>(),
+        "anomalies": anomalies.iter().map(|result| anomaly_json(looking, result)).collect::<Vec<_>>(),
         "suggested_commands": suggested(looking),
     })
 }
 
-fn result_json(result: &Judged) -> Value {
-    let mut json = anomaly_json(result);
+fn result_json(looking: &Looking, result: &Judged) -> Value {
+    let mut json = anomaly_json(looking, result);
     json["violated"] = Value::Bool(matches!(result.judgement, Judgement::Violated { .. }));
     json["anomaly"] = Value::Bool(result.standing.is_some());
     json
 }
 
-fn anomaly_json(result: &Judged) -> Value {
+fn anomaly_json(looking: &Looking, result: &Judged) -> Value {
     let rule = &result.rule;
     json!({
+        "check": subject(looking, result).name(),
         "rule_name": rule.name,
         "instance": result.instance,
         "metric": rule.metric,
@@ -262,12 +263,18 @@ fn suggested(looking: &Looking) -> Vec<String> {
     let mut commands = Vec::new();
     for command in looking.sensor.suggests {
         if command.contains("{}") {
-            commands.extend(instances.iter().map(|instance| command.replace("{}", &shell(&plain(instance)))));
+            commands.extend(instances.iter().map(|instance| command.replace("{}", &shell(instance))));
         } else {
             commands.push((*command).to_owned());
         }
     }
+    commands.extend(anomalies(looking).map(|result| format!("sysalert explain {}", shell(subject(looking, result).name()))));
     commands
+}
+
+/// By what name every other command knows a rule.
+fn subject(looking: &Looking, result: &Judged) -> Subject {
+    Subject::sensor(&looking.name, &result.instance, &result.rule.name)
 }
 
 /// The commands for all that is wrong.
@@ -312,7 +319,7 @@ fn listed(looking: &Looking, instance: &str, metric: &str, known: Option<&Metric
         .collect();
     vec![
         looking.name.clone(),
-        plain(instance),
+        escaped(instance),
         plain(metric),
         value.map_or_else(|| "-".to_owned(), |value| unit.show(value)),
         unit.as_str().to_owned(),

@@ -17,7 +17,7 @@ fn run(command: &Value, timeout: &str) -> String {
     let measured = measure(&Probe { machine: &here, name: "x", values, before: None, now: chrono::DateTime::UNIX_EPOCH });
     match measured.outcome {
         Outcome::Readings(readings) => {
-            assert!(readings.iter().all(|one| one.instance == "x"));
+            assert!(readings.iter().all(|one| one.instance.is_empty()));
             let figures: Vec<String> = readings.iter().map(|one| format!("{} {}", one.metric, one.value)).collect();
             let details: Vec<String> = measured.details.into_iter().map(|one| one.text).collect();
             format!("{}: {}", figures.join(", "), details.join(" / "))
