@@ -58,8 +58,8 @@ impl Words {
 
 fn breached(report: &Report<'_>, name: &CheckName<'_>, of: &str, breach: &Breach) -> Words {
     let what = match breach.details.first() {
-        // a check of somebody else's has words of its own
-        Some(words) if name.sensor == "command" => safe(words),
+        // a check of somebody else's has words of its own for how it is, and none for a rule about its figures
+        Some(words) if name.sensor == "command" && breach.metric.starts_with("status") => safe(words),
         _ => breach.words(),
     };
     let clear = breach.unit.show_limit(breach.clear);

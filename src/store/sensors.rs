@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::time;
+use crate::event::Unit;
 use crate::incident::Severity;
 
 /// A sensor after its last run.
@@ -34,6 +35,9 @@ pub struct Seen {
     /// The values: by instance and metric.
     #[serde(default)]
     pub readings: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What they count, by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, Unit>,
     /// What of the rest could not be measured: the instance, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<(String, String)>,
@@ -149,6 +153,7 @@ mod tests {
         let seen = Seen {
             nothing: Some(Nothing::Error("x".into())),
             readings: BTreeMap::from([("/var".to_owned(), BTreeMap::from([("bytes_free".to_owned(), 5e15)]))]),
+            units: BTreeMap::from([("bytes_free".to_owned(), Unit::Bytes)]),
             missing: vec![("/nas".into(), "it does not answer".into())],
             details: vec![(String::new(), "a".into())],
         };

@@ -222,6 +222,7 @@ fn monitor(looking: &Looking) -> Value {
         "due_at": looking.due.map(utc_time),
         "triage_score": triage_of(&anomalies),
         "metrics": metrics,
+        "units": looking.seen.units.iter().map(|(metric, unit)| (metric.clone(), unit.as_str().into())).collect::<Map<_, _>>(),
         "missing": looking.seen.missing.iter().map(|one| pair(one, "why")).collect::<Vec<_>>(),
         "details": looking.seen.details.iter().map(|one| pair(one, "text")).collect::<Vec<_>>(),
         "results": looking.results.iter().map(|result| result_json(looking, result)).collect::<Vec<_>>(),
@@ -307,7 +308,7 @@ pub(super) fn list(sensors: &[Looking]) -> String {
 }
 
 fn listed(looking: &Looking, instance: &str, metric: &str, known: Option<&Metric>, value: Option<f64>) -> Vec<String> {
-    let unit = known.map_or(Unit::Number, |known| known.unit);
+    let unit = known.map(|known| known.unit).or(looking.seen.units.get(metric).copied()).unwrap_or(Unit::Number);
     let rules = for_instance(&looking.rules, instance).into_iter().filter(|rule| rule.metric == metric);
     let rules: Vec<String> = rules
         .map(|rule| {

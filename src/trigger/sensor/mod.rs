@@ -173,17 +173,19 @@ pub struct Reading {
     pub instance: String,
     /// In the metric's unit. What is not finite counts as missing.
     pub value: f64,
+    /// What it counts, of a metric that the sensor does not name.
+    pub unit: Option<Unit>,
 }
 
 impl Reading {
     /// A value of the only instance.
     pub fn new(metric: &'static str, value: f64) -> Reading {
-        Reading { metric: Cow::Borrowed(metric), instance: String::new(), value }
+        Reading { metric: Cow::Borrowed(metric), instance: String::new(), value, unit: None }
     }
 
     /// A value of this instance.
     pub fn of(instance: &str, metric: &'static str, value: f64) -> Reading {
-        Reading { metric: Cow::Borrowed(metric), instance: instance.to_owned(), value }
+        Reading { metric: Cow::Borrowed(metric), instance: instance.to_owned(), value, unit: None }
     }
 }
 

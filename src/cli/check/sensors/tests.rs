@@ -26,6 +26,7 @@ fn sensed() -> Sensed {
     };
     let seen = Seen {
         readings: [("/var".to_owned(), [("bytes_used_percent".to_owned(), 95.0)].into())].into(),
+        units: [("bytes_used_percent".to_owned(), Unit::Percent)].into(),
         missing: vec![("/mnt/\u{1b}[31mx".into(), "it does not answer".into())],
         ..Seen::default()
     };
@@ -78,6 +79,7 @@ fn the_report_for_programs_has_linmons_structure() {
             "due_at": null,
             "triage_score": triage,
             "metrics": { "/var": { "bytes_used_percent": 95.0 } },
+            "units": { "bytes_used_percent": "%" },
             "missing": [{ "instance": "/mnt/\u{1b}[31mx", "why": "it does not answer" }],
             "details": [],
             "results": [with(&missing, false, false), with(&anomaly, true, true)],
