@@ -186,7 +186,9 @@ impl Draft {
         let at = |key: &str| written(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
         // what a default says and no longer fits, whoever wrote the rest must say
         let but = |key: &str| match self.setting(key).filter(|setting| setting.origin.line == NOWHERE) {
-            Some(setting) => format!("; {} is its default: a `value` of your own takes those of `clear` and `critical` away", setting.value),
+            Some(setting) => {
+                format!("; {} is its default: a `value` of your own takes those of `clear` and `critical` away", setting.value)
+            }
             None => String::new(),
         };
         let wrong = |key: &str, why: String| Err(format!("{}: {why}", at(key).unwrap_or_default()));
