@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Breach, CHECK, CheckName, Event, Manager, Outcome, SCHEDULE, Subject, UnitName};
+use crate::event::{Breach, CHECK, CheckName, Event, Finding, Manager, Outcome, Problem, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -156,14 +156,25 @@ impl Context {
     }
 }
 
-/// What an event of a check says: "bytes_used_percent is 95.0 %, more than 90 %".
+/// What an event of a check says: "bytes_used_percent is 95.0 %, more than 90 %"; a program of somebody else's in its own words.
 pub(super) fn of_check(event: &Event) -> String {
     match event.outcome {
-        Outcome::Failed => event.problem.to_string(),
+        Outcome::Failed => words_of(&event.subject, &event.problem),
         Outcome::Succeeded => {
-            let now = Breach::of(&event.problem).map(|breach| format!(": {}", breach.now()));
+            let now = Breach::of(&event.problem).map(|breach| match breach.said(&event.subject) {
+                Some(words) => format!(": {}", visible(words.as_bytes())),
+                None => format!(": {}", breach.now()),
+            });
             format!("is well again{}", now.unwrap_or_default())
         }
+    }
+}
+
+/// How something failed, in a line.
+pub(in crate::cli) fn words_of(subject: &Subject, problem: &Problem) -> String {
+    match problem.finding() {
+        Some(Finding::Breach(breach)) => breach.said(subject).map_or_else(|| breach.words(), |words| visible(words.as_bytes())),
+        _ => problem.to_string(),
     }
 }
 

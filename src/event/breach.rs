@@ -113,6 +113,8 @@ pub enum Finding {
     Blind(Blind),
 }
 
+/// The sensor whose checks are somebody else's programs.
+const COMMAND: &str = "command";
 const LIMIT: &str = "limit";
 const CRITICAL: &str = "critical-limit";
 const BLIND: &str = "not-measured";
@@ -145,6 +147,13 @@ impl Breach {
     /// "bytes_used_percent is 95.0 %, more than 90 %"; of what is so or is not, that.
     pub fn words(&self) -> String {
         if self.unit == Unit::Flag { self.now() } else { format!("{}, {}", self.now(), self.beyond()) }
+    }
+
+    /// What the program said first of how it is, of a check of somebody else's: those words say more than its exit status, and nothing
+    /// of a rule about its figures. Hostile.
+    pub fn said(&self, subject: &Subject) -> Option<&str> {
+        let words = self.details.first().filter(|_| self.metric.starts_with("status"))?;
+        CheckName::of(subject).is_some_and(|name| name.sensor == COMMAND).then_some(words)
     }
 
     /// "more than 90 %".

@@ -15,7 +15,7 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
     let was = report.failures.last().and_then(|(_, problem)| problem.finding());
     let words = match (report.event.problem.finding(), report.kind) {
         (_, Kind::Recovery) => recovered(report, &name, &of, was),
-        (Some(Finding::Breach(breach)), _) => breached(report, &name, &of, &breach),
+        (Some(Finding::Breach(breach)), _) => breached(report, &of, &breach),
         (Some(Finding::Blind(blind)), _) => blinded(report, &name, &blind),
         (None, _) => Words::unknown(report, &of),
     };
@@ -56,12 +56,8 @@ impl Words {
     }
 }
 
-fn breached(report: &Report<'_>, name: &CheckName<'_>, of: &str, breach: &Breach) -> Words {
-    let what = match breach.details.first() {
-        // a check of somebody else's has words of its own for how it is, and none for a rule about its figures
-        Some(words) if name.sensor == "command" && breach.metric.starts_with("status") => safe(words),
-        _ => breach.words(),
-    };
+fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
+    let what = breach.said(&report.event.subject).map_or_else(|| breach.words(), safe);
     let clear = breach.unit.show_limit(breach.clear);
     let lasts = report.again.map(|again| span(again.at - report.incident.first_failure));
     let (status, how) = match (breach.critical, &lasts) {
@@ -114,12 +110,14 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
     let lasted = span(report.event.at - report.incident.first_failure);
     let (subject, lead, what, facts) = match (Breach::of(&report.event.problem), was) {
         (Some(now), was) => {
+            let subject = &report.event.subject;
             let was = match was {
-                Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.words()),
+                Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.said(subject).map_or_else(|| was.words(), safe)),
                 _ => String::new(),
             };
+            let is = now.said(subject).map_or_else(|| now.now(), safe);
             let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
-            (format!("{of} is well again: {}", now.now()), format!("{of} is well again: {}.{was}", now.now()), now.now(), facts)
+            (format!("{of} is well again: {is}"), format!("{of} is well again: {is}.{was}"), is, facts)
         }
         (None, Some(Finding::Blind(blind))) => {
             let why = visible(blind.why.as_bytes());

@@ -154,7 +154,11 @@ fn defaults(sensor: &'static Sensor, values: &Values<'_>) -> Vec<Table> {
         text = text.replace(&format!("\"{{{}}}\"", key.name), &values.value(&key.name).to_string());
     }
     let document = Document::read(&[(Path::new("defaults").into(), text)], &super::CATALOGUE);
-    document.map(|document| document.tables(&section, name).to_vec()).unwrap_or_default()
+    let mut tables = document.map(|document| document.tables(&section, name).to_vec()).unwrap_or_default();
+    for setting in tables.iter_mut().flat_map(|table| &mut table.settings) {
+        setting.origin.line = NOWHERE;
+    }
+    tables
 }
 
 /// The glob of a rule that is for all instances.
@@ -179,6 +183,9 @@ fn twice(tables: &[Table]) -> impl Iterator<Item = String> {
     })
 }
 
+/// The line of what nobody has written.
+const NOWHERE: usize = 0;
+
 fn text(settings: &[Setting], key: &str) -> Option<String> {
     let setting = settings.iter().find(|setting| setting.key == key)?;
     setting.value.as_str().map(str::to_owned)
@@ -202,7 +209,15 @@ impl Draft {
     /// # Errors
     /// What is wrong with it, with the line where that stands.
     fn rule(&self, sensor: &'static Sensor) -> Result<Option<Rule>, String> {
-        let at = |key: &str| self.setting(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
+        let written = |key: &str| self.setting(key).filter(|setting| setting.origin.line != NOWHERE);
+        let at = |key: &str| written(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
+        // what a default says and no longer fits, whoever wrote the rest must say
+        let but = |key: &str| match self.setting(key).filter(|setting| setting.origin.line == NOWHERE) {
+            Some(setting) => {
+                format!("; {} is its default: a `value` of your own takes those of `clear` and `critical` away", setting.value)
+            }
+            None => String::new(),
+        };
         let wrong = |key: &str, why: String| Err(format!("{}: {why}", at(key).unwrap_or_default()));
         let place = || format!("[[{}.rule]]", section(sensor));
         let Some(name) = self.text("name") else { return wrong("", format!("{} needs a `name`", place())) };
@@ -233,22 +248,23 @@ impl Draft {
         // of what no sensor names the value itself may say what it counts
         let written = self.setting("value").and_then(|setting| quantity(&setting.value)?.1);
         let unit = known.map(|known| known.unit).or(written).unwrap_or(Unit::Number);
-        let number = |key: &str| match self.setting(key) {
-            None => Ok(None),
-            Some(setting) => match read(known.map(|known| known.unit).or(written), &setting.value) {
-                Some(number) => Ok(Some(number)),
-                None => Err(format!("{}: `{key}` has another unit than {metric} ({})", setting.origin, unit.as_str())),
-            },
+        let number = |key: &str| {
+            let Some(setting) = self.setting(key) else { return Ok(None) };
+            read(known.map(|known| known.unit).or(written), &setting.value).map(Some).ok_or_else(|| {
+                let (at, unit) = (at(key).unwrap_or_default(), unit.as_str());
+                format!("{at}: `{key}` of the rule `{name}` has another unit than {metric} ({unit}){}", but(key))
+            })
         };
         let Some(value) = number("value")? else { return wrong("", format!("the rule `{name}` needs a `value`")) };
         let op = self.text("op").and_then(|word| Op::parse(&word)).unwrap_or(Op::Gt);
         let (clear, critical) = (number("clear")?, number("critical")?);
         let (more, less) = (matches!(op, Op::Gt | Op::Gte), matches!(op, Op::Lt | Op::Lte));
         if clear.is_some_and(|clear| (more && clear > value) || (less && clear < value) || (!more && !less && clear != value)) {
-            return wrong("clear", format!("`clear` of the rule `{name}` lies beyond its `value`: it would never be over"));
+            let why = format!("`clear` of the rule `{name}` lies beyond its `value`: it would never be over{}", but("clear"));
+            return wrong("clear", why);
         }
         if critical.is_some_and(|critical| (more && critical < value) || (less && critical > value) || (!more && !less)) {
-            return wrong("critical", format!("`critical` of the rule `{name}` must lie beyond its `value`"));
+            return wrong("critical", format!("`critical` of the rule `{name}` must lie beyond its `value`{}", but("critical")));
         }
         let consecutive = self.setting("consecutive").and_then(|setting| setting.value.as_u64()).unwrap_or(1);
         Ok(Some(Rule {
@@ -296,26 +312,53 @@ pub(super) fn remind(document: &Document, check: &str) -> Option<Duration> {
 pub(super) fn wrong(document: &Document) -> Vec<String> {
     let mut complaints = Vec::new();
     for (sensor, name) in watched(document) {
-        let tables = document.tables(&section(sensor), name.as_deref());
-        let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if let Some(name) = name.as_ref().filter(|name| name.is_empty() || !is_plain(name)) {
-            let origin = document.names(&section(sensor)).find(|(own, _)| own == name).map(|(_, origin)| origin.to_string());
-            let origin = origin.unwrap_or_default();
-            complaints.push(format!("{origin}: a name has only letters, digits, _ and -: [{}.{name:?}]", section(sensor)));
+        let (title, name) = (section(sensor), name.as_deref());
+        let (settings, tables) = (document.section(&title, name), document.tables(&title, name));
+        let written = [settings];
+        let values = Values { keys: sensor.keys, written: &written };
+        let origin = || document.names(&title).find(|(own, _)| Some(*own) == name).map(|(_, origin)| origin.to_string());
+        let at = || origin().unwrap_or_default();
+        let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if let Some(name) = name.filter(|name| name.is_empty() || !is_plain(name)) {
+            complaints.push(format!("{}: a name has only letters, digits, _ and -: [{title}.{name:?}]", at()));
         }
+        if let Some(name) = name.filter(|_| values.boolean("enabled") && values.list("command").is_empty()) {
+            let words = "`command = [\"/path/of/the/program\", \"argument\"]`";
+            complaints.push(format!("{}: [{title}.{name}] needs {words}", at()));
+        }
+        complaints.extend(settings.iter().chain(tables.iter().flat_map(|table| &table.settings)).filter_map(no_path));
         if !tables.is_empty() {
-            let written = [document.section(&section(sensor), name.as_deref())];
-            let values = Values { keys: sensor.keys, written: &written };
             complaints.extend(drafts(sensor, &values, tables).iter().filter_map(|draft| draft.rule(sensor).err()));
             complaints.extend(twice(tables));
         }
     }
-    let settings = document.section("sensors", None);
-    let relative =
-        |setting: &&Setting| setting.key == "report_dir" && !setting.value.as_str().is_some_and(|path| path.starts_with('/'));
+    complaints.extend(document.section("sensors", None).iter().filter_map(no_path));
     complaints
-        .extend(settings.iter().find(relative).map(|setting| format!("{}: `report_dir` must be a whole path", setting.origin)));
-    complaints
+}
+
+/// What should name a place of the machine and cannot: it would be looked for in vain, and nobody would know.
+fn no_path(setting: &Setting) -> Option<String> {
+    let key = setting.key.as_str();
+    let all = match &setting.value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        value => value.as_str().into_iter().collect::<Vec<_>>(),
+    };
+    let complaint = |text: &str, why: &str| Some(format!("{}: `{key}` {why}: {text:?} is none", setting.origin));
+    match key {
+        "report_dir" | "log_file" => {
+            let text = all.into_iter().find(|text| !text.starts_with('/'))?;
+            complaint(text, "must be a whole path")
+        }
+        "command" => {
+            let program = all.into_iter().next().filter(|program| !program.starts_with('/'))?;
+            complaint(program, "must begin with the program's whole path")
+        }
+        "include" | "exclude" | "mount" => {
+            let text = all.into_iter().find(|text| !text.starts_with(['/', '*', '?']) || text.contains(['[', ']']))?;
+            complaint(text, "is a whole path, or a glob in which * and ? stand for any others, as in \"/mnt/*\"")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::message::{shell, visible};
 use crate::pipeline::{Judged, Looking, Sensed};
 use crate::settings::Settings;
 use crate::store::Nothing;
-use crate::trigger::sensor::rule::{Judgement, for_instance};
+use crate::trigger::sensor::rule::{Judgement, Rule, for_instance};
 use crate::trigger::sensor::triage::{self, Factor};
 use crate::trigger::sensor::{Metric, Unit};
 
@@ -284,21 +284,47 @@ fn commands(sensed: &Sensed) -> Vec<String> {
     troubled.flat_map(suggested).collect()
 }
 
+/// A metric as it is listed.
+struct Listed<'a> {
+    instance: &'a str,
+    metric: &'a str,
+    about: Option<&'static str>,
+    unit: Unit,
+    value: Option<f64>,
+    rules: Vec<&'a Rule>,
+}
+
+/// Every metric of a sensor: what was measured, and then what could be.
+fn listed(looking: &Looking) -> Vec<Listed<'_>> {
+    let seen = &looking.seen.readings;
+    let measured = seen.iter().flat_map(|(instance, metrics)| {
+        metrics.iter().map(move |(metric, value)| (instance.as_str(), metric.as_str(), Some(*value)))
+    });
+    let is_seen = |metric: &&Metric| seen.values().any(|metrics| metrics.contains_key(metric.name));
+    let unseen = looking.sensor.metrics.iter().filter(|metric| !is_seen(metric)).map(|metric| ("", metric.name, None));
+    let all = measured.chain(unseen).map(|(instance, metric, value)| {
+        let known = looking.sensor.metrics.iter().find(|known| known.name == metric);
+        let rules = for_instance(&looking.rules, instance).into_iter().filter(|rule| rule.metric == metric).collect();
+        let unit = known.map(|known| known.unit).or(looking.seen.units.get(metric).copied()).unwrap_or(Unit::Number);
+        Listed { instance, metric, about: known.map(|known| known.about), unit, value, rules }
+    });
+    all.collect()
+}
+
 /// Every metric with its value and its rules.
 pub(super) fn list(sensors: &[Looking]) -> String {
-    let rows = sensors.iter().flat_map(|looking| {
-        let mut rows = Vec::new();
-        for (instance, metrics) in &looking.seen.readings {
-            for (metric, value) in metrics {
-                let known = looking.sensor.metrics.iter().find(|known| known.name == metric);
-                rows.push(listed(looking, instance, metric, known, Some(*value)));
-            }
-        }
-        let is_seen = |metric: &&Metric| looking.seen.readings.values().any(|metrics| metrics.contains_key(metric.name));
-        let unseen = looking.sensor.metrics.iter().filter(|metric| !is_seen(metric));
-        rows.extend(unseen.map(|metric| listed(looking, "", metric.name, Some(metric), None)));
-        rows
-    });
+    let row = |looking: &Looking, one: &Listed<'_>| {
+        let rules: Vec<String> = one.rules.iter().map(|rule| rule_words(rule, one.unit)).collect();
+        vec![
+            looking.name.clone(),
+            escaped(one.instance),
+            plain(one.metric),
+            one.value.map_or_else(|| "-".to_owned(), |value| one.unit.show(value)),
+            one.unit.as_str().to_owned(),
+            rules.join("; "),
+        ]
+    };
+    let rows = sensors.iter().flat_map(|looking| listed(looking).iter().map(|one| row(looking, one)).collect::<Vec<_>>());
     let mut text = output::table(&["SENSOR", "OF", "METRIC", "VALUE", "UNIT", "RULES"], rows);
     let notes: Vec<String> = sensors.iter().flat_map(notes).collect();
     if !notes.is_empty() {
@@ -307,25 +333,47 @@ pub(super) fn list(sensors: &[Looking]) -> String {
     text
 }
 
-fn listed(looking: &Looking, instance: &str, metric: &str, known: Option<&Metric>, value: Option<f64>) -> Vec<String> {
-    let unit = known.map(|known| known.unit).or(looking.seen.units.get(metric).copied()).unwrap_or(Unit::Number);
-    let rules = for_instance(&looking.rules, instance).into_iter().filter(|rule| rule.metric == metric);
-    let rules: Vec<String> = rules
-        .map(|rule| {
-            let limit = |limit: f64| unit.show_limit(limit);
-            let critical = rule.critical.map(|critical| format!(", critical {}", limit(critical))).unwrap_or_default();
-            let times = if rule.consecutive > 1 { format!(", {} in a row", rule.consecutive) } else { String::new() };
-            format!("{}: {} {}{critical}{times}", rule.name, rule.op.as_str(), limit(rule.value))
+fn rule_words(rule: &Rule, unit: Unit) -> String {
+    let critical = rule.critical.map(|critical| format!(", critical {}", unit.show_limit(critical))).unwrap_or_default();
+    let times = if rule.consecutive > 1 { format!(", {} in a row", rule.consecutive) } else { String::new() };
+    format!("{}: {} {}{critical}{times}", rule.name, rule.op.as_str(), unit.show_limit(rule.value))
+}
+
+/// The same for programs: `sensors` with what could not be measured, and `metrics`.
+pub(super) fn list_json(sensors: &[Looking]) -> Map<String, Value> {
+    let sensor = |looking: &Looking| {
+        let mut whole = monitor(looking);
+        let parts = ["status", "why", "missing", "details"].map(|key| (key.to_owned(), whole[key].take()));
+        (looking.name.clone(), Value::Object(parts.into_iter().collect()))
+    };
+    let rule = |rule: &&Rule| {
+        json!({
+            "rule_name": rule.name,
+            "operator": rule.op.as_str(),
+            "threshold": rule.value,
+            "clear": rule.clear,
+            "critical": rule.critical,
+            "consecutive_required": rule.consecutive,
+            "severity": rule.severity.as_str(),
         })
-        .collect();
-    vec![
-        looking.name.clone(),
-        escaped(instance),
-        plain(metric),
-        value.map_or_else(|| "-".to_owned(), |value| unit.show(value)),
-        unit.as_str().to_owned(),
-        rules.join("; "),
-    ]
+    };
+    let metric = |looking: &Looking, one: &Listed<'_>| {
+        json!({
+            "sensor": looking.name,
+            "instance": one.instance,
+            "metric": one.metric,
+            "about": one.about,
+            "unit": one.unit.as_str(),
+            "value": one.value,
+            "rules": one.rules.iter().map(rule).collect::<Vec<_>>(),
+        })
+    };
+    let metrics = sensors.iter().flat_map(|looking| listed(looking).iter().map(|one| metric(looking, one)).collect::<Vec<_>>());
+    let all = [
+        ("sensors".to_owned(), Value::Object(sensors.iter().map(sensor).collect())),
+        ("metrics".to_owned(), Value::Array(metrics.collect())),
+    ];
+    all.into_iter().collect()
 }
 
 /// Keeps the report, as text and as JSON, if it is to be kept and something was measured.

@@ -104,3 +104,31 @@ fn the_report_for_people_begins_with_linmons_block() {
     assert!(text.contains("it does not answer") && text.contains("    df -h /var\n"), "{text}");
     assert_eq!(worst(&sensed()), State::Warning);
 }
+
+#[test]
+fn the_list_has_every_metric_with_its_rules_for_people_and_for_programs() {
+    let sensors = sensed().sensors;
+    let text = list(&sensors);
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["SENSOR", "OF", "METRIC", "VALUE", "UNIT", "RULES"]);
+    assert_eq!(rows[1].join(" "), "storage /var bytes_used_percent 95.0 % % low_disk: gt 90 %, critical 97 %");
+    assert_eq!(rows[2].join(" "), "storage bytes_total - bytes", "what could be measured");
+    assert!(text.contains("it does not answer") && !text.contains('\u{1b}'), "{text}");
+
+    let mut json = Value::Object(list_json(&sensors));
+    let metrics = json["metrics"].take();
+    let rule = json!({
+        "rule_name": "low_disk", "operator": "gt", "threshold": 90.0, "clear": 85.0, "critical": 97.0,
+        "consecutive_required": 1, "severity": "warning",
+    });
+    let metric = json!({
+        "sensor": "storage", "instance": "/var", "metric": "bytes_used_percent", "unit": "%", "value": 95.0, "rules": [rule],
+        "about": "of what anybody but root may take",
+    });
+    assert_eq!(metrics[0], metric);
+    assert_eq!((&metrics[1]["metric"], &metrics[1]["value"]), (&json!("bytes_total"), &Value::Null));
+    assert_eq!(metrics.as_array().unwrap().len(), sensors[0].sensor.metrics.len());
+    let missing = json!([{ "instance": "/mnt/\u{1b}[31mx", "why": "it does not answer" }]);
+    let storage = json!({ "status": "ok", "why": null, "missing": missing, "details": [] });
+    assert_eq!(json, json!({ "sensors": { "storage": storage }, "metrics": null }));
+}
