@@ -160,6 +160,7 @@ impl Context {
 pub(super) fn of_check(event: &Event) -> String {
     match event.outcome {
         Outcome::Failed => words_of(&event.subject, &event.problem),
+        Outcome::Succeeded if event.problem.why_instance_gone().is_some() => event.problem.to_string(),
         Outcome::Succeeded => {
             let now = Breach::of(&event.problem).map(|breach| match breach.said(&event.subject) {
                 Some(words) => format!(": {}", visible(words.as_bytes())),

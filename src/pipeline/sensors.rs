@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::decide;
 use super::sweep::grace;
 use crate::error::Result;
-use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject, Unit};
+use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject, Unit, local_time};
 use crate::host::once::Once;
 use crate::host::sensing::Sensing;
 use crate::host::world::World;
@@ -61,6 +61,8 @@ pub struct Judged {
     pub value: Option<f64>,
     /// What that means.
     pub judgement: Judgement,
+    /// False: no run has judged it yet, since the rule is new, or the machine boots.
+    pub is_judged: bool,
     /// So many violations in a row.
     pub streak: u32,
     /// Set while it is a failure: how bad.
@@ -167,29 +169,42 @@ impl Run {
         }
         let measured = measured(watch, machine, last.as_ref(), self.now);
         let kept = measured.keep.clone().or(last.map(|last| last.kept)).unwrap_or(Value::Null);
+        let left_out = measured.left_out.clone();
         let mut seen = seen(watch.sensor, measured);
         in_units(watch, &mut seen);
-        let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &seen, counts) };
+        let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &mut seen, counts, &left_out) };
         let sensed = Sensed { name: name.clone(), at: self.now, boot: machine.boot(), kept, seen: seen.clone() };
         self.writes.push(Write::Sensor(sensed));
         Looking { sensor: watch.sensor, name, at: self.now, due: None, seen, rules: watch.rules.clone(), results }
     }
 
-    fn judge(&mut self, watch: &Watch, seen: &Seen, mut counts: Counts) -> Vec<Judged> {
+    fn judge(&mut self, watch: &Watch, seen: &mut Seen, mut counts: Counts, left_out: &[String]) -> Vec<Judged> {
         let name = watch.full_name();
         self.is_blind(watch, seen, counts.remove(&(name.clone(), String::new(), BLIND.to_owned())));
+        counts.retain(|(sensor, instance, rule), streak| {
+            let is_watched = !left_out.contains(instance);
+            if !is_watched {
+                self.forget(sensor, instance, rule, streak.standing.is_some());
+            }
+            is_watched
+        });
+        let gone = say_gone(watch, seen, &counts);
+        seen.judged = watch.rules.iter().map(Rule::print).collect();
+        let seen = &*seen;
         let mut results = Vec::new();
         for (instance, rule) in pairs(watch, seen, &counts) {
             let key = (name.clone(), instance.to_owned(), rule.name.clone());
             let before = counts.get(&key);
             let value = value_of(seen, instance, rule);
             let judgement = rule.judge(value);
-            // of a sensor that saw nothing, nothing is gone
-            let is_missing = seen.nothing.is_some() || seen.missing.iter().any(|(missing, _)| missing == instance);
+            let is_missing = !gone.iter().any(|gone| gone == instance);
             let (after, news) = follow(before, rule, judgement, is_missing, self.now);
             self.keep(&key, before, after.as_ref());
-            self.tell(watch, seen, instance, rule, value, news);
-            results.push(judged(instance, rule, value, judgement, after.as_ref()));
+            match (news, before) {
+                (Some(News::Gone), Some(before)) => self.tell_gone(watch, instance, rule, before),
+                _ => self.tell(watch, seen, instance, rule, value, news),
+            }
+            results.push(judged(instance, rule, value, judgement, after.as_ref(), true));
         }
         // rules that are not there any more
         for ((sensor, instance, rule), streak) in &counts {
@@ -231,9 +246,15 @@ impl Run {
         match news {
             Some(News::Failed { critical }) => self.file(&subject, Outcome::Failed, breach(critical).problem()),
             Some(News::Over) => self.file(&subject, Outcome::Succeeded, breach(false).recovery()),
-            Some(News::Gone) => self.writes.push(Write::Clear(subject)),
-            None => {}
+            Some(News::Gone) | None => {}
         }
+    }
+
+    /// What a rule was about is gone for so long that it will not come back.
+    fn tell_gone(&mut self, watch: &Watch, instance: &str, rule: &Rule, before: &Streak) {
+        let subject = Subject::sensor(&watch.full_name(), instance, &rule.name);
+        let why = format!("{}; it was measured last {}", gone_words(watch), local_time(before.seen));
+        self.file(&subject, Outcome::Succeeded, Problem::instance_gone(why));
     }
 
     /// A sensor that fails again and again has an incident of its own, until it measures or has nothing to measure.
@@ -304,6 +325,24 @@ fn not_due(watch: &Watch, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<Dat
     (last <= now && now + SLACK < due).then_some(due)
 }
 
+/// What has a streak and is not there any more: a sensor that measured says of all else why it has no value. It is said.
+fn say_gone(watch: &Watch, seen: &mut Seen, counts: &Counts) -> Vec<String> {
+    // of a sensor that saw nothing, nothing is gone
+    if seen.nothing.is_some() || watch.sensor.instance.is_none() {
+        return Vec::new();
+    }
+    let is_known = |of: &str| seen.readings.contains_key(of) || seen.missing.iter().any(|(missing, _)| missing == of);
+    let mut gone: Vec<String> =
+        counts.keys().map(|(_, instance, _)| instance.clone()).filter(|instance| !is_known(instance)).collect();
+    gone.dedup();
+    seen.missing.extend(gone.iter().map(|instance| (instance.clone(), gone_words(watch).to_owned())));
+    gone
+}
+
+fn gone_words(watch: &Watch) -> &'static str {
+    watch.sensor.instance.as_ref().map_or("it is not there any more", |instances| instances.gone)
+}
+
 /// Lets the rules count in the units of what was measured, and says which of them cannot.
 fn in_units(watch: &mut Watch, seen: &mut Seen) {
     watch.count_in(&seen.units);
@@ -341,14 +380,21 @@ fn shown(watch: &Watch, seen: &Seen, counts: &Counts) -> Vec<Judged> {
     let judged = |(instance, rule): (&str, &Rule)| {
         let value = value_of(seen, instance, rule);
         let streak = counts.get(&(watch.full_name(), instance.to_owned(), rule.name.clone()));
-        judged(instance, rule, value, rule.judge(value), streak)
+        judged(instance, rule, value, rule.judge(value), streak, seen.judged.contains(&rule.print()))
     };
     pairs(watch, seen, counts).into_iter().map(judged).collect()
 }
 
-fn judged(instance: &str, rule: &Rule, value: Option<f64>, judgement: Judgement, streak: Option<&Streak>) -> Judged {
+fn judged(
+    instance: &str,
+    rule: &Rule,
+    value: Option<f64>,
+    judgement: Judgement,
+    streak: Option<&Streak>,
+    is_judged: bool,
+) -> Judged {
     let (times, standing) = streak.map_or((0, None), |streak| (streak.times, streak.standing));
-    Judged { instance: instance.to_owned(), rule: rule.clone(), value, judgement, streak: times, standing }
+    Judged { instance: instance.to_owned(), rule: rule.clone(), value, judgement, is_judged, streak: times, standing }
 }
 
 /// What was measured, as it is kept: finite, and no more than anybody can have.

@@ -103,6 +103,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
     let rule = &result.rule;
     let check = match (result.state(), result.judgement) {
         (_, Judgement::Missing) => "no value".to_owned(),
+        _ if !result.is_judged && result.standing.is_none() => "not judged yet".to_owned(),
         (State::Ok, Judgement::Violated { .. }) if result.standing.is_none() => {
             format!("violated, {} of {}", result.streak, rule.consecutive)
         }
@@ -233,7 +234,8 @@ fn monitor(looking: &Looking) -> Value {
 
 fn result_json(looking: &Looking, result: &Judged) -> Value {
     let mut json = anomaly_json(looking, result);
-    json["violated"] = Value::Bool(matches!(result.judgement, Judgement::Violated { .. }));
+    json["judged"] = Value::Bool(result.is_judged);
+    json["violated"] = Value::Bool(result.is_judged && matches!(result.judgement, Judgement::Violated { .. }));
     json["anomaly"] = Value::Bool(result.standing.is_some());
     json
 }

@@ -51,14 +51,23 @@ pub struct Sensor {
     pub metrics: &'static [Metric],
     /// True when it may also measure what `metrics` does not name.
     pub open: bool,
-    /// The key of a rule that names the instances it is for ("mount"); `None`: there is one instance, "".
-    pub instance: Option<&'static str>,
+    /// What it measures several of; `None`: there is one instance, "".
+    pub instance: Option<Instances>,
     /// The rules that hold where none of the same name is written, as TOML.
     pub rules: &'static str,
     /// Commands for whoever is told; `{}` stands for the instance, quoted for a shell.
     pub suggests: &'static [&'static str],
     /// Measures, once.
     pub measure: fn(&Probe<'_>) -> Measured,
+}
+
+/// Several things of which a sensor measures each.
+#[derive(Debug)]
+pub struct Instances {
+    /// The key of a rule that names those it is for: "mount".
+    pub key: &'static str,
+    /// What is said of one that is not there any more.
+    pub gone: &'static str,
 }
 
 /// The keys that every sensor has.
@@ -149,6 +158,8 @@ pub struct Measured {
     pub missing: Vec<Missing>,
     /// More for people: who tried to log in, which tasks hang. Whatever stands in it, it is shown safely; only so much of it is kept.
     pub details: Vec<Detail>,
+    /// The instances that the configuration leaves out: nobody watches them any more.
+    pub left_out: Vec<String>,
     /// What the next run needs of this one; `None`: what the last one kept. A sensor that found nothing keeps what it had.
     pub keep: Option<Value>,
 }
@@ -209,7 +220,7 @@ pub struct Detail {
 
 impl Measured {
     fn new(outcome: Outcome) -> Measured {
-        Measured { outcome, missing: Vec::new(), details: Vec::new(), keep: None }
+        Measured { outcome, missing: Vec::new(), details: Vec::new(), left_out: Vec::new(), keep: None }
     }
 
     /// It measured.

@@ -91,6 +91,12 @@ impl Rule {
         }
     }
 
+    /// All that it judges by: a rule that says something else is another one.
+    pub fn print(&self) -> String {
+        let Rule { name, instances, metric, unit, op, value, clear, critical, consecutive, severity: _, enabled: _ } = self;
+        format!("{name} {instances}: {metric} {} {value} {clear} {critical:?} {} x{consecutive}", op.as_str(), unit.name())
+    }
+
     /// How far beyond the limit a value is, from 0 to 1: of the way from the limit to the worst there is. Where nothing is the
     /// worst, twice the limit is (or half of it, where less is worse).
     pub fn badness(&self, value: f64) -> f64 {
