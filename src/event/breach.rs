@@ -87,6 +87,9 @@ pub struct Breach {
     pub critical: bool,
     /// How bad it is: "info", "warning", "critical".
     pub severity: String,
+    /// Of a count of events that is none again: what that says, since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub none: Option<String>,
     /// More for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
@@ -250,6 +253,7 @@ mod tests {
             clear: 85.0,
             critical,
             severity: "warning".into(),
+            none: None,
             details: vec!["a <b>".into()],
             commands: vec!["df -h".into()],
         }

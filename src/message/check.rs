@@ -134,6 +134,17 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
                 Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.said(subject).map_or_else(|| was.words(), safe)),
                 _ => String::new(),
             };
+            if let Some(none) = now.none {
+                let (subject, lead) = (format!("{of}: {none}"), format!("{of}: {none}.{was}"));
+                return Words {
+                    status: "Quiet again",
+                    subject,
+                    what: none,
+                    lead,
+                    facts: vec![("Lasted", lasted)],
+                    ..Words::default()
+                };
+            }
             let is = now.said(subject).map_or_else(|| now.now(), safe);
             let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
             (format!("{of} is well again: {is}"), format!("{of} is well again: {is}.{was}"), is, facts)

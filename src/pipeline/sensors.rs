@@ -200,11 +200,9 @@ impl Run {
             let is_missing = !gone.iter().any(|gone| gone == instance);
             let (after, news) = follow(before, rule, judgement, is_missing, self.now);
             self.keep(&key, before, after.as_ref());
-            match (news, before) {
-                (Some(News::Gone), Some(before)) => self.tell_gone(watch, instance, rule, before),
-                _ => self.tell(watch, seen, instance, rule, value, news),
-            }
-            results.push(judged(instance, rule, value, judgement, after.as_ref(), true));
+            let judged = judged(instance, rule, value, judgement, after.as_ref(), true);
+            self.tell(watch, seen, &judged, before, news);
+            results.push(judged);
         }
         // rules that are not there any more
         for ((sensor, instance, rule), streak) in &counts {
@@ -228,8 +226,10 @@ impl Run {
         }
     }
 
-    fn tell(&mut self, watch: &Watch, seen: &Seen, instance: &str, rule: &Rule, value: Option<f64>, news: Option<News>) {
+    fn tell(&mut self, watch: &Watch, seen: &Seen, judged: &Judged, before: Option<&Streak>, news: Option<News>) {
+        let Judged { instance, rule, value, .. } = judged;
         let subject = Subject::sensor(&watch.full_name(), instance, &rule.name);
+        let since = before.map(|before| local_time(before.seen)).unwrap_or_default();
         let of_instance = || seen.details.iter().filter(|(of, _)| of == instance).map(|(_, text)| text.clone());
         let breach = |critical: bool| Breach {
             metric: rule.metric.clone(),
@@ -240,21 +240,24 @@ impl Run {
             clear: rule.clear,
             critical,
             severity: rule.severity(critical).as_str().to_owned(),
+            none: None,
             details: of_instance().collect(),
             commands: watch.sensor.suggests.iter().map(|&command| command.to_owned()).collect(),
         };
         match news {
             Some(News::Failed { critical }) => self.file(&subject, Outcome::Failed, breach(critical).problem()),
-            Some(News::Over) => self.file(&subject, Outcome::Succeeded, breach(false).recovery()),
-            Some(News::Gone) | None => {}
+            Some(News::Over) => {
+                let metric = watch.sensor.metrics.iter().find(|metric| metric.name == rule.metric && *value == Some(0.0));
+                let none = metric.and_then(|metric| metric.none).map(|none| format!("{none} since {since}"));
+                self.file(&subject, Outcome::Succeeded, Breach { none, ..breach(false) }.recovery());
+            }
+            Some(News::Gone) => {
+                // it was gone for so long that it will not come back
+                let why = format!("{}; it was measured last {since}", gone_words(watch));
+                self.file(&subject, Outcome::Succeeded, Problem::instance_gone(why));
+            }
+            None => {}
         }
-    }
-
-    /// What a rule was about is gone for so long that it will not come back.
-    fn tell_gone(&mut self, watch: &Watch, instance: &str, rule: &Rule, before: &Streak) {
-        let subject = Subject::sensor(&watch.full_name(), instance, &rule.name);
-        let why = format!("{}; it was measured last {}", gone_words(watch), local_time(before.seen));
-        self.file(&subject, Outcome::Succeeded, Problem::instance_gone(why));
     }
 
     /// A sensor that fails again and again has an incident of its own, until it measures or has nothing to measure.

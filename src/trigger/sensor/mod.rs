@@ -115,12 +115,19 @@ pub struct Metric {
     pub unit: Unit,
     /// What it is, in a line.
     pub about: &'static str,
+    /// Of what counts events: what a run says that saw none. It does not make well what was.
+    pub none: Option<&'static str>,
 }
 
 impl Metric {
     /// A metric.
     pub const fn new(name: &'static str, unit: Unit, about: &'static str) -> Metric {
-        Metric { name, unit, about }
+        Metric { name, unit, about, none: None }
+    }
+
+    /// The same that counts events since the run before.
+    pub const fn of_events(self, none: &'static str) -> Metric {
+        Metric { none: Some(none), ..self }
     }
 }
 
