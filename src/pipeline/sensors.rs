@@ -428,3 +428,6 @@ fn seen(sensor: &Sensor, measured: Measured) -> Seen {
     seen.details = details.map(|detail| (detail.instance, short(detail.text))).collect();
     seen
 }
+
+#[cfg(test)]
+mod broken;
