@@ -97,7 +97,6 @@ impl Check {
             if sensed.queued {
                 wake::raise(site)?;
             }
-            sensors::keep(&settings, &sensed, now);
             Some(sensed)
         } else {
             None
@@ -114,24 +113,27 @@ impl Check {
 
         let of_sensors = sensed.as_ref().map_or(State::Ok, sensors::worst);
         let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok).max(of_sensors);
+        let text = || {
+            let bad = rows.iter().filter(|row| row.state != State::Ok).map(|row| format!("{} {}", row.name, row.why));
+            let bad: Vec<String> = bad.chain(sensed.iter().flat_map(sensors::bad)).collect();
+            let checked = rows.len() + sensed.as_ref().map_or(0, |sensed| sensed.sensors.len());
+            let tables = [text(&rows), sensed.as_ref().map(|sensed| sensors::text(sensed, now)).unwrap_or_default()];
+            let tables = tables.into_iter().filter(|table| !table.is_empty()).map(|table| format!("\n{table}"));
+            head(worst, &bad, checked) + &tables.collect::<String>()
+        };
+        let json = || {
+            let mut report = Map::new();
+            report.insert("state".into(), worst.word().into());
+            report.insert("checks".into(), rows.iter().map(Row::json).collect());
+            report.extend(sensed.iter().flat_map(|sensed| sensors::json(sensed, now)));
+            Value::Object(report)
+        };
+        if let Some(sensed) = &sensed {
+            sensors::keep(&settings, sensed, now, || [text(), format!("{:#}\n", json())]);
+        }
         match self.report {
-            Report::Text => {
-                let bad = rows.iter().filter(|row| row.state != State::Ok).map(|row| format!("{} {}", row.name, row.why));
-                let bad: Vec<String> = bad.chain(sensed.iter().flat_map(sensors::bad)).collect();
-                let checked = rows.len() + sensed.as_ref().map_or(0, |sensed| sensed.sensors.len());
-                let tables = [text(&rows), sensed.as_ref().map(|sensed| sensors::text(sensed, now)).unwrap_or_default()];
-                let tables = tables.into_iter().filter(|table| !table.is_empty()).map(|table| format!("\n{table}"));
-                output::print(&(head(worst, &bad, checked) + &tables.collect::<String>()))?;
-            }
-            Report::Json => {
-                let mut report = Map::new();
-                report.insert("state".into(), worst.word().into());
-                report.insert("checks".into(), rows.iter().map(Row::json).collect());
-                if let Some(sensed) = &sensed {
-                    report.extend(sensors::json(sensed, now));
-                }
-                output::json(&Value::Object(report))?;
-            }
+            Report::Text => output::print(&text())?,
+            Report::Json => output::json(&json())?,
             Report::None => {}
         }
         Ok(worst.exit_status())

@@ -113,17 +113,16 @@ struct Draft {
     origin: Option<Origin>,
 }
 
-/// The rules of a sensor. What is written adds to the one of the same name and instances that stands before it, else to the
-/// default one of its name; but `clear` and `critical` belong to their `value`.
+/// The rules of a sensor. What is written adds to the one of the same name and instances that a file before this one has, else to
+/// the one of its name for all instances, wherever that stands; but `clear` and `critical` belong to their `value`.
 fn drafts(sensor: &'static Sensor, values: &Values<'_>, tables: &[Table]) -> Vec<Draft> {
     let mut drafts: Vec<Draft> =
         defaults(sensor, values).into_iter().map(|table| Draft { layers: vec![table.settings], origin: None }).collect();
-    let builtin = drafts.len();
-    for table in tables {
-        let name = text(&table.settings, "name");
-        let mount = text(&table.settings, "mount").unwrap_or_else(|| "*".to_owned());
-        let same = drafts.iter().position(|draft| draft.text("name") == name && draft.mount() == mount);
-        let model = same.or_else(|| drafts[..builtin].iter().position(|draft| draft.text("name") == name));
+    let (general, special): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| mount(&table.settings) == EVERY);
+    for table in general.into_iter().chain(special) {
+        let (name, mount) = (text(&table.settings, "name"), mount(&table.settings));
+        let of = |instances: &str| drafts.iter().position(|draft| draft.text("name") == name && draft.mount() == instances);
+        let (same, model) = (of(&mount), of(&mount).or_else(|| of(EVERY)));
         let mut layers = model.map_or_else(Vec::new, |place| drafts[place].layers.clone());
         if table.settings.iter().any(|setting| setting.key == "value") {
             for layer in &mut layers {
@@ -159,6 +158,28 @@ fn defaults(sensor: &'static Sensor, values: &Values<'_>) -> Vec<Table> {
 /// The line of what nobody has written.
 const NOWHERE: usize = 0;
 
+/// The glob of a rule that is for all instances.
+const EVERY: &str = "*";
+
+fn mount(settings: &[Setting]) -> String {
+    text(settings, "mount").unwrap_or_else(|| EVERY.to_owned())
+}
+
+/// The rules that a file has twice: of which one would hold nobody could tell. A later file may change what one before it has.
+fn twice(tables: &[Table]) -> impl Iterator<Item = String> {
+    let key = |table: &Table| (table.origin.file.clone(), text(&table.settings, "name"), mount(&table.settings));
+    tables.iter().enumerate().filter_map(move |(number, table)| {
+        let first = tables[..number].iter().find(|other| key(other) == key(table))?;
+        let name = text(&table.settings, "name")?;
+        let of = match mount(&table.settings).as_str() {
+            EVERY => String::new(),
+            mount => format!(" for \"{}\"", mount.escape_debug()),
+        };
+        let (at, first) = (&table.origin, &first.origin);
+        Some(format!("{at}: the rule `{}`{of} stands in {first}, too: write it once", name.escape_debug()))
+    })
+}
+
 fn text(settings: &[Setting], key: &str) -> Option<String> {
     let setting = settings.iter().find(|setting| setting.key == key)?;
     setting.value.as_str().map(str::to_owned)
@@ -174,7 +195,7 @@ impl Draft {
     }
 
     fn mount(&self) -> String {
-        self.text("mount").unwrap_or_else(|| "*".to_owned())
+        self.text("mount").unwrap_or_else(|| EVERY.to_owned())
     }
 
     /// The rule, unless it is turned off.
@@ -205,7 +226,7 @@ impl Draft {
         }
         let enabled = self.setting("enabled").is_none_or(|setting| setting.value != Value::Bool(false));
         // for some instances it takes the place of the one for all
-        if !enabled && self.mount() == "*" {
+        if !enabled && self.mount() == EVERY {
             return Ok(None);
         }
         if let (Some(_), true) = (self.setting("mount"), sensor.instance.is_none()) {
@@ -269,7 +290,7 @@ pub(super) fn remind(document: &Document, check: &str) -> Option<Duration> {
     let subject = Subject::stored(check.to_owned());
     let name = CheckName::of(&subject)?;
     let sensor = SENSORS.iter().find(|sensor| sensor.name == name.sensor)?;
-    let own = sensor.named.then_some(name.instance);
+    let own = name.watch.split_once('.').map(|(_, own)| own).filter(|_| sensor.named);
     let written = [document.section(&section(sensor), own)];
     Values { keys: sensor.keys, written: &written }.interval("renotify_time")
 }
@@ -295,6 +316,7 @@ pub(super) fn wrong(document: &Document) -> Vec<String> {
         complaints.extend(settings.iter().chain(tables.iter().flat_map(|table| &table.settings)).filter_map(no_path));
         if !tables.is_empty() {
             complaints.extend(drafts(sensor, &values, tables).iter().filter_map(|draft| draft.rule(sensor).err()));
+            complaints.extend(twice(tables));
         }
     }
     complaints.extend(document.section("sensors", None).iter().filter_map(no_path));
@@ -382,8 +404,65 @@ mod tests {
             one("name = \"little\"\nmetric = \"memory_available_bytes\"\nop = \"lt\"\nvalue = \"2KiB\"\nclear = 4096")[3],
             "little: memory_available_bytes lt 2.0 KiB, clear 4096, x1, warning"
         );
-        let twice = "[[sensor.memory.rule]]\nname = \"low_memory\"\nvalue = 80\n[[sensor.memory.rule]]\nname = \"low_memory\"\nclear = 70";
-        assert_eq!(rules(twice)[0], "low_memory: memory_used_percent gt 80 %, clear 70, x2, warning");
+    }
+
+    #[test]
+    fn a_later_file_changes_a_rule_and_one_file_has_it_once() {
+        let of = |text: &str| format!("[[sensor.storage.rule]]\nname = \"low_disk\"\n{text}\n");
+        let read = |first: &str, later: &str| {
+            let files = [("a.toml".into(), first.to_owned()), ("b.toml".into(), later.to_owned())];
+            Settings::read(&files).map_err(|error| error.message)
+        };
+        let settings = read(&of("mount = \"/srv\"\nvalue = 80"), &of("mount = \"/srv\"\nclear = 70")).unwrap();
+        let watches = settings.sensors().watches;
+        let storage = watches.iter().find(|watch| watch.sensor.name == "storage").unwrap();
+        let found = for_instance(&storage.rules, "/srv");
+        assert_eq!((found[0].value, found[0].clear), (80.0, 70.0));
+        for (first, second, expected) in [
+            ("value = 80", "clear = 70", "a.toml:4: the rule `low_disk` stands in a.toml:1, too: write it once"),
+            (
+                "value = 80\nmount = \"/srv/*\"",
+                "mount = \"/srv/*\"",
+                "a.toml:5: the rule `low_disk` for \"/srv/*\" stands in a.toml:1, too: write it once",
+            ),
+        ] {
+            let error = read(&format!("{}{}", of(first), of(second)), "").unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_more_specific_rule_wins_whichever_stands_first() {
+        let of = |text: &str| format!("[[sensor.storage.rule]]\n{text}\n");
+        let written = [
+            of("name = \"low_disk\"\nmount = \"/mnt/**\"\nconsecutive = 3"),
+            of("name = \"low_disk\"\nvalue = 80"),
+            of("name = \"low_disk\"\nmount = \"/mnt/?\"\nvalue = 70"),
+            of("name = \"low_disk\"\nmount = \"/mnt/*\"\nvalue = 60"),
+            of("name = \"own\"\nmount = \"/mnt/x\"\nvalue = 40"),
+            of("name = \"own\"\nmetric = \"inodes_used_percent\"\nvalue = 50\nconsecutive = 2"),
+        ];
+        let shown = |texts: &mut dyn Iterator<Item = &String>| {
+            let settings = Settings::read(&[("x.toml".into(), texts.cloned().collect())]).unwrap();
+            let watches = settings.sensors().watches;
+            let storage = watches.into_iter().find(|watch| watch.sensor.name == "storage").unwrap();
+            let show = |rule: &&Rule| format!("{} {} x{}", rule.name, rule.words(), rule.consecutive);
+            ["/", "/mnt/x", "/mnt/long", "/mnt/a/b"].map(|mount| {
+                let mut rules: Vec<String> = for_instance(&storage.rules, mount).iter().map(show).collect();
+                rules.retain(|rule| !rule.contains("low_inodes") && !rule.contains("read_only"));
+                rules.sort();
+                rules.join("; ")
+            })
+        };
+        let expected = [
+            "low_disk bytes_used_percent gt 80 % x1; own inodes_used_percent gt 50 % x2",
+            "low_disk bytes_used_percent gt 70 % x1; own inodes_used_percent gt 40 % x2",
+            "low_disk bytes_used_percent gt 60 % x1; own inodes_used_percent gt 50 % x2",
+            "low_disk bytes_used_percent gt 60 % x1; own inodes_used_percent gt 50 % x2",
+        ];
+        assert_eq!(shown(&mut written.iter()), expected);
+        assert_eq!(shown(&mut written.iter().rev()), expected);
+        assert_eq!(shown(&mut written[3..].iter().chain(&written[..3])), expected);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What sensors make of the files of other machines: `tests/proc/`.
 
-mod broken;
-
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

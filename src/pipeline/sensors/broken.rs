@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
-use nix::sys::stat::Mode;
 use serde_json::json;
 
 use super::*;
-use crate::config::Origin;
+use crate::host::clock;
+use crate::host::sensing::Here;
 use crate::host::space::{Answer, Asked, Space};
 use crate::host::tail::{self, Place};
 use crate::host::tasks::Blocked;
 use crate::settings::Settings;
-use crate::trigger::sensor::rule::{Judgement, Rule};
+use crate::trigger::sensor::rule::Judgement;
+use crate::trigger::sensor::{Outcome, SENSORS};
 
 /// A healthy machine of which any file may be broken. What it says of its file systems itself is well.
 struct Healthy {
@@ -59,7 +62,7 @@ impl Healthy {
     fn new() -> Healthy {
         let folder = tempfile::tempdir().unwrap();
         let healthy = Healthy { here: Here::new(folder.path()), folder };
-        let kernel = Machine::of("linux-6.1");
+        let kernel = Here::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proc/linux-6.1"));
         for (_, path) in FILES {
             let text = match path {
                 "/proc/self/mountinfo" => MOUNTS.to_owned(),
@@ -90,26 +93,20 @@ impl Healthy {
 
     /// A run; it must be over soon, and find nothing to tell.
     fn measure(&self, name: &str, before: Option<&Value>, what: &str) -> Option<Value> {
-        let sensor = sensor(name);
         let now = DateTime::from_timestamp(1_767_600_000, 0).unwrap();
-        let before = before.map(|kept| Before { at: now - chrono::TimeDelta::minutes(5), boot: "b", kept });
-        let origin = Origin { file: Path::new("x.toml").into(), line: 1 };
-        let command = json!(["/bin/cat", self.place("/plugin")]);
-        let settings = [Setting { key: "command".into(), value: command, origin }];
-        let written: &[&[Setting]] = if sensor.named { &[&settings] } else { &[] };
-        let began = Instant::now();
-        let measured = (sensor.measure)(&Probe {
-            machine: self,
-            name: if sensor.named { "x" } else { "" },
-            values: Values { keys: sensor.keys, written },
-            before,
-            now,
-        });
-        assert!(began.elapsed() < Duration::from_secs(20), "{what} holds it up");
+        let (at, seen) = (now - chrono::TimeDelta::minutes(5), Seen::default());
+        let before = before.map(|kept| Sensed { name: name.to_owned(), at, boot: "b".to_owned(), kept: kept.clone(), seen });
+        let plugin = json!(["/bin/cat", self.place("/plugin")]);
+        let text = if name == "command" { format!("[sensor.command.x]\ncommand = {plugin}") } else { String::new() };
+        let settings = Settings::read(&[("x.toml".into(), text)]).unwrap();
+        let watch = settings.sensors().watches.into_iter().find(|watch| watch.sensor.name == name).unwrap();
+        let began = clock::started();
+        let measured = measured(&watch, self, before.as_ref(), now);
+        assert!(clock::started() - began < Duration::from_secs(20), "{what} holds it up");
         if let Outcome::Readings(readings) = &measured.outcome {
             for reading in readings {
                 assert!(reading.value.is_finite(), "{what}: {reading:?}");
-                for rule in rules(name).iter().filter(|rule| rule.metric == reading.metric) {
+                for rule in watch.rules.iter().filter(|rule| rule.metric == reading.metric) {
                     let judged = rule.judge(Some(reading.value));
                     assert!(!matches!(judged, Judgement::Violated { .. }), "{what}: {reading:?} violates {}", rule.name);
                 }
@@ -117,13 +114,6 @@ impl Healthy {
         }
         measured.keep
     }
-}
-
-fn rules(name: &str) -> Vec<Rule> {
-    let text = if name == "command" { "[sensor.command.x]\ncommand = [\"/x\"]" } else { "" };
-    let settings = Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap();
-    let watches = settings.sensors().watches;
-    watches.into_iter().find(|watch| watch.sensor.name == name).unwrap().rules
 }
 
 impl Sensing for Healthy {
@@ -198,7 +188,7 @@ fn no_broken_file_of_any_sensor_alarms_or_hangs() {
         }
         // those of tasks are the kernel's own
         if !is_program && !path.starts_with("/proc/7/") {
-            nix::unistd::mkfifo(&place, Mode::S_IRWXU).unwrap();
+            assert!(Command::new("mkfifo").arg(&place).status().unwrap().success());
             healthy.measure(name, kept.as_ref(), &format!("{path} is a FIFO"));
         }
         // a record that nobody kept
