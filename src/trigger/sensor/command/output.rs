@@ -129,7 +129,7 @@ fn figure(text: &str) -> Option<(f64, Unit)> {
     };
     let number = number.parse::<f64>().ok()?;
     // a division by 1000 is exact to the last digit, and a thousandth is not
-    let value = if matches!(text[end..].as_bytes(), [b'm' | b'u' | b'n', b's']) { number / factor } else { number * factor };
+    let value = if matches!(&text[end..], "ms" | "us" | "ns") { number / factor } else { number * factor };
     value.is_finite().then_some((value, unit))
 }
 
