@@ -2,11 +2,13 @@
 
 mod lapse;
 mod problem;
+mod process;
 mod subject;
 
 pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;
-pub use subject::{Manager, SCHEDULE, Subject, UnitName};
+pub use process::{Alarm, ProcessName, shown_name};
+pub use subject::{DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};

@@ -71,6 +71,11 @@ impl Document {
         self.headers.iter().filter_map(move |((name, own), origin)| Some((own.as_deref().filter(|_| name == section)?, origin)))
     }
 
+    /// Whether an unnamed section is written, be it without keys.
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(&(name.to_owned(), None))
+    }
+
     fn put(&mut self, section: &str, own_name: Option<&str>, origin: &Origin) -> &mut Vec<Setting> {
         let key = (section.to_owned(), own_name.map(str::to_owned));
         self.headers.entry(key.clone()).or_insert_with(|| origin.clone());
@@ -107,12 +112,12 @@ impl File<'_> {
             };
             let Some(inner) = self.table(name, value) else { continue };
             if !section.named {
-                self.section(section, None, name, inner, document);
+                self.section(catalogue, section, None, name, inner, document);
                 continue;
             }
             for (own, value) in in_order(inner) {
                 if let Some(inner) = self.table(own, value) {
-                    self.section(section, Some(own.get_ref()), own, inner, document);
+                    self.section(catalogue, section, Some(own.get_ref()), own, inner, document);
                 }
             }
         }
@@ -120,6 +125,7 @@ impl File<'_> {
 
     fn section(
         &mut self,
+        catalogue: &[Section],
         section: &Section,
         own: Option<&str>,
         header: &Spanned<impl Sized>,
@@ -129,6 +135,13 @@ impl File<'_> {
         let origin = self.origin(header.span().start);
         document.put(section.name, own, &origin);
         for (name, value) in in_order(table) {
+            let below = format!("{}.{}", section.name, name.get_ref());
+            if let Some(below) = catalogue.iter().find(|section| section.name == below) {
+                if let Some(inner) = self.table(name, value) {
+                    self.section(catalogue, below, None, name, inner, document);
+                }
+                continue;
+            }
             let key = find(section.keys, name.get_ref());
             if key.is_none() && !section.open {
                 let place = own.map_or_else(

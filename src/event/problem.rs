@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lapse, UnitName};
+use super::{Alarm, Lapse, UnitName};
 
 /// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,8 +39,9 @@ impl Problem {
         let result = self.service_result.as_deref();
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
-        // of a schedule the cause only tells more: since when, for which reason
-        let unseen = unseen || result.is_some_and(|result| Lapse::RESULTS.contains(&result));
+        // of a schedule or a process the cause only tells more: since when, for which reason
+        let only_more = |result: &str| Lapse::RESULTS.contains(&result) || Alarm::RESULTS.contains(&result);
+        let unseen = unseen || result.is_some_and(only_more);
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
@@ -98,6 +99,11 @@ impl Problem {
     /// What is wrong with a schedule, if it is about one.
     pub fn lapse(&self) -> Option<Lapse> {
         Lapse::of(self)
+    }
+
+    /// What is wrong with a process of the watchdog's database, if it is about one.
+    pub fn alarm(&self) -> Option<Alarm> {
+        Alarm::of(self)
     }
 
     /// How the process ended, if that is known: "exited with status 3".
@@ -215,6 +221,9 @@ impl fmt::Display for Problem {
         };
         if let Some(lapse) = Lapse::of(self) {
             return lapse.fmt(f);
+        }
+        if let Some(alarm) = Alarm::of(self) {
+            return alarm.fmt(f);
         }
         if let Some((_, heading, why)) = self.polled() {
             let heading = heading.to_lowercase();

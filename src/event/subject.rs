@@ -99,6 +99,10 @@ pub struct Subject(String);
 
 /// What a schedule begins with, also on the command line.
 pub const SCHEDULE: &str = "schedule:";
+/// What a process of the watchdog's database begins with, also on the command line.
+pub const PROCESS: &str = "process:";
+/// What that database itself begins with.
+pub const DATABASE: &str = "database:";
 
 impl Subject {
     /// A unit of this manager.
@@ -112,6 +116,16 @@ impl Subject {
     /// That a timer of this manager starts its unit, or that a unit succeeds, as often as they should.
     pub fn schedule(manager: &Manager, unit: &UnitName) -> Subject {
         Subject(format!("{SCHEDULE}{}", Subject::unit(manager, unit).name()))
+    }
+
+    /// A process of the watchdog's database, by its name for people.
+    pub fn process(shown: &str) -> Subject {
+        Subject(format!("{PROCESS}{shown}"))
+    }
+
+    /// The watchdog's database itself.
+    pub fn database(name: &str) -> Subject {
+        Subject(format!("{DATABASE}{name}"))
     }
 
     /// A subject as this program stored it.
@@ -151,7 +165,7 @@ impl Subject {
 
     /// The same where units and schedules stand side by side, and as a command takes it: `schedule:backup.service`.
     pub fn full_name(&self) -> &str {
-        if self.is_schedule() { &self.0 } else { self.name() }
+        if self.is_schedule() || self.is_watchdogs() { &self.0 } else { self.name() }
     }
 
     /// True of a schedule.
@@ -159,7 +173,15 @@ impl Subject {
         self.0.starts_with(SCHEDULE)
     }
 
+    /// True of a process of the watchdog's database, and of that database: no unit, and no run.
+    pub fn is_watchdogs(&self) -> bool {
+        self.0.starts_with(PROCESS) || self.0.starts_with(DATABASE)
+    }
+
     fn split(&self) -> (Option<&str>, &str) {
+        if self.is_watchdogs() {
+            return (None, self.name());
+        }
         match self.name().split_once('/') {
             Some((user, unit)) => (Some(user), unit),
             None => (None, self.name()),
