@@ -14,6 +14,7 @@ mod due;
 mod flapping;
 mod gather;
 mod poll;
+mod processes;
 mod ready;
 mod repair;
 mod route;
@@ -23,6 +24,7 @@ mod sweep;
 pub use due::due;
 pub use gather::Gathering;
 pub use poll::{Polled, poll};
+pub use processes::processes;
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
 
@@ -269,6 +271,12 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
         rules = rules.of_schedule(&event.problem);
     }
     let mut incident = store::active(db, &event.subject)?;
+    if event.subject.is_watchdogs() {
+        rules = rules.of_process(&event.problem);
+        if let Some(incident) = incident.as_mut() {
+            incident.severity = incident.severity.max(rules.severity);
+        }
+    }
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
         incident.failures = incident.failures.saturating_sub(1);

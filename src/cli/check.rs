@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::context::{Context, PATIENCE};
-use super::output;
+use super::{output, processes};
 use crate::error::Result;
 use crate::event::{Lapse, Manager, Subject, short_time, utc_time};
 use crate::host::world::Machine;
@@ -18,6 +18,7 @@ use crate::policy::Rules;
 use crate::settings::Settings;
 use crate::store::{self, Older, Store};
 use crate::trigger::services::{Judgement, Seen};
+use crate::watchdog::Reported;
 
 /// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
 const BUDGET: Duration = Duration::from_secs(10);
@@ -34,12 +35,17 @@ pub(super) struct Check {
     /// Show what is checked, and check nothing
     #[arg(long)]
     list: bool,
+    /// Say which processes would be restarted, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
     // plain comments, as in `output`: the units of [services]
     Services,
+    // plain comments, as in `output`: the processes of the database of [processes]
+    Processes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +84,13 @@ impl Check {
         if self.list {
             return list(&settings);
         }
-        let rows = self.rows(context, &settings)?;
+        // `--dry-run` is about processes: of the rest nothing is looked at without being recorded
+        let wants = |what| (self.checks.is_empty() || self.checks.contains(&what)) && (!self.dry_run || what == What::Processes);
+        let mut rows = if wants(What::Services) { self.rows(context, &settings)? } else { Vec::new() };
+        if wants(What::Processes) {
+            let reported = processes::check(context, &settings, self.dry_run, self.report == Report::None)?;
+            rows.extend(reported.into_iter().flatten().map(|one| process(one, &settings)));
+        }
         let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok);
         match self.report {
             Report::Text => output::print(&text(&rows, worst))?,
@@ -144,6 +156,15 @@ fn schedule(subject: &Subject, lapse: Option<&Lapse>, settings: &Settings) -> Ro
     Row { check: "services", name: subject.full_name().to_owned(), shown: String::new(), since: None, state, why }
 }
 
+/// What became of a process in alarm.
+fn process(one: Reported, settings: &Settings) -> Row {
+    let severity = settings.rules(&one.shown);
+    let state = one.wrong.as_ref().map_or(State::Ok, |wrong| State::of(&severity.of_process(&wrong.problem())));
+    let why = [one.wrong.map(|wrong| wrong.to_string()), Some(one.done)].into_iter().flatten().filter(|text| !text.is_empty());
+    let why = why.collect::<Vec<_>>().join("; ");
+    Row { check: "processes", name: one.shown, shown: String::new(), since: None, state, why }
+}
+
 fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
     let name = unit.subject.name().to_owned();
     let rules = settings.rules(&name);
@@ -162,7 +183,9 @@ fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
 /// What is checked.
 fn list(settings: &Settings) -> Result<u8> {
     let rows = settings.services.units.iter().map(|unit| vec!["services".to_owned(), unit.name()]);
-    output::print(&output::table(&["CHECK", "WHAT"], rows))?;
+    let names = settings.process_names();
+    let processes = settings.processes.iter().flat_map(|_| names.iter().map(|name| vec!["processes".to_owned(), name.clone()]));
+    output::print(&output::table(&["CHECK", "WHAT"], rows.chain(processes)))?;
     Ok(0)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Manager, SCHEDULE, Subject, UnitName};
+use crate::event::{DATABASE, Manager, PROCESS, ProcessName, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -108,6 +108,9 @@ impl Context {
 
     /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
+        if typed.starts_with(PROCESS) || typed.starts_with(DATABASE) {
+            return Ok(Subject::stored(typed.to_owned()));
+        }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
             Some(typed) => (typed, Subject::schedule),
             None => (typed, Subject::unit),
@@ -147,6 +150,16 @@ pub(super) fn no_method(name: &str, settings: &Settings) -> Error {
             let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
             error.hint(format!("the configured methods: {}", methods.join(", ")))
         }
+    }
+}
+
+/// The error for a process that may not be restarted, with the nearest one that may.
+pub(super) fn no_process(name: &ProcessName, settings: &Settings) -> Error {
+    let error = Error::usage(format!("{name} may not be restarted: it has no section, and is not in `allow` of [processes]"));
+    let known = settings.process_names();
+    match nearest(name.as_str(), known.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(format!("write [processes] and [process.{:?}] into the configuration", name.as_str())),
     }
 }
 

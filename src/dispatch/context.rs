@@ -56,9 +56,8 @@ impl Complete {
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
     // a recovery and a schedule show no lines
-    let (ready, late): (Vec<_>, Vec<_>) = bare
-        .into_iter()
-        .partition(|(_, kind, event)| *kind == Kind::Recovery || event.subject.is_schedule() || complete.reaches(event.at));
+    let (ready, late): (Vec<_>, Vec<_>) =
+        bare.into_iter().partition(|(_, kind, event)| *kind == Kind::Recovery || has_no_run(event) || complete.reaches(event.at));
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
@@ -66,6 +65,7 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
             let context = match kind {
                 _ if event.subject.is_schedule() => timetable(world, event),
                 Kind::Recovery => Context::default(),
+                _ if event.subject.is_watchdogs() => Context::default(),
                 _ => context(world, event, most, complete),
             };
             (*alert, context)
@@ -75,6 +75,10 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
         store.write(|db| gathered.iter().try_for_each(|(alert, context)| store::set_context(db, *alert, context)))?;
     }
     Ok(late.is_empty())
+}
+
+fn has_no_run(event: &Event) -> bool {
+    event.subject.is_schedule() || event.subject.is_watchdogs()
 }
 
 /// What there is to say of a schedule: when it last ran and will run; of what does not load, why.

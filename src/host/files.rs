@@ -36,6 +36,23 @@ pub fn configuration(place: &ConfigPlace) -> Result<Files> {
     }
 }
 
+/// Every file and folder that the configuration consists of, as far as it is there.
+///
+/// # Errors
+/// `Permission` or `Failure`, when a folder cannot be read.
+pub fn places(place: &ConfigPlace) -> Result<Vec<PathBuf>> {
+    let mut places = match place {
+        ConfigPlace::File(path) => vec![path.clone()],
+        ConfigPlace::Folder(folder) => {
+            let drop_in = folder.join("conf.d");
+            let files = drop_ins(&drop_in)?;
+            [vec![folder.clone(), folder.join("sysalert.toml"), drop_in], files].concat()
+        }
+    };
+    places.retain(|path| path.symlink_metadata().is_ok());
+    Ok(places)
+}
+
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

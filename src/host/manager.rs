@@ -1,11 +1,13 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod jobs;
 mod listed;
 mod setup;
 mod started;
 mod timers;
 mod units;
 
+pub use jobs::Change;
 pub use listed::{Detail, Listed};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};

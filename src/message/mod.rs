@@ -15,6 +15,7 @@ mod html;
 mod markdown;
 mod method;
 mod overtaken;
+mod process;
 mod redact;
 mod schedule;
 mod template;

@@ -229,6 +229,26 @@ const MIGRATIONS: &[&str] = &[
     -- a recovery that a part of the channel may have missed comes again until then, in microseconds
     ALTER TABLE resends ADD COLUMN ends INTEGER;
 ",
+    "
+    -- the rows of the watchdog's database that are in alarm
+    CREATE TABLE process_alarms (
+        id INTEGER PRIMARY KEY,              -- as that database numbers them
+        name TEXT NOT NULL,                  -- as it stands there
+        since INTEGER NOT NULL,
+        restarted INTEGER                    -- it was restarted and is healthy; the row is to be settled
+    ) STRICT;
+    -- what became of restarts, by process
+    CREATE TABLE processes (
+        name TEXT PRIMARY KEY,
+        failed INTEGER NOT NULL DEFAULT 0,   -- cycles in a row that failed
+        opened INTEGER,                      -- since when its circuit breaker is open
+        restarts INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        last INTEGER,                        -- the last cycle,
+        restarted INTEGER,                   -- the last one that brought it back,
+        why TEXT                             -- and why the last one failed
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Why a database cannot be used.

@@ -1,9 +1,12 @@
 //! What metrics tell: totals that triggers keep (see the schema), and what is few at any time. Nothing here reads the events.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::maybe;
+use super::processes::{self, ProcessRecord};
 use super::{looks, outages, time};
 use crate::event::Subject;
 use crate::incident::State;
@@ -21,6 +24,8 @@ pub struct Totals {
     pub outbox: Vec<Queue>,
     /// The methods that have sent nothing since a try failed.
     pub failing: Vec<String>,
+    /// What became of the restarts of processes, by name.
+    pub processes: BTreeMap<String, ProcessRecord>,
     /// Up to when the journal was swept.
     pub swept: Option<DateTime<Utc>>,
 }
@@ -74,6 +79,7 @@ pub fn totals(db: &Connection) -> rusqlite::Result<Totals> {
             .collect::<rusqlite::Result<_>>()?,
         outbox: snapshot.prepare(OUTBOX)?.query_map([], queue)?.collect::<rusqlite::Result<_>>()?,
         failing: outages::outages(&snapshot)?.into_iter().map(|outage| outage.method).collect(),
+        processes: processes::process_records(&snapshot)?,
         swept: looks::swept(&snapshot)?,
     })
 }

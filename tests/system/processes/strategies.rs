@@ -1,0 +1,168 @@
+//! How a process is restarted, and what tells that it is healthy again.
+
+use super::{alarm, check, configure, guest, history, pid, row, service, sql};
+
+#[test]
+fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments() {
+    let guest = guest(
+        "plain",
+        "[process.plain]\nprocess_command = [\"/usr/local/bin/plaind\", \"--name\", \"a $HOME b\"]\nprocess_user = \"nobody\"\nstable_time = \"1s\"\n",
+    );
+    // it takes no SIGTERM
+    guest.sh("printf '#!/bin/bash\\ntrap \"\" TERM\\nwhile :; do sleep 1000; done\\n' >/usr/local/bin/plaind; chmod 755 /usr/local/bin/plaind").ok();
+    let start = |unit: &str, user: &str, arguments: &[&str]| {
+        let (unit, user) = (format!("--unit={unit}"), format!("--uid={user}"));
+        let head = ["systemd-run", "--quiet", "--service-type=exec", &unit, &user, "--", "/usr/local/bin/plaind"];
+        guest.run(&[&head[..], arguments].concat()).ok();
+    };
+    start("old", "nobody", &["--name", "a $$HOME b"]);
+    start("more", "nobody", &["--name", "a $$HOME b", "--more"]);
+    start("less", "nobody", &["--name"]);
+    start("others", "games", &["--name", "a $$HOME b"]);
+    let others = ["more.service", "less.service", "others.service"];
+    let before = others.map(|unit| pid(&guest, unit));
+    alarm(&guest, 1, "plain", "NULL");
+    check(&guest);
+    assert!(row(&guest, 1).starts_with("0\t0\t - Restarted"), "{}\n{}", row(&guest, 1), history(&guest, "process:plain"));
+    assert_eq!(others.map(|unit| pid(&guest, unit)), before);
+    assert_ne!(guest.property("old.service", "ActiveState"), "active");
+    let new = "sysalert-process-plain.service";
+    let line = guest.sh(&format!("tr '\\0' '|' </proc/{}/cmdline; stat -c %U /proc/{0}", pid(&guest, new))).ok();
+    assert_eq!(line, "/bin/bash|/usr/local/bin/plaind|--name|a $HOME b|nobody");
+    // its own unit is no obstacle the next time
+    let first = pid(&guest, new);
+    sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1");
+    check(&guest);
+    assert!(row(&guest, 1).starts_with("0\t"), "{}", history(&guest, "process:plain"));
+    assert_ne!(pid(&guest, new), first);
+    assert_eq!(others.map(|unit| pid(&guest, unit)), before);
+}
+
+#[test]
+fn custom_commands_health_checks_and_what_comes_before() {
+    let guest = guest(
+        "custom",
+        r#"
+[process.custom_example]
+restart_strategy = "custom"
+restart_command = ["/usr/local/bin/custom_restart.sh", "%s"]
+health_check_command = ["/usr/bin/pgrep", "-x", "%s"]
+health_check_timeout = "10s"
+restart_delay = "1s"
+max_attempts = 2
+[process.web]
+health_check_url = "http://127.0.0.1:8099/health"
+health_check_text = "all ok"
+health_check_timeout = "10s"
+[process.gone]
+system_name = "web"
+health_check_url = "http://127.0.0.1:8099/nowhere"
+health_check_timeout = "1s"
+max_attempts = 1
+[process.port]
+system_name = "web"
+health_check_tcp = "127.0.0.1:8099"
+health_check_timeout = "10s"
+[process.closed]
+system_name = "web"
+health_check_tcp = "127.0.0.1:9"
+health_check_timeout = "1s"
+max_attempts = 1
+[process.unit]
+system_name = "web"
+health_check_unit = "other.service"
+health_check_timeout = "1s"
+max_attempts = 1
+[process.forbidden]
+system_name = "other"
+pre_restart_command = ["/bin/false"]
+[process.slow]
+restart_strategy = "custom"
+restart_command = ["/bin/sleep", "1000"]
+command_timeout = "1s"
+max_attempts = 1
+health_check_unit = "web.service"
+[process.db]
+system_name = "other"
+pre_restart_command = ["/bin/false"]
+[process.app]
+system_name = "web"
+depends_on = ["db"]
+[process.open]
+restart_strategy = "custom"
+restart_command = ["/usr/local/bin/open.sh"]
+"#,
+    );
+    guest
+        .sh("mkdir -p /srv/www; echo 'all ok' >/srv/www/health
+             printf '#!/bin/bash\\n[[ -e /tried ]] || { touch /tried; exit 3; }\\ncp /bin/sleep /run/$1; setsid /run/$1 1000 &\\n' >/usr/local/bin/custom_restart.sh
+             printf '#!/bin/sh\\n' >/usr/local/bin/open.sh; chmod 777 /usr/local/bin/open.sh; chmod 755 /usr/local/bin/custom_restart.sh")
+        .ok();
+    guest.write_unit(
+        "web.service",
+        "[Service]\nExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 --directory /srv/www 8099\n",
+    );
+    guest.run(&["systemctl", "start", "web.service"]).ok();
+    guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /other\n");
+    let names = ["custom_example", "web", "gone", "port", "closed", "unit", "forbidden", "slow", "db", "app", "open"];
+    for (id, name) in (1..).zip(names) {
+        alarm(&guest, id, name, "NULL");
+    }
+    check(&guest);
+    let good: Vec<&str> = (1..).zip(names).filter(|(id, _)| row(&guest, *id).starts_with("0\t")).map(|(_, name)| name).collect();
+    // the first try of the custom one fails, the second does not
+    assert_eq!(good, ["custom_example", "web", "port"]);
+    // what the command left behind is still there
+    guest.run(&["pgrep", "-x", "custom_example"]).ok();
+    for (name, why) in [
+        ("gone", "answers with status 404, not 200"),
+        ("closed", "127.0.0.1:9 takes no connection"),
+        ("unit", "other.service is inactive"),
+        ("forbidden", "its `pre_restart_command` exited with status 1"),
+        ("slow", "its `restart_command` exited with status"),
+        ("app", "it waits for db, which is in alarm"),
+        ("open", "chmod go-w /usr/local/bin/open.sh"),
+    ] {
+        let told = history(&guest, &format!("process:{name}"));
+        let status = guest.sysalert(&["process", "status"]).ok();
+        assert!(told.contains(why) || (name == "app"), "{name}: {told}\n{status}");
+    }
+    assert!(!guest.run(&["test", "-e", "/other"]).success());
+}
+
+#[test]
+fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot() {
+    let more = "[process.bad]\nstable_time = \"1s\"\nmax_attempts = 2\n";
+    let guest = guest("breaker", more);
+    guest.write_unit("bad.service", "[Service]\nExecStart=/bin/sh -c 'echo try >>/tries; exit 3'\n");
+    alarm(&guest, 1, "bad", "NULL");
+    let tries = || guest.sh("cat /tries 2>/dev/null | wc -l").ok();
+    let status = || guest.sysalert(&["process", "status", "-o", "json"]).json()[0].clone();
+    check(&guest);
+    assert_eq!((tries().as_str(), &status()["breaker"], &status()["failed_in_a_row"]), ("2", &"closed".into(), &1.into()));
+    check(&guest);
+    assert_eq!((tries().as_str(), &status()["breaker"], &status()["failed_in_a_row"]), ("4", &"open".into(), &2.into()));
+    check(&guest);
+    assert_eq!(tries(), "4");
+    let told = history(&guest, "process:bad");
+    assert!(told.contains("could not be restarted") && told.contains("2 restarts in a row failed"), "{told}");
+    let row = guest.sysalert(&["db", "list", "-o", "json"]).json()[0].clone();
+    assert_eq!((&row["subject"], &row["severity"]), (&"process:bad".into(), &"critical".into()));
+    guest.reboot();
+    assert_eq!(status()["breaker"], "open");
+    guest.run(&["systemctl", "start", "db.service"]).ok();
+    check(&guest);
+    assert_eq!(tries(), "4");
+    // its time is over: one trial
+    configure(&guest, &format!("{}{more}", super::CONFIG.replace("\"10m\"", "\"1s\"")));
+    guest.wait_until("the breaker is half-open", || status()["breaker"] == "half-open");
+    check(&guest);
+    assert_eq!((tries().as_str(), &status()["failed_in_a_row"]), ("6", &3.into()));
+    // mended, and by hand
+    assert_eq!(guest.sysalert(&["process", "restart", "bad"]).status, 1);
+    service(&guest, "bad");
+    guest.sysalert(&["process", "restart", "bad"]).ok();
+    assert_eq!((&status()["breaker"], &status()["alarm"]), (&"closed".into(), &"ok".into()));
+    assert!(super::row(&guest, 1).starts_with("0\t"), "{}", super::row(&guest, 1));
+    assert!(guest.sysalert(&["db", "list", "-o", "json"]).json().as_array().unwrap().is_empty());
+}
