@@ -32,8 +32,9 @@ units := $(filter-out %.d,$(units))
 user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
 # As they lie below units/ here, and below lib/systemd/ there.
 all_units := $(units:%=system/%) $(user_units:%=user/%)
-# How often each check runs, and what one has of its own.
-paces := $(notdir $(wildcard units/system/sysalert-check@*.d))
+# Drop-ins: how often each check runs, for the system and for users, what a check has of its own, and what comes with a user's
+# manager.
+drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
 .PHONY: help setup build check fuzz demo install uninstall
 
@@ -77,7 +78,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -d $(plugindir)
 	for name in $(libraries); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
 	for unit in $(all_units) {system,user}/sysalert-.service.d/10-sysalert.conf; do install -D -m 0644 units/$$unit $(libdir)/systemd/$$unit; done
-	for folder in $(paces); do install -D -m 0644 -t $(libdir)/systemd/system/$$folder units/system/$$folder/*.conf; done
+	for drop_in in $(drop_ins); do install -D -m 0644 units/$$drop_in $(libdir)/systemd/$$drop_in; done
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
@@ -100,7 +101,9 @@ uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/
 	rm -f $(bindir)/sysalert $(includedir)/sysalert_plugin.h
 	rm -f $(all_units:%=$(libdir)/systemd/%)
 	rm -f $(libdir)/systemd/system-preset/90-sysalert.preset $(libdir)/sysusers.d/sysalert.conf $(libdir)/tmpfiles.d/sysalert.conf
-	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(paces:%=$(libdir)/systemd/system/%) $(docdir)
+	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(docdir)
+	rm -f $(drop_ins:%=$(libdir)/systemd/%)
+	@rmdir --ignore-fail-on-non-empty $(sort $(dir $(drop_ins:%=$(libdir)/systemd/%))) 2>/dev/null || true
 	rm -f $(libraries:%=$(plugindir)/%.so) $(polkitdir)/50-sysalert.rules
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi

@@ -6,9 +6,9 @@ mod process;
 mod subject;
 
 pub use lapse::{Inactive, Lapse};
-pub use problem::Problem;
+pub use problem::{Gone, Problem};
 pub use process::{Alarm, ProcessName, shown_name};
-pub use subject::{DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
+pub use subject::{CHECK, DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};

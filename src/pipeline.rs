@@ -19,14 +19,16 @@ mod ready;
 mod repair;
 mod route;
 mod schedules;
+mod sight;
 mod sweep;
 
 pub use due::due;
 pub use gather::Gathering;
-pub use poll::{Polled, poll};
+pub use poll::{OfUser, Polled, poll};
 pub use processes::processes;
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
+pub use sight::sight;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -200,6 +202,13 @@ pub struct Settled {
     pub waits: bool,
     /// Something was written.
     pub changed: bool,
+}
+
+impl Settled {
+    /// What came of both.
+    fn and(self, other: Settled) -> Settled {
+        Settled { queued: self.queued || other.queued, waits: self.waits || other.waits, changed: self.changed || other.changed }
+    }
 }
 
 /// Imports the spool, looks at this subject (or at all that are worth it), and decides what is undecided.

@@ -38,6 +38,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             flapping,
             window,
             remind,
+            silences: false,
         },
     )
 }
@@ -64,6 +65,16 @@ fn step() -> impl Strategy<Value = Step> {
     (select(vec![1, 4, 12, 60, 200]), what).prop_map(|(wait, what)| Step(wait, what))
 }
 
+/// The same, and somebody silences units now and again.
+fn silenced_step() -> impl Strategy<Value = Step> {
+    let name = select(vec![Name::A, Name::A, Name::B, Name::C]);
+    let silence = (select(vec![1, 12, 60]), name, select(vec![0, 10, 100, 600]));
+    prop_oneof![
+        4 => step(),
+        1 => silence.prop_map(|(wait, name, seconds)| Step(wait, What::Silence(name, seconds))),
+    ]
+}
+
 fn tell(rules: Rules, steps: &[Step]) {
     let mut machine = Machine::new(rules);
     steps.iter().for_each(|step| machine.step(step));
@@ -72,9 +83,26 @@ fn tell(rules: Rules, steps: &[Step]) {
 
 #[test]
 fn random_stories_end_as_the_reference_says() {
-    let cases = sysalert::host::env::var("PROPTEST_CASES").and_then(|number| number.parse().ok()).unwrap_or(STORIES);
+    tell_many(STORIES, (rules(), prop::collection::vec(step(), 1..30)), tell);
+}
+
+/// What is acknowledged or cleared nobody need be told; what flaps is told otherwise.
+#[test]
+fn nothing_is_told_in_a_silence_and_nothing_is_lost_by_one() {
+    let rules =
+        Rules { ignore: 0, each: true, min_interval: 0, recovery: true, flapping: 0, window: 10, remind: 400, silences: true };
+    let steps = prop::collection::vec(silenced_step(), 1..30);
+    tell_many(STORIES / 2, (Just(rules), steps), |rules, steps| {
+        let mut machine = Machine::new(rules);
+        let must_be_told = |step: &&Step| !matches!(step.1, What::Acknowledge(_) | What::Clear(_));
+        steps.iter().filter(must_be_told).for_each(|step| machine.step(step));
+        machine.end_of_silences();
+    });
+}
+
+fn tell_many(most: u32, stories: impl Strategy<Value = (Rules, Vec<Step>)>, tell: fn(Rules, &[Step])) {
+    let cases = sysalert::host::env::var("PROPTEST_CASES").and_then(|number| number.parse().ok()).unwrap_or(most);
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let stories = (rules(), prop::collection::vec(step(), 1..30));
     let told = runner.run(&stories, |(rules, steps)| {
         tell(rules, &steps);
         Ok(())
@@ -93,7 +121,8 @@ fn random_stories_end_as_the_reference_says() {
 #[test]
 fn stories_to_remember() {
     use crate::{Heard::*, How::*, Name::*, Then::*, What::*};
-    let plain = Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 10, remind: 0 };
+    let plain =
+        Rules { ignore: 0, each: false, min_interval: 0, recovery: true, flapping: 2, window: 10, remind: 0, silences: false };
     let stories: [(&str, &[Step]); 5] = [
         (
             "a unit's first failure, of which no handler told, is still filed when the handler of its second looks first",
@@ -137,6 +166,15 @@ fn stories_to_remember() {
         println!("{what}");
         tell(plain, steps);
     }
+    println!("what begins to flap and ends well in one look is calm in the next, when it is active since");
+    let steps = [
+        Step(1, Fails(A, Status3, Restarts, InTime)),
+        Step(60, Fails(B, Status3, Stays, InTime)),
+        Step(1, Fails(A, Status3, Restarts, Never)),
+        Step(1, Succeeds(A, Stays, false)),
+        Step(1, Starts(A)),
+    ];
+    tell(Rules { window: 300, recovery: false, ..plain }, &steps);
     println!("one that flapped is calm a window later, whatever happened to another meanwhile");
     let steps = [
         Step(1, Succeeds(A, Restarts, false)),

@@ -10,10 +10,11 @@ use super::context::{Context, PATIENCE};
 use super::{output, processes};
 use crate::error::Result;
 use crate::event::{Lapse, Manager, Subject, short_time, utc_time};
+use crate::host::users::Answer;
 use crate::host::world::Machine;
-use crate::host::{clock, names, wake};
+use crate::host::{clock, wake};
 use crate::incident::Severity;
-use crate::pipeline;
+use crate::pipeline::{self, OfUser};
 use crate::policy::Rules;
 use crate::settings::Settings;
 use crate::store::{self, Older, Store};
@@ -108,32 +109,58 @@ impl Check {
         let world = Machine::new(&site.manager, BUDGET);
         let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
         let now = clock::system();
+        let looked = self.look(context, settings, &mut store, &world, now);
+        let told = pipeline::sight(site, &mut store, settings, looked.as_ref().err(), now);
+        // an error of the look says more than one that came of it
+        let (queued, rows) = match (looked, told) {
+            (Ok((queued, rows)), told) => (told? || queued, Ok(rows)),
+            (Err(error), told) => (told.unwrap_or(true), Err(error)),
+        };
+        if queued {
+            wake::raise(site)?;
+        }
+        rows
+    }
+
+    /// What there is to report, and whether somebody is to hear of it.
+    fn look(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        store: &mut Store,
+        world: &Machine,
+        now: DateTime<Utc>,
+    ) -> Result<(bool, Vec<Row>)> {
+        let site = &context.site;
         let (mut queued, mut rows) = (false, Vec::new());
         if !settings.services.units.is_empty() {
             // who reads a report wants to know since when
             let thorough = self.report != Report::None;
-            let polled = pipeline::poll(site, &mut store, &world, now, thorough, &|| context.settings())?;
+            let polled = pipeline::poll(site, store, world, now, thorough, &|| context.settings())?;
             queued = polled.settled.queued || polled.settled.waits;
             let active = store.with(|db| store::list(db, store::Which::Active))?;
-            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)).chain(users(settings, &active)));
+            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)));
+            rows.extend(polled.users.iter().flat_map(|user| of_user(user, settings, polled.in_grace, &active)));
         }
-        let looked = pipeline::schedules(site, &mut store, settings, &world, now)?;
+        let looked = pipeline::schedules(site, store, settings, world, now)?;
         rows.extend(looked.schedules.iter().map(|(subject, lapse)| schedule(subject, lapse.as_ref(), settings)));
-        if queued || looked.queued {
-            wake::raise(site)?;
-        }
-        Ok(rows)
+        Ok((queued || looked.queued, rows))
     }
 }
 
-/// The units of users: of them the journal alone tells, so that nobody's session is opened.
-fn users<'a>(settings: &'a Settings, active: &'a [store::Row]) -> impl Iterator<Item = Row> + 'a {
-    settings.services.units.iter().flat_map(move |unit| {
-        let Manager::User(user) = &unit.manager else { return Vec::new() };
+/// The units of a user; where their manager tells nothing, the journal alone does.
+fn of_user(of: &OfUser, settings: &Settings, in_grace: bool, active: &[store::Row]) -> Vec<Row> {
+    let why = match &of.seen {
+        Ok(seen) => return seen.iter().map(|unit| row(unit, settings, in_grace)).collect(),
+        Err(Answer::NoUser) => format!("there is no user {}", of.user),
+        Err(Answer::Nothing(why)) => format!("only its failures are known, from the journal: {why}"),
+        Err(_) => format!("only its failures are known, from the journal: no service manager of {} runs", of.user),
+    };
+    let no_user = of.seen == Err(Answer::NoUser);
+    let manager = Manager::User(of.user.clone());
+    let mut rows = Vec::new();
+    for unit in settings.services.units.iter().filter(|unit| unit.manager == manager) {
         let row = |name: String, since, state, why| Row { check: "services", name, shown: String::new(), since, state, why };
-        if !names::is_user(user) {
-            return vec![row(unit.name(), None, State::Warning, format!("there is no user {user}"))];
-        }
         let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && !subject.is_schedule();
         let failed = active.iter().filter(|one| is_meant(&one.incident.subject)).map(|one| {
             let name = one.incident.subject.name().to_owned();
@@ -141,11 +168,13 @@ fn users<'a>(settings: &'a Settings, active: &'a [store::Row]) -> impl Iterator<
             row(name, Some(one.incident.last_failure), state, one.problem.to_string())
         });
         let failed: Vec<Row> = failed.collect();
-        if !failed.is_empty() {
-            return failed;
+        if failed.is_empty() || no_user {
+            rows.push(row(unit.name(), None, if no_user { State::Warning } else { State::Ok }, why.clone()));
+        } else {
+            rows.extend(failed);
         }
-        vec![row(unit.name(), None, State::Ok, "its failures are read from the journal".to_owned())]
-    })
+    }
+    rows
 }
 
 /// How a schedule is.

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::output::{self, Format, Output};
-use crate::config::Origin;
+use crate::config::{Origin, nearest};
 use crate::dispatch;
 use crate::error::{Error, Result};
-use crate::host::secret;
+use crate::host::{log, names, secret};
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +36,14 @@ impl Config {
 
 fn check(context: &Context) -> Result<u8> {
     let settings = context.settings()?;
+    for user in settings.services.users().into_iter().filter(|user| !names::is_user(user)) {
+        let known = names::users();
+        let meant = nearest(user, known.iter().map(String::as_str)).map(|near| format!("; did you mean {near}?"));
+        log::warn(
+            None,
+            &format!("[services]: there is no user {user}, so nothing is watched of theirs{}", meant.unwrap_or_default()),
+        );
+    }
     // plugins are foreign code: not as root, where that can be had
     context.enter()?;
     let mut complaints = dispatch::check(&context.site, &settings);

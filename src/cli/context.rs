@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{DATABASE, Manager, PROCESS, ProcessName, SCHEDULE, Subject, UnitName};
+use crate::event::{CHECK, DATABASE, Manager, PROCESS, ProcessName, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -106,9 +106,12 @@ impl Context {
         Store::read(&self.site.state)
     }
 
-    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`.
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`,
+    /// `check:services`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
-        if typed.starts_with(PROCESS) || typed.starts_with(DATABASE) {
+        // as it is shown: there are few of them
+        let is_check = typed.starts_with(CHECK) && typed.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_check || typed.starts_with(PROCESS) || typed.starts_with(DATABASE) {
             return Ok(Subject::stored(typed.to_owned()));
         }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {

@@ -82,15 +82,20 @@ impl Enable {
             let done = match must_write {
                 false => "enabled already",
                 true if self.place.dry_run => "would be enabled",
-                true => "enabled",
+                true if failed.is_some() => "not enabled",
+                true => match write(&mut opened, job) {
+                    (_, Ok(())) => {
+                        written.push(job.unit.as_str());
+                        "enabled"
+                    }
+                    (some, Err(error)) => {
+                        failed = Some(error);
+                        // the handlers come first, and hold without the rest
+                        written.extend((some > 0).then_some(job.unit.as_str()));
+                        if some > 0 { "enabled without --strict" } else { "not enabled" }
+                    }
+                },
             };
-            if must_write && !self.place.dry_run {
-                written.push(job.unit.as_str());
-                if let Err(error) = write(&mut opened, job) {
-                    failed = Some(error);
-                    break;
-                }
-            }
             rows.push(vec![shown(&job.unit), done.to_owned(), job.note.clone()]);
         }
         rows.extend(plan.skipped.into_iter().map(|(unit, why)| vec![unit.clone(), "left alone".to_owned(), format!("it {why}")]));
@@ -99,7 +104,9 @@ impl Enable {
             output::print(&output::table(&["UNIT", "DONE", "NOTE"], rows))?;
         }
         if self.place.dry_run {
-            output::print("Nothing was changed.\n")?;
+            let refusal = opened.drop_ins.refusal().filter(|_| would_write(&plan.jobs));
+            let so_far = refusal.map_or_else(String::new, |why| format!(" Now that would fail: {why}."));
+            output::print(&format!("Nothing was changed.{so_far}\n"))?;
             return Ok(0);
         }
         if plan.jobs.is_empty() {
@@ -110,7 +117,9 @@ impl Enable {
             // what was written before something went wrong holds as well
             make_it_hold(&mut opened, &written);
         }
-        opened.deliver(true);
+        if failed.is_none() || !written.is_empty() {
+            opened.deliver(true);
+        }
         if let Some(error) = failed {
             return Err(error);
         }
@@ -143,11 +152,20 @@ fn make_it_hold(opened: &mut Opened, written: &[&str]) {
     }
 }
 
-fn write(opened: &mut Opened, job: &Job) -> Result<()> {
+fn would_write(jobs: &[Job]) -> bool {
+    jobs.iter().flat_map(|job| &job.steps).any(|(_, step)| matches!(step, Step::Write(_)))
+}
+
+/// Writes a unit's drop-ins, and says how many.
+fn write(opened: &mut Opened, job: &Job) -> (usize, Result<()>) {
+    let mut written = 0;
     for (name, step) in &job.steps {
         if let Step::Write(drop_in) = step {
-            opened.drop_ins.write(&job.unit, name, &drop_in.text())?;
+            if let Err(error) = opened.drop_ins.write(&job.unit, name, &drop_in.text()) {
+                return (written, Err(error));
+            }
+            written += 1;
         }
     }
-    Ok(())
+    (written, Ok(()))
 }

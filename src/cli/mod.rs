@@ -1,6 +1,7 @@
 //! The command line: one file a verb.
 
 mod ack;
+mod answer;
 mod check;
 mod config;
 mod context;
@@ -121,6 +122,8 @@ enum Verb {
     RestartProcess(restart_process::RestartProcess),
     #[command(hide = true, name = crate::dispatch::own_words::VERB)]
     TemplateHost,
+    #[command(hide = true)]
+    Answer,
 }
 
 /// Runs the command that the arguments ask for, and tells the exit status.
@@ -140,6 +143,7 @@ pub fn run() -> Result<u8> {
     match cli.verb {
         Verb::PluginHost(verb) => return verb.run(),
         Verb::TemplateHost => return template_host::run(),
+        Verb::Answer => return answer::run(),
         _ => {}
     }
     let environment = if matches!(cli.verb, Verb::Ended(_)) { Environment::AUnits } else { Environment::Ours };
@@ -190,5 +194,6 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::RestartProcess(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
         Verb::TemplateHost => template_host::run(),
+        Verb::Answer => answer::run(),
     }
 }

@@ -91,7 +91,8 @@ impl Opened {
         reloaded.is_ok()
     }
 
-    /// Switches on or off what delivers the alerts of users; the system's is switched on by its installation.
+    /// Switches on or off what delivers the alerts of users, and what looks at units that never trigger; the system's is switched
+    /// on by its installation.
     pub(super) fn deliver(&self, on: bool) {
         let (whose, now) = match self.scope {
             Scope::System => return,
@@ -100,7 +101,7 @@ impl Opened {
         };
         let mut words = vec![whose, "--quiet", if on { "enable" } else { "disable" }];
         words.extend(now.then_some("--now"));
-        words.extend(["sysalert-dispatch.path", "sysalert-dispatch.timer"]);
+        words.extend(["sysalert-dispatch.path", "sysalert-dispatch.timer", "sysalert-check@services.timer"]);
         if let Err(why) = systemctl(&words) {
             let what =
                 if on { "alerts wait until the units that deliver them run" } else { "the units that deliver alerts still run" };

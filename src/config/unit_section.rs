@@ -10,19 +10,30 @@ use super::document::{Origin, Setting};
 use super::key::{Key, Kind};
 use super::nearest::nearest;
 
+/// More words than these are no list that somebody wrote, and each would go through every decision about the unit.
+const MOST: usize = 100;
+/// So much of what does not fit is shown.
+const SHOWN: usize = 60;
+/// So many complaints are made about one unit: whoever mends the first ones sees the others.
+const COMPLAINTS: usize = 20;
+
 /// What the files say, in the order in which they count: valid settings, and a complaint about each line that is none.
 pub fn unit_section(files: &[(PathBuf, String)], name: &str, keys: &[&[Key]]) -> (Vec<Setting>, Vec<String>) {
     let mut settings: Vec<Setting> = Vec::new();
-    let mut complaints = Vec::new();
+    let (mut complaints, mut more) = (Vec::new(), 0);
     for (path, text) in files {
         let file: Arc<Path> = Arc::from(path.as_path());
         for (line, assignment) in assignments(text, name) {
             let origin = Origin { file: Arc::clone(&file), line };
             if let Err(complaint) = assign(&mut settings, &assignment, &origin, keys) {
-                complaints.push(format!("{origin}: {complaint}"));
+                match complaints.len() {
+                    COMPLAINTS.. => more += 1,
+                    _ => complaints.push(format!("{origin}: {complaint}")),
+                }
             }
         }
     }
+    complaints.extend((more > 0).then(|| format!("{more} more lines do not fit either")));
     (settings, complaints)
 }
 
@@ -33,7 +44,7 @@ pub fn camel_case(name: &str) -> String {
 
 fn assign(settings: &mut Vec<Setting>, assignment: &str, origin: &Origin, keys: &[&[Key]]) -> Result<(), String> {
     let Some((written, value)) = assignment.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
-        return Err(format!("`{}` is no assignment such as Ignore=2", assignment.escape_debug()));
+        return Err(format!("`{}` is no assignment such as Ignore=2", shown(assignment)));
     };
     let known = || keys.iter().flat_map(|list| list.iter());
     let Some(key) = known().find(|key| camel_case(&key.name) == written) else {
@@ -42,7 +53,7 @@ fn assign(settings: &mut Vec<Setting>, assignment: &str, origin: &Origin, keys: 
         let near = nearest(&written.to_ascii_lowercase().replace('_', ""), known().map(|key| key.name.as_ref()));
         let near = nearest(written, names.iter().map(String::as_str)).map(str::to_owned).or_else(|| near.map(camel_case));
         let meant = near.map_or_else(String::new, |near| format!("; did you mean {near}=?"));
-        return Err(format!("unknown key {}={meant}", written.escape_debug()));
+        return Err(format!("unknown key {}={meant}", shown(written)));
     };
     let place = settings.iter().position(|earlier| earlier.key == key.name);
     if value.is_empty() {
@@ -54,12 +65,24 @@ fn assign(settings: &mut Vec<Setting>, assignment: &str, origin: &Origin, keys: 
         // as one writes it here, without quotes and brackets
         return Err(format!("{written}= {}", complaint.replace(", in quotes", "").replace(" in quotes", "")));
     }
+    let length = |value: &Value| value.as_array().map_or(0, Vec::len);
+    let words = length(&value) + place.map_or(0, |place| length(&settings[place].value));
+    if words > MOST {
+        return Err(format!("{written}= would have {words} words with this line: at most {MOST} are taken, and none of these"));
+    }
     let earlier = place.map(|place| settings.remove(place));
     if let (Value::Array(list), Some(Value::Array(before))) = (&mut value, earlier.map(|earlier| earlier.value)) {
         list.splice(..0, before);
     }
     settings.push(Setting { key: key.name.to_string(), value, origin: origin.clone() });
     Ok(())
+}
+
+/// A foreign text for a message: control characters shown, length bounded.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(SHOWN).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("{}{dots}", short.escape_debug())
 }
 
 /// The value as the configuration would have it; what does not fit stays a text, about which the key complains.
@@ -173,6 +196,25 @@ mod tests {
             assert_eq!(complaints, [format!("1.conf:3: {complaint}")]);
             assert_eq!(settings, ["ignore 1 0.conf:2", "enabled false 1.conf:4"]);
         }
+    }
+
+    #[test]
+    fn what_nobody_wrote_by_hand_is_bounded() {
+        let words = |number: usize| "phone ".repeat(number);
+        let (settings, complaints) = read(&[&format!("[X-Test]\nMethods={}\nIgnore=1", words(200_000))]);
+        assert_eq!(settings, ["ignore 1 0.conf:3"]);
+        let told = "Methods= would have 200000 words with this line: at most 100 are taken, and none of these";
+        assert_eq!(complaints, [format!("0.conf:2: {told}")]);
+        // a list that grows, too
+        let lines = [words(60), words(41), words(40)].map(|words| format!("Methods={words}\n")).concat();
+        let (settings, complaints) = read(&[&format!("[X-Test]\n{lines}")]);
+        assert_eq!(settings.len(), 1);
+        assert_eq!((settings[0].matches("phone").count(), complaints.len()), (100, 1), "{complaints:?}");
+
+        let (_, complaints) = read(&[&format!("[X-Test]\n{}=1\n{}", "x".repeat(100_000), "what\n".repeat(50))]);
+        assert_eq!(complaints.len(), 21);
+        assert!(complaints.iter().all(|text| text.len() < 120), "{complaints:?}");
+        assert_eq!(complaints[20], "31 more lines do not fit either");
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
         .map(|(alert, kind, event)| {
             let most = settings.rules(event.subject.name()).journal_lines;
             let context = match kind {
+                _ if event.subject.is_check() => Context::default(),
                 _ if event.subject.is_schedule() => timetable(world, event),
                 Kind::Recovery => Context::default(),
                 _ if event.subject.is_watchdogs() => Context::default(),

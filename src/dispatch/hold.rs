@@ -1,4 +1,5 @@
-//! Quiet hours, and the hours of a method: what is not to be told now waits, and comes as one message when they are over.
+//! Quiet hours, and the hours of a method: what is not to be told now waits, and comes as one message when they are over. What is
+//! silenced before it is sent waits, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Result;
 use crate::host::names;
-use crate::policy::{self, Filter, Hold, Reason};
+use crate::policy::{self, Filter, Hold, Reason, Silence};
 use crate::settings::Settings;
 use crate::store::{self, Database, Store, Untold};
 
@@ -26,7 +27,7 @@ struct Changes {
 /// # Errors
 /// `Failure`, when the database does not answer.
 pub(super) fn hold(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
-    let look = |db: &Database| Ok(changes(&store::untold(db, now)?, settings, now));
+    let look = |db: &Database| Ok(changes(&store::untold(db, now)?, &store::silences(db, now)?, settings, now));
     // a look first: an idle minute must not cost a commit
     if store.with(look)?.is_some() {
         store.write(|db| look(db)?.map_or(Ok(()), |changes| changes.write(db, now)))?;
@@ -34,7 +35,7 @@ pub(super) fn hold(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -
     Ok(())
 }
 
-fn changes(untold: &[Untold], settings: &Settings, now: DateTime<Utc>) -> Option<Changes> {
+fn changes(untold: &[Untold], silences: &[Silence], settings: &Settings, now: DateTime<Utc>) -> Option<Changes> {
     let open = Filter::default();
     let mut changes = Changes::default();
     let mut held: BTreeSet<(i64, &str)> = BTreeSet::new();
@@ -46,6 +47,7 @@ fn changes(untold: &[Untold], settings: &Settings, now: DateTime<Utc>) -> Option
                 kind: one.kind,
                 severity: one.severity,
                 behind: held.contains(&(one.incident, one.method.as_str())),
+                silence: Silence::of(silences, &one.subject, now),
                 rules: &rules,
                 filter: settings.methods.get(&one.method).map_or(&open, |method| &method.filter),
                 method: &one.method,
@@ -61,7 +63,8 @@ fn changes(untold: &[Untold], settings: &Settings, now: DateTime<Utc>) -> Option
                 if until > now {
                     changes.let_go.push(one.id);
                 }
-                if !one.tried {
+                // what a silence held is told as what it keeps from being told: each by itself
+                if !one.tried && !one.held.as_deref().is_some_and(Silence::was_held) {
                     waited.entry(&one.method).or_default().push(one);
                 }
             }

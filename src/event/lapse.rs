@@ -30,6 +30,16 @@ pub enum Lapse {
     Disabled,
     /// It does not load, for this `LoadState`.
     NotLoaded(String),
+    /// There is no unit of this name, and no success of one is known.
+    NotFound {
+        /// The installed one that was probably meant.
+        meant: Option<String>,
+    },
+    /// A check finds out nothing.
+    Blind {
+        /// Why, in a sentence of ours.
+        why: String,
+    },
     /// The unit that it starts cannot be started, for this `LoadState`.
     Nothing {
         /// That unit.
@@ -70,11 +80,14 @@ const NO_NEXT_RUN: &str = "no-next-run";
 const ELAPSED: &str = "elapsed";
 const DISABLED: &str = "disabled";
 const NOT_LOADED: &str = "not-loaded";
+const BLIND: &str = "cannot-look";
+const NOT_FOUND: &str = "no-such-unit";
 const NOTHING_TO_START: &str = "nothing-to-start";
 
 impl Lapse {
     /// The words by which a record knows it.
-    pub const RESULTS: [&'static str; 6] = [OVERDUE, NOT_RUN, NO_NEXT_RUN, DISABLED, NOT_LOADED, NOTHING_TO_START];
+    pub const RESULTS: [&'static str; 8] =
+        [OVERDUE, NOT_RUN, NO_NEXT_RUN, DISABLED, NOT_LOADED, BLIND, NOT_FOUND, NOTHING_TO_START];
 
     /// As a record has it.
     pub fn problem(&self) -> Problem {
@@ -91,6 +104,8 @@ impl Lapse {
             Lapse::Elapsed => (NO_NEXT_RUN, Some(ELAPSED.to_owned())),
             Lapse::Disabled => (DISABLED, None),
             Lapse::NotLoaded(load) => (NOT_LOADED, Some(load.clone())),
+            Lapse::Blind { why } => (BLIND, Some(why.clone())),
+            Lapse::NotFound { meant } => (NOT_FOUND, meant.clone()),
             Lapse::Nothing { unit, load } => (NOTHING_TO_START, Some(format!("{unit} {load}"))),
         };
         Problem { service_result: Some(result.to_owned()), cause, ..Problem::default() }
@@ -110,6 +125,8 @@ impl Lapse {
             NO_NEXT_RUN => Lapse::Inactive(Inactive::ALL.iter().find(|(_, word)| *word == cause)?.0),
             DISABLED => Lapse::Disabled,
             NOT_LOADED => Lapse::NotLoaded(cause.to_owned()),
+            BLIND => Lapse::Blind { why: cause.to_owned() },
+            NOT_FOUND => Lapse::NotFound { meant: cause.parse::<UnitName>().ok().map(|unit| unit.to_string()) },
             NOTHING_TO_START => {
                 let (unit, load) = cause.split_once(' ')?;
                 Lapse::Nothing { unit: unit.parse::<UnitName>().ok()?.to_string(), load: load.to_owned() }
@@ -162,6 +179,11 @@ impl fmt::Display for Lapse {
                 "bad-setting" => "does not load: systemd cannot use a setting in its file",
                 _ => "does not load: systemd cannot read its file",
             }),
+            Lapse::Blind { why } => write!(f, "cannot look: {why}"),
+            Lapse::NotFound { meant: Some(meant) } => {
+                write!(f, "is expected to succeed, and there is no such unit; {meant} is probably meant")
+            }
+            Lapse::NotFound { meant: None } => f.write_str("is expected to succeed, and there is no such unit"),
             Lapse::Nothing { unit, load } => match load.as_str() {
                 "masked" => write!(f, "cannot start {unit}, which is masked"),
                 "not-found" => write!(f, "cannot start {unit}, which is not there"),
@@ -196,6 +218,9 @@ mod tests {
             Lapse::Elapsed,
             Lapse::Disabled,
             Lapse::NotLoaded("bad-setting".into()),
+            Lapse::NotFound { meant: Some("a.service".into()) },
+            Lapse::NotFound { meant: None },
+            Lapse::Blind { why: "the service manager does not answer".into() },
             service("masked"),
         ];
         for lapse in all.chain(others) {

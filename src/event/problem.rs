@@ -6,6 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{Alarm, Lapse, UnitName};
 
+/// What is gone with all its units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// A user.
+    User,
+    /// A user's service manager.
+    Manager,
+}
+
+impl Gone {
+    fn of(problem: &Problem) -> Option<Gone> {
+        [Gone::User, Gone::Manager].into_iter().find(|why| problem.service_result.as_deref() == Some(why.result()))
+    }
+
+    fn result(self) -> &'static str {
+        match self {
+            Gone::User => "user-gone",
+            Gone::Manager => "manager-gone",
+        }
+    }
+}
+
 /// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Problem {
@@ -40,8 +62,7 @@ impl Problem {
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
         // of a schedule or a process the cause only tells more: since when, for which reason
-        let only_more = |result: &str| Lapse::RESULTS.contains(&result) || Alarm::RESULTS.contains(&result);
-        let unseen = unseen || result.is_some_and(only_more);
+        let unseen = unseen || self.is_lapse() || self.alarm().is_some();
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
@@ -52,9 +73,37 @@ impl Problem {
         self.polled().is_some()
     }
 
+    /// True of what is wrong with a schedule.
+    pub fn is_lapse(&self) -> bool {
+        self.service_result.as_deref().is_some_and(|result| Lapse::RESULTS.contains(&result))
+    }
+
     /// True of a unit that is not running although it should.
     pub fn is_not_running(&self) -> bool {
         self.service_result.as_deref() == Some("inactive")
+    }
+
+    /// True of a unit that nothing has started although it is enabled.
+    pub fn was_never_started(&self) -> bool {
+        self.is_not_running() && self.cause.as_deref() == Some("never")
+    }
+
+    /// That an incident is over because there is nothing left to fail.
+    pub fn gone(why: Gone) -> Problem {
+        Problem { service_result: Some(why.result().to_owned()), ..Problem::default() }
+    }
+
+    /// True of what tells that a unit is gone.
+    pub fn is_gone(&self) -> bool {
+        Gone::of(self).is_some()
+    }
+
+    /// Why a unit is gone, if this tells it: "there is no user alice any more".
+    pub fn why_gone(&self, user: &str) -> Option<String> {
+        Some(match Gone::of(self)? {
+            Gone::User => format!("there is no user {user} any more"),
+            Gone::Manager => format!("the service manager of {user} does not run any more"),
+        })
     }
 
     /// True of a name that no unit has.
@@ -233,6 +282,8 @@ impl fmt::Display for Problem {
             };
         }
         f.write_str(&match self.service_result.as_deref() {
+            Some("user-gone") => "its user is gone".to_owned(),
+            Some("manager-gone") => "the service manager of its user ended".to_owned(),
             Some("timeout") => self.timeout(),
             Some("watchdog") => with("sent no watchdog signal in time"),
             Some("oom-kill") => with("out of memory"),

@@ -92,7 +92,7 @@ impl fmt::Display for Manager {
 }
 
 /// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`; `schedule:backup.timer`, `schedule:backup.service`:
-/// not a run, but that there is one when there should be.
+/// not a run, but that there is one when there should be; `check:services`: that whoever looks can see.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
@@ -103,6 +103,8 @@ pub const SCHEDULE: &str = "schedule:";
 pub const PROCESS: &str = "process:";
 /// What that database itself begins with.
 pub const DATABASE: &str = "database:";
+/// What a check begins with, there, too.
+pub const CHECK: &str = "check:";
 
 impl Subject {
     /// A unit of this manager.
@@ -126,6 +128,14 @@ impl Subject {
     /// The watchdog's database itself.
     pub fn database(name: &str) -> Subject {
         Subject(format!("{DATABASE}{name}"))
+    }
+
+    /// That a check of this manager's units can look.
+    pub fn check(manager: &Manager, name: &str) -> Subject {
+        Subject(match manager {
+            Manager::System => format!("{CHECK}{name}"),
+            Manager::User(user) => format!("{CHECK}{user}/{name}"),
+        })
     }
 
     /// A subject as this program stored it.
@@ -158,8 +168,12 @@ impl Subject {
         self.split().0.is_some()
     }
 
-    /// The name as a person writes it: `backup.service`, `alice/backup.service`.
+    /// The name as a person writes it: `backup.service`, `alice/backup.service`, `check:services`.
     pub fn name(&self) -> &str {
+        if self.is_check() { &self.0 } else { self.rest() }
+    }
+
+    fn rest(&self) -> &str {
         self.0.split_once(':').map_or(self.0.as_str(), |(_, rest)| rest)
     }
 
@@ -168,9 +182,14 @@ impl Subject {
         if self.is_schedule() || self.is_watchdogs() { &self.0 } else { self.name() }
     }
 
-    /// True of a schedule.
+    /// True of what is no unit, and has no runs: a schedule, and a check.
     pub fn is_schedule(&self) -> bool {
-        self.0.starts_with(SCHEDULE)
+        self.0.starts_with(SCHEDULE) || self.is_check()
+    }
+
+    /// True of a check.
+    pub fn is_check(&self) -> bool {
+        self.0.starts_with(CHECK)
     }
 
     /// True of a process of the watchdog's database, and of that database: no unit, and no run.
@@ -180,11 +199,11 @@ impl Subject {
 
     fn split(&self) -> (Option<&str>, &str) {
         if self.is_watchdogs() {
-            return (None, self.name());
+            return (None, self.rest());
         }
-        match self.name().split_once('/') {
+        match self.rest().split_once('/') {
             Some((user, unit)) => (Some(user), unit),
-            None => (None, self.name()),
+            None => (None, self.rest()),
         }
     }
 }
@@ -233,6 +252,10 @@ mod tests {
         assert_eq!(users.name(), "alice/bot.service");
         let schedule = Subject::schedule(&Manager::User("alice".into()), &unit);
         assert_eq!((schedule.name(), schedule.manager(), schedule.is_schedule()), (users.name(), "alice", true));
+        let check = Subject::check(&Manager::System, "services");
+        assert_eq!((check.name(), check.full_name(), check.manager()), ("check:services", "check:services", "system"));
+        let check = Subject::check(&Manager::User("alice".into()), "services");
+        assert_eq!((check.name(), check.manager(), check.is_schedule()), ("check:alice/services", "alice", true));
         assert_eq!((schedule.full_name(), users.full_name()), ("schedule:alice/bot.service", "alice/bot.service"));
     }
 }

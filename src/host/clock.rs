@@ -25,6 +25,11 @@ pub fn of_monotonic(since_boot: Duration) -> Option<DateTime<Utc>> {
     system().checked_add_signed(ahead)
 }
 
+/// How long ago that is, time asleep included, for something that was after this boot's last sleep or before its first.
+pub fn since_monotonic(since_boot: Duration) -> Duration {
+    read(ClockId::CLOCK_BOOTTIME).saturating_sub(since_boot)
+}
+
 /// How long the machine has slept since it was booted.
 pub fn slept() -> Duration {
     read(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic())

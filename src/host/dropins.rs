@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, access, geteuid, unlinkat};
 
 use super::env;
 use crate::error::{Error, Kind, Result};
@@ -124,6 +124,31 @@ impl DropIns {
         !matches!(self.folder(unit), Ok(None))
     }
 
+    /// Why there is no folder for this unit's drop-ins and none can be made, in a sentence. sysalert writes to no place that a link
+    /// leads to.
+    pub fn obstacle(&self, unit: &str) -> Option<String> {
+        let path = self.path.join(folder_of(unit));
+        let found = fs::symlink_metadata(&path).ok()?;
+        let what = match (found.is_dir(), found.is_symlink()) {
+            (true, _) => return None,
+            (_, true) => "a link, and sysalert writes to no place that a link leads to",
+            _ => "no folder",
+        };
+        Some(format!("{} is {what}", path.display()))
+    }
+
+    /// Why nothing can be written here by whoever asks, in a sentence; `None`: it can.
+    pub fn refusal(&self) -> Option<String> {
+        let nearest = self.path.ancestors().find(|path| path.exists())?;
+        let why = match access(nearest, AccessFlags::W_OK) {
+            Ok(()) => return None,
+            Err(Errno::EROFS) => "is read-only".to_owned(),
+            Err(Errno::EACCES | Errno::EPERM) => "can be written by others only".to_owned(),
+            Err(error) => format!("cannot be written: {}", error.desc()),
+        };
+        Some(format!("{} {why}", nearest.display()))
+    }
+
     /// What there is under this name.
     ///
     /// # Errors
@@ -133,7 +158,11 @@ impl DropIns {
         let folder = match self.folder(unit) {
             Ok(Some(folder)) => folder,
             Ok(None) => return Ok(Found::Nothing),
-            Err(error) if is_link(&error) => return Ok(Found::Other),
+            // whatever stands where the link leads to
+            Err(error) if is_link(&error) => {
+                let is_there = fs::symlink_metadata(self.path(unit, name)).is_ok();
+                return Ok(if is_there { Found::Other } else { Found::Nothing });
+            }
             Err(error) => return Err(failed(error)),
         };
         // a FIFO must not hold us up
@@ -166,10 +195,8 @@ impl DropIns {
                 let _ = self.remove_folder(unit);
             }
             let path = self.path(unit, name);
-            if is_link(&error) {
-                return Error::failure(format!("{} is no folder of its own, but a link to another", folder_shown(&path))).hint(
-                    "sysalert writes to no place that a link leads to: make it a folder, or put the drop-in there by hand",
-                );
+            if let Some(what) = self.obstacle(unit) {
+                return Error::failure(what).hint("make it a folder, or put the drop-in there by hand");
             }
             refused(Error::file("write", &path, &error))
         })
@@ -252,10 +279,6 @@ fn open_folder(place: &OwnedFd, unit: &str) -> io::Result<OwnedFd> {
 
 fn folder_of(unit: &str) -> String {
     format!("{unit}.d")
-}
-
-fn folder_shown(path: &Path) -> String {
-    path.parent().unwrap_or(path).display().to_string()
 }
 
 /// systemd reads neither what begins with a dot nor what does not end in ".conf".
@@ -345,8 +368,16 @@ mod tests {
         drop_ins.write("b.service", NAME, "").unwrap();
         symlink(&elsewhere, system.join("a.service.d")).unwrap();
         let refused = drop_ins.write("a.service", NAME, "text").unwrap_err();
-        assert!(refused.message.ends_with("system/a.service.d is no folder of its own, but a link to another"), "{refused}");
-        assert_eq!(drop_ins.read("a.service", NAME).unwrap(), Found::Other);
+        let why = "system/a.service.d is a link, and sysalert writes to no place that a link leads to";
+        assert!(refused.message.ends_with(why), "{refused}");
+        fs::write(system.join("c.service.d"), "").unwrap();
+        let refused = drop_ins.write("c.service", NAME, "text").unwrap_err();
+        assert!(refused.message.ends_with("system/c.service.d is no folder"), "{refused}");
+        assert!(drop_ins.obstacle("b.service").is_none() && drop_ins.obstacle("none.service").is_none());
+        assert_eq!(drop_ins.read("a.service", NAME).unwrap(), Found::Nothing);
+        fs::write(elsewhere.join("theirs.conf"), "").unwrap();
+        assert_eq!(drop_ins.read("a.service", "theirs.conf").unwrap(), Found::Other);
+        fs::remove_file(elsewhere.join("theirs.conf")).unwrap();
         drop_ins.remove_folder("a.service").unwrap();
         assert!(drop_ins.remove("a.service", NAME).is_err());
         assert!(listing(&elsewhere).is_empty() && system.join("a.service.d").is_symlink());

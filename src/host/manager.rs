@@ -2,13 +2,14 @@
 
 mod jobs;
 mod listed;
+mod properties;
 mod setup;
 mod started;
 mod timers;
 mod units;
 
 pub use jobs::Change;
-pub use listed::{Detail, Listed};
+pub use listed::{Detail, Glance, Listed, Shown};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl};
@@ -105,16 +106,18 @@ impl ServiceManager {
     /// How this unit is; `None` when nobody answers.
     pub fn unit(&mut self, subject: &Subject) -> Option<Unit> {
         let path = path_of(subject.unit_name());
+        // with one message: of a unit that is being restarted, several would tell of several states
+        let of = self.all(&path, UNIT)?;
         let mut unit = Unit {
-            active: self.text(&path, UNIT, "ActiveState")?,
-            sub: self.text(&path, UNIT, "SubState")?,
-            invocation: self.invocation(&path),
-            active_since: self.time(&path, UNIT, "ActiveEnterTimestamp"),
-            changed: self.time(&path, UNIT, "StateChangeTimestamp"),
+            active: of.text("ActiveState")?,
+            sub: of.text("SubState")?,
+            invocation: of.invocation(),
+            active_since: of.time("ActiveEnterTimestamp"),
+            changed: of.time("StateChangeTimestamp"),
             restarted: self.number_of::<u32>(&path, SERVICE, "NRestarts", "u").is_some_and(|restarts| restarts > 0),
             ..Unit::default()
         };
-        if let Some((start, by)) = self.started_by(&path) {
+        if let Some((start, by)) = self.started_by(&path, &of) {
             unit.start = Some(start);
             match by {
                 Some((timer, Some(elapsed))) => unit.elapsed = Some((timer, elapsed)),
@@ -129,19 +132,7 @@ impl ServiceManager {
     pub fn problem(&mut self, subject: &Subject) -> Option<Problem> {
         let path = path_of(subject.unit_name());
         let result = self.text(&path, &interface_of(subject.unit_name()), "Result")?;
-        let code = self.number(&path, "ExecMainCode");
-        let status = self.number(&path, "ExecMainStatus");
-        // the numbers of waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED
-        let word = code.and_then(|code| ["exited", "killed", "dumped"].get(usize::try_from(code).ok()?.checked_sub(1)?).copied());
-        Some(Problem {
-            service_result: Some(result),
-            exit_code: word.map(str::to_owned),
-            exit_status: status.filter(|_| word.is_some()).map(|status| match word {
-                Some("exited") => status.to_string(),
-                _ => super::journal::signal(&status.to_string()),
-            }),
-            cause: None,
-        })
+        Some(problem(result, self.number(&path, "ExecMainCode"), self.number(&path, "ExecMainStatus")))
     }
 
     /// The unit that a unit could not be started for: the nearest of those it depends on that failed. If there is none any more,
@@ -233,7 +224,7 @@ impl ServiceManager {
             }
             Some(bytes)
         })?;
-        (bytes.len() == 16).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        properties::hexadecimal(&bytes)
     }
 
     fn text(&mut self, path: &str, interface: &str, property: &str) -> Option<String> {
@@ -356,6 +347,21 @@ fn property_of<T>(
     let Ok(mut iter) = reply.iter() else { return Ok(None) };
     let entered = iter.enter_container(ContainerType::Variant, kind).unwrap_or(false);
     Ok(if entered { read(&mut iter) } else { None })
+}
+
+/// How a run ended, from the manager's words for it.
+fn problem(result: String, code: Option<i32>, status: Option<i32>) -> Problem {
+    // the numbers of waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED
+    let word = code.and_then(|code| ["exited", "killed", "dumped"].get(usize::try_from(code).ok()?.checked_sub(1)?).copied());
+    Problem {
+        service_result: Some(result),
+        exit_code: word.map(str::to_owned),
+        exit_status: status.filter(|_| word.is_some()).map(|status| match word {
+            Some("exited") => status.to_string(),
+            _ => super::journal::signal(&status.to_string()),
+        }),
+        cause: None,
+    }
 }
 
 /// A dependency of a dependency, and so on: so far is looked.

@@ -20,6 +20,7 @@ pub mod secret;
 pub mod site;
 pub mod trust;
 pub mod unit_files;
+pub mod users;
 pub mod wake;
 pub mod world;
 

@@ -22,6 +22,12 @@ pub fn is_user(name: &str) -> bool {
     User::from_name(name).is_ok_and(|user| user.is_some())
 }
 
+/// The users that this machine itself knows: there may be others.
+pub fn users() -> Vec<String> {
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    known.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned()).collect()
+}
+
 /// The ID of the running boot; empty where the kernel does not tell.
 pub fn boot() -> String {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-
-use super::clock;
 
 /// A sign that the host runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +12,9 @@ pub struct Pulse {
     pub booted: Option<DateTime<Utc>>,
     /// How long the host has slept since it was booted.
     pub slept: Duration,
+    /// How long the manager has run, sleep included: this does not jump with the clock. 0: a record from before it was noted.
+    #[serde(default)]
+    pub up: Duration,
     /// When that was so.
     pub at: DateTime<Utc>,
 }
@@ -28,8 +29,11 @@ pub struct Absence {
 }
 
 impl Pulse {
-    /// The pulse now.
-    pub fn now(booted: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Pulse {
-        Pulse { booted, slept: clock::slept(), at }
+    /// Since when the manager runs, by the clock of now. Without a battery the clock says something long past until the network
+    /// tells the time, and the manager keeps what it said at first.
+    pub fn begun(&self) -> Option<DateTime<Utc>> {
+        let booted = self.booted?;
+        let by_now = TimeDelta::from_std(self.up).ok().filter(|up| !up.is_zero()).and_then(|up| self.at.checked_sub_signed(up));
+        Some(by_now.map_or(booted, |by_now| by_now.max(booted)).min(self.at))
     }
 }

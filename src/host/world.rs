@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 
 use super::clock;
 use super::journal::{Complaint, Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
-use super::manager::{Asked, Detail, Listed, NoAnswer, Schedules, ServiceManager, Setup, Timetable, Unit};
+use super::manager::{Asked, Glance, NoAnswer, Schedules, ServiceManager, Setup, Shown, Timetable, Unit};
 use super::mounts::{self, FileSystem};
 use super::names;
 use super::pulse::Pulse;
+use super::users::{self, Answered, Question};
 use crate::event::{Manager, Problem, Subject};
 
 /// Answers about units. A test has a world of its own.
@@ -63,14 +64,17 @@ pub trait World {
 
 /// What polling asks: how units are now.
 pub trait Poll: World {
-    /// The units of these names, and the loaded ones that match these globs.
+    /// How these units of the manager are.
     ///
     /// # Errors
     /// When the manager does not answer.
-    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer>;
+    fn shown(&self, glance: Glance<'_>) -> Result<Vec<Shown>, NoAnswer>;
 
-    /// What more there is to know of a unit that is like this; `None` when the manager does not answer.
-    fn detail(&self, unit: &Listed) -> Option<Detail>;
+    /// How units of users are: what each user's own manager says, asked by a process of that user.
+    fn shown_to_users(&self, questions: Vec<Question>) -> Vec<Answered>;
+
+    /// When the manager last read its unit files; `None` when it does not tell.
+    fn loaded(&self) -> Option<DateTime<Utc>>;
 
     /// The names of the units that are installed.
     fn unit_files(&self) -> Vec<String>;
@@ -194,12 +198,16 @@ impl World for Machine {
 }
 
 impl Poll for Machine {
-    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
-        self.manager.borrow_mut().listed(names, globs)
+    fn shown(&self, glance: Glance<'_>) -> Result<Vec<Shown>, NoAnswer> {
+        self.manager.borrow_mut().shown(glance)
     }
 
-    fn detail(&self, unit: &Listed) -> Option<Detail> {
-        self.manager.borrow_mut().detail(unit)
+    fn shown_to_users(&self, questions: Vec<Question>) -> Vec<Answered> {
+        users::ask(questions, &mut |unit| self.manager.borrow_mut().is_up(unit))
+    }
+
+    fn loaded(&self) -> Option<DateTime<Utc>> {
+        self.manager.borrow_mut().read_units_at()
     }
 
     fn unit_files(&self) -> Vec<String> {
@@ -211,7 +219,7 @@ impl Poll for Machine {
     }
 
     fn pulse(&self, now: DateTime<Utc>) -> Pulse {
-        Pulse::now(self.booted(), now)
+        Pulse { booted: self.booted(), slept: clock::slept(), up: self.manager.borrow_mut().up(), at: now }
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, ackn
     let named = if own.is_empty() { quoted(subject.name()) } else { unit.clone() };
     let explain = format!("sysalert{own} explain {named}");
     if recovered {
-        return vec![status, explain];
+        // of what is gone nobody tells a status
+        return if event.problem.is_gone() { vec![explain] } else { vec![status, explain] };
     }
     let acknowledge = acknowledge.then(|| format!("sysalert{own} ack {named}"));
     let problem = &event.problem;

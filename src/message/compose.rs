@@ -88,7 +88,9 @@ pub fn compose(report: &Report<'_>) -> Letter {
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();
     let recovered = report.kind == Kind::Recovery;
+    let is_gone = event.problem.is_gone();
     let (status, verb) = match report.kind {
+        Kind::Recovery if is_gone => ("Gone", "is gone"),
         Kind::Recovery => ("Recovered", "recovered"),
         Kind::Reminder => ("Still failing", "is still failing"),
         _ => ("Failed", "failed"),
@@ -110,7 +112,10 @@ pub fn compose(report: &Report<'_>) -> Letter {
             was if was.ends_with('?') => format!(" {was}"),
             was => format!(" {was}."),
         };
-        (format!("{name} recovered on {host}"), format!("{name} on {host} is well again.{sentence}"), was)
+        match event.problem.why_gone(event.subject.manager()) {
+            Some(why) => (format!("{name} is gone on {host}: {why}"), format!("{name} on {host} is gone: {why}.{sentence}"), was),
+            None => (format!("{name} recovered on {host}"), format!("{name} on {host} is well again.{sentence}"), was),
+        }
     } else {
         (format!("{name} {verb} on {host}{how}"), format!("{name} on {host} {verb}{how}{stop}"), capitalized(&problem))
     };
@@ -123,7 +128,7 @@ pub fn compose(report: &Report<'_>) -> Letter {
     let (status, subject, lead, what) = words.as_ref().map_or((status, subject, lead, what), |words| {
         (words.status, words.subject.clone(), words.lead.clone(), words.what.clone())
     });
-    let is_gone = matches!(report.flapping, Some((Phase::NoLongerRuns, _)));
+    let is_gone = is_gone || matches!(report.flapping, Some((Phase::NoLongerRuns, _)));
     Letter {
         subject,
         banner: Banner { status: format!("{status} on {host}"), title: name.to_owned(), what },
@@ -186,7 +191,7 @@ fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) 
     if let Some(of_flapping) = of_flapping {
         facts.extend(of_flapping);
     } else if recovered {
-        facts.push(("Recovered", local_time(event.at)));
+        facts.push((if event.problem.is_gone() { "Over" } else { "Recovered" }, local_time(event.at)));
         facts.push((if several { "First failure" } else { "Failed" }, first));
         facts.extend(report.failures.last().filter(|_| several).map(|(at, _)| ("Last failure", local_time(*at))));
         facts.push(("Lasted", span(event.at - incident.first_failure)));

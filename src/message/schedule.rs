@@ -53,6 +53,8 @@ fn well(was: &Lapse) -> &'static str {
         Lapse::Inactive(_) | Lapse::Elapsed => "has a next run again",
         Lapse::Disabled => "is enabled again",
         Lapse::NotLoaded(_) => "loads again",
+        Lapse::NotFound { .. } => "is no longer missing",
+        Lapse::Blind { .. } => "can look again",
         Lapse::Nothing { .. } => "can start its unit again",
     }
 }
@@ -62,6 +64,10 @@ fn explained(lapse: &Lapse, subject: &Subject) -> String {
     match lapse {
         Lapse::Overdue { .. } => " Time in which the host was off or asleep is not counted.".to_owned(),
         Lapse::NotRun { .. } => " The host was up at that time.".to_owned(),
+        Lapse::NotFound { .. } => " `expect_success` is set for it, and no success of it is known.".to_owned(),
+        Lapse::Blind { .. } => {
+            " Until it can, nobody notices a service that hangs or ended by itself, or a job that no longer runs.".to_owned()
+        }
         Lapse::Elapsed => " It is active, but will never start anything.".to_owned(),
         lapse if lapse.is_by_hand() => format!(
             " If that was meant, nothing is to be done: it is said once, and `sysalert db clear {}` forgets it.",
@@ -77,7 +83,7 @@ fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late, report.again.is_some()))));
     facts.push(("Host", report.host.to_owned()));
-    facts.push(("Unit", event.subject.name().to_owned()));
+    facts.push((if event.subject.is_check() { "Check" } else { "Unit" }, event.subject.name().to_owned()));
     if recovered {
         facts.push(("Seen", local_time(event.at)));
         facts.push(("Noticed", local_time(first)));
@@ -122,6 +128,13 @@ fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
         true => (format!(" --user -M {}@", subject.manager()), ""),
         false => (String::new(), ""),
     };
+    if subject.is_check() {
+        return vec![
+            format!("systemctl{user} status dbus.service sysalert-check@{name}.service"),
+            format!("sysalert{own} check {name}"),
+            format!("sysalert{own} explain {}", quoted(subject.full_name())),
+        ];
+    }
     let mut commands = vec![format!("systemctl{user} status {unit}")];
     match lapse {
         Some(Lapse::Overdue { .. }) => {
@@ -139,6 +152,7 @@ fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
             commands.push(format!("systemctl{user} cat {unit}"));
             commands.push("systemd-analyze calendar TIME".to_owned());
         }
+        Some(Lapse::NotFound { .. }) => commands.push(format!("sysalert{own} config show")),
         Some(_) => commands.push(format!("systemctl{user} list-timers --all {unit}")),
         None => {}
     }

@@ -51,7 +51,7 @@ pub fn update(store: &mut Store, measuring: Measuring<'_>) {
 }
 
 fn write(path: &Path, store: &Store, Measuring { settings, version, now, .. }: Measuring<'_>, fresh: Successes) -> Result<()> {
-    let mut totals = store.with(store::totals)?;
+    let mut totals = store.with(|db| store::totals(db, now))?;
     successes::add(&mut totals.units, fresh);
     let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
     let text = text::text(&totals, &methods, version, now);

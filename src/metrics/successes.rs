@@ -30,7 +30,7 @@ pub(super) fn look(store: &mut Store, measuring: Measuring<'_>) -> Result<Succes
     // in the future: the clock was set back
     let since = mark.map_or(now - BACK, |mark| if mark > now { now - SELDOM } else { mark });
     let found = world.succeeded(since).map_err(|why| unknown(&why))?;
-    let known: Vec<Subject> = store.with(store::totals)?.units.into_iter().map(|unit| unit.subject).collect();
+    let known: Vec<Subject> = store.with(|db| store::totals(db, now))?.units.into_iter().map(|unit| unit.subject).collect();
     let mut fresh = Successes::new();
     for (name, at) in found.units {
         let Ok(unit) = name.parse::<UnitName>() else { continue };

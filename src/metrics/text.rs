@@ -32,6 +32,9 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     let incidents = totals.incidents.iter().map(|(state, count)| (vec![("state", state.as_str())], count.to_string()));
     family("sysalert_incidents", "gauge", "Incidents that are not over.", incidents.collect());
 
+    let help = "Silences that hold now.";
+    family("sysalert_silences", "gauge", help, one(totals.silences.to_string()));
+
     let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
         // a schedule has no runs, nor has a process of the watchdog's
         let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule() && !unit.subject.is_watchdogs());
@@ -170,6 +173,7 @@ mod tests {
                 },
             )]),
             swept: Some(at(-1000)),
+            silences: 1,
         }
     }
 
@@ -183,7 +187,9 @@ mod tests {
     fn where_nothing_was_recorded_no_metric_is_empty() {
         let text = text(&Totals::default(), &[], "1", at(0));
         let names: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(names, ["sysalert_build_info{version=\"1\"} 1", "sysalert_last_run_timestamp_seconds 1767600000"]);
+        let expected =
+            ["sysalert_build_info{version=\"1\"} 1", "sysalert_last_run_timestamp_seconds 1767600000", "sysalert_silences 0"];
+        assert_eq!(names, expected);
     }
 
     #[test]

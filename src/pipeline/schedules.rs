@@ -10,7 +10,7 @@ use super::decide;
 use crate::error::{Error, Result};
 use crate::event::{Event, Lapse, Manager, Outcome, Problem, Subject, UnitName};
 use crate::host::Site;
-use crate::host::manager::{Asked, Schedules, Timer};
+use crate::host::manager::{Asked, Job, Schedules, Timer};
 use crate::host::world::Poll;
 use crate::settings::Settings;
 use crate::store::{self, Recorded, Schedule, Store};
@@ -19,6 +19,13 @@ use crate::trigger::schedule::{self, Judgement, Now, Seen};
 
 /// Whether a timer is watched whatever it starts.
 type IsListed<'a> = &'a dyn Fn(&str) -> bool;
+
+/// At first sight the journal is asked for the last success, so far back: of a job that runs once a month it knows it.
+const BACK: TimeDelta = TimeDelta::days(40);
+/// What is stamped later than now by more than this was stamped by a clock that was ahead.
+const AHEAD: TimeDelta = TimeDelta::seconds(60);
+/// A message may come into the journal a moment after its stamp, and a run begin a moment before its main process.
+const SLACK: TimeDelta = TimeDelta::seconds(2);
 
 /// A success is noted when the one on record is older than this part of the time in which one is expected: a job of each minute
 /// must not cost a commit each minute.
@@ -59,10 +66,9 @@ pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dy
         is_job: &|unit| settings.rules(&of_manager(unit)).expect_success.is_some(),
     };
     let found = world.schedules(&asked).ok_or_else(|| {
-        Error::failure("schedules cannot be looked at: the service manager does not answer")
-            .hint("systemctl status dbus.service; the next check tries it again")
+        Error::failure("the service manager does not answer").hint("systemctl status dbus.service; the next check tries it again")
     })?;
-    let at = Now { now, booted: pulse.booted, absences: &absences };
+    let at = Now { now, booted: pulse.begun(), absences: &absences };
     let mut looking = Looking {
         site,
         store,
@@ -94,9 +100,6 @@ pub fn schedules(site: &Site, store: &mut Store, settings: &Settings, world: &dy
                 }
                 Row::AsBefore => {}
             }
-            if let Some((unit, at)) = &finding.success {
-                store::note_success(db, unit, *at)?;
-            }
             if let Some(event) = &finding.event {
                 store::file(db, event)?;
             }
@@ -113,7 +116,6 @@ struct Finding {
     /// What is wrong with it.
     lapse: Option<Lapse>,
     row: Row,
-    success: Option<(Subject, DateTime<Utc>)>,
     event: Option<Event>,
 }
 
@@ -127,11 +129,11 @@ enum Row {
 impl Finding {
     fn new(subject: Subject, row: Row, event: Option<Event>, judgement: Judgement) -> Finding {
         let lapse = if let Judgement::Lapsed(lapse) = judgement { Some(lapse) } else { None };
-        Finding { subject, lapse, row, success: None, event }
+        Finding { subject, lapse, row, event }
     }
 
     fn is_nothing(&self) -> bool {
-        matches!(self.row, Row::AsBefore) && self.success.is_none() && self.event.is_none()
+        matches!(self.row, Row::AsBefore) && self.event.is_none()
     }
 }
 
@@ -171,6 +173,7 @@ impl Looking<'_> {
                 active: after.active,
                 enabled: after.enabled,
                 due: after.due,
+                success: None,
             };
             let event = self.event(&subject, &judgement, last.as_ref(), after.since);
             // a timer that nobody ever enabled has nothing to be remembered for
@@ -198,48 +201,92 @@ impl Looking<'_> {
 
     /// The services that should succeed: those of this manager, and of users' managers, which only the journal knows.
     fn jobs(&mut self, found: &Schedules, settings: &Settings) -> Result<()> {
-        let own = found.jobs.iter().map(|job| (self.site.manager.clone(), job.name.clone(), job.succeeded));
+        let own = found.jobs.iter().map(|job| (self.site.manager.clone(), job.clone()));
         let names = settings.expecting();
         let users = names.iter().filter_map(|name| name.split_once('/')).filter(|_| self.site.manager == Manager::System);
-        let users = users.map(|(user, name)| (Manager::User(user.to_owned()), name.to_owned(), None));
-        for (manager, name, succeeded) in own.chain(users).collect::<Vec<_>>() {
-            let Ok(unit) = name.parse::<UnitName>() else { continue };
-            let (subject, unit) = (Subject::schedule(&manager, &unit), Subject::unit(&manager, &unit));
+        let users = users.map(|(user, name)| (Manager::User(user.to_owned()), Job { name: name.to_owned(), ..Job::default() }));
+        for (manager, job) in own.chain(users).collect::<Vec<_>>() {
+            let Ok(name) = job.name.parse::<UnitName>() else { continue };
+            let (subject, unit) = (Subject::schedule(&manager, &name), Subject::unit(&manager, &name));
             let is_done = self.findings.iter().any(|finding| finding.subject == subject);
             if let Some(expected) = settings.rules(subject.name()).expect_success.filter(|_| !is_done) {
-                self.job(subject, unit, succeeded, expected)?;
+                self.job(subject, &unit, &job, expected)?;
             }
         }
         Ok(())
     }
 
-    fn job(&mut self, subject: Subject, unit: Subject, succeeded: Option<DateTime<Utc>>, expected: Duration) -> Result<()> {
+    fn job(&mut self, subject: Subject, unit: &Subject, job: &Job, expected: Duration) -> Result<()> {
+        let now = self.at.now;
+        let is_past = |at: &DateTime<Utc>| *at <= now + AHEAD;
         let before = self.known.remove(&subject);
-        let since = before.as_ref().map_or(self.at.now, |row| row.since);
-        let recorded = self.store.with(|db| store::last_success(db, &unit))?;
-        let mut success = recorded.max(succeeded);
-        let mut judgement = schedule::job(expected, success, since, self.at);
-        if matches!(judgement, Judgement::Lapsed(_)) {
+        // what a clock that was ahead has stamped would hold for years: it begins anew
+        let seen = before.as_ref().filter(|row| is_past(&row.since) && row.success.as_ref().is_none_or(is_past));
+        let since = seen.map_or(now, |row| row.since);
+        let recorded = seen.and_then(|row| row.success);
+        let part = TimeDelta::from_std(expected / PART).unwrap_or(TimeDelta::MAX);
+        let is_news = |at: DateTime<Utc>| recorded.is_none_or(|recorded| at - recorded >= part);
+        let judge = |success| schedule::job(expected, success, since, self.at);
+
+        let told = job.succeeded.filter(|at| is_past(at) && recorded.is_none_or(|recorded| *at > recorded));
+        let told = told.filter(|at| is_news(*at) || judge(recorded) != Judgement::Well);
+        let mut success = told.filter(|at| self.ended_itself(unit, job, *at)).or(recorded);
+        if judge(success) != Judgement::Well || (seen.is_none() && success.is_none()) {
             // the manager forgets a job when it is over, and all of them at a boot
-            success = success.max(self.ended_well(&unit, success.unwrap_or(since)));
-            judgement = schedule::job(expected, success, since, self.at);
+            success = success.max(self.last_success(unit, job, success.or(seen.map(|row| row.since)), expected));
         }
         let last = self.last(&subject)?;
+        let judgement = match success {
+            None if job.is_missing => Judgement::Lapsed(self.not_found(job, last.as_ref())),
+            success => judge(success),
+        };
         let event = self.event(&subject, &judgement, last.as_ref(), since);
-        let part = TimeDelta::from_std(expected / PART).unwrap_or(TimeDelta::MAX);
-        let is_news = |at: &DateTime<Utc>| recorded.is_none_or(|recorded| *at - recorded >= part);
-        let success = success.filter(is_news).map(|at| (unit, at));
-        let row = Schedule { subject: subject.clone(), since, active: false, enabled: false, due: None };
-        let row = if before.is_some() { Row::AsBefore } else { Row::Keep(row) };
-        self.findings.push(Finding { success, ..Finding::new(subject, row, event, judgement) });
+        let success = success.filter(|at| is_news(*at)).or(recorded);
+        let row = Schedule { subject: subject.clone(), since, active: false, enabled: false, due: None, success };
+        let row = if before.as_ref() == Some(&row) { Row::AsBefore } else { Row::Keep(row) };
+        self.findings.push(Finding::new(subject, row, event, judgement));
         Ok(())
     }
 
+    /// That there is no such unit. Which one was meant is asked once: the manager goes through all its folders for it.
+    fn not_found(&self, job: &Job, last: Option<&Recorded>) -> Lapse {
+        let told = last.filter(|last| last.event.outcome == Outcome::Failed).and_then(|last| last.event.problem.lapse());
+        told.filter(|told| matches!(told, Lapse::NotFound { .. }))
+            .unwrap_or_else(|| Lapse::NotFound { meant: schedule::meant(&job.name, &self.world.unit_files()) })
+    }
+
+    /// Whether the run that the manager remembers as well ended then ended by itself: a job that is told to end, and does, did
+    /// not do its work. That only the journal tells; where it knows nothing of the run, the manager's word stands.
+    fn ended_itself(&self, unit: &Subject, job: &Job, ended: DateTime<Utc>) -> bool {
+        let begun = job.begun.unwrap_or(ended) - SLACK;
+        let Ok(messages) = self.world.messages(unit, begun) else { return true };
+        let account = runs::account(unit.unit_name(), &messages.list);
+        match job.run.as_ref().and_then(|run| account.run(run)) {
+            Some(run) if run.ended_well.is_some() || !run.failures.is_empty() => run.succeeded().is_some(),
+            _ => ended + SLACK <= self.at.now,
+        }
+    }
+
+    /// When this unit last ended well, by the journal: after what is known, or as far back as may be needed.
+    fn last_success(&self, unit: &Subject, job: &Job, known: Option<DateTime<Utc>>, expected: Duration) -> Option<DateTime<Utc>> {
+        let now = self.at.now;
+        if let Some(known) = known {
+            return self.ended_well(unit, job, known);
+        }
+        // what is not overdue costs a short look
+        let recent = TimeDelta::from_std(expected).unwrap_or(BACK).min(BACK);
+        self.ended_well(unit, job, now - recent).or_else(|| self.ended_well(unit, job, now - BACK))
+    }
+
     /// When the journal says that this unit last ended well since then.
-    fn ended_well(&self, unit: &Subject, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    fn ended_well(&self, unit: &Subject, job: &Job, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let messages = self.world.messages(unit, since).ok()?;
         let account = runs::account(unit.unit_name(), &messages.list);
-        account.runs.iter().filter_map(runs::Run::succeeded).max()
+        // who killed a run by a signal that counts as a good end the journal does not say
+        let was_killed =
+            |run: &&runs::Run| job.succeeded.is_none() && job.ended.is_some() && job.run.as_ref() == Some(&run.invocation);
+        let ended = account.runs.iter().filter(|run| !was_killed(run)).filter_map(runs::Run::succeeded);
+        ended.filter(|at| *at <= self.at.now + AHEAD).max()
     }
 
     /// What is on record and was not found: nobody watches it any more, or it loads again.

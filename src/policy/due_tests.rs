@@ -97,7 +97,9 @@ fn silences() {
         ("a pattern", until("backup-www", HOUR - 1), Some(at(HOUR))),
         ("its end", until("backup-www", HOUR), None),
         ("another unit", until("www", 1), None),
-        ("a clock that was set back ends it", until("backup-db", -1), None),
+        ("the clock was set back", until("backup-db", -2 * HOUR), Some(at(2 * HOUR))),
+        ("the clock was set back by more than it lasts", until("backup-www", -HOUR - 1), None),
+        ("... of both", until("backup-db", -2 * HOUR - 1), None),
     ] {
         assert_eq!(found, expected, "{what}");
     }
@@ -108,10 +110,13 @@ fn what_is_held() {
     let quiet = Rules { quiet: Hours::parse("00:00-23:59"), ..rules() };
     let by_day = Filter { hours: Hours::parse("Thu 00:00-00:01"), ..Filter::default() };
     let always = Filter::default();
-    let held = |kind, severity, behind, rules: &Rules, filter: &Filter| {
-        hold(&Untold { kind, severity, behind, rules, filter, method: "phone" }, at(0))
+    let silence = Silence { glob: "*".into(), since: at(0), until: at(HOUR), by: "alice".into(), why: None };
+    let hold = |kind, severity, behind, silence, rules: &Rules, filter: &Filter| {
+        hold(&Untold { kind, severity, behind, silence, rules, filter, method: "phone" }, at(0))
             .map(|hold| hold.why.split(' ').next().unwrap_or_default().to_owned())
     };
+    let held = |kind, severity, behind, rules: &Rules, filter: &Filter| hold(kind, severity, behind, None, rules, filter);
+    let silenced = |kind, behind, rules: &Rules| hold(kind, Severity::Critical, behind, Some(&silence), rules, &always);
     let (failure, recovery) = (Kind::Failure, Kind::Recovery);
     let (warning, critical) = (Severity::Warning, Severity::Critical);
     for (what, found, expected) in [
@@ -122,6 +127,10 @@ fn what_is_held() {
         ("outside of a method's hours", held(failure, critical, false, &rules(), &by_day), Some("phone")),
         ("a recovery then", held(recovery, critical, false, &rules(), &by_day), None),
         ("a recovery behind a failure that waits", held(recovery, critical, true, &rules(), &by_day), Some("phone")),
+        ("what somebody silenced", silenced(failure, false, &rules()), Some("silenced")),
+        ("a reminder of it", silenced(Kind::Reminder, false, &quiet), Some("silenced")),
+        ("its recovery, for which somebody waits", silenced(recovery, false, &rules()), None),
+        ("its recovery, of which nobody was told", silenced(recovery, true, &rules()), Some("silenced")),
     ] {
         assert_eq!(found.as_deref(), expected, "{what}");
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
 
-use super::{Filter, Rules};
+use super::{Filter, Rules, Silence};
 use crate::event::short_time;
 use crate::incident::Severity;
 
@@ -29,8 +29,10 @@ pub struct Untold<'a> {
     pub kind: Kind,
     /// How bad its incident is.
     pub severity: Severity,
-    /// True when an older alert about its incident waits for the same method's hours.
+    /// True when an older alert about its incident must not be sent now by the same method.
     pub behind: bool,
+    /// The silence that holds for its subject.
+    pub silence: Option<&'a Silence>,
     /// The settings for its subject.
     pub rules: &'a Rules,
     /// What its method takes, and when.
@@ -39,14 +41,18 @@ pub struct Untold<'a> {
     pub method: &'a str,
 }
 
-/// Whether an alert must not be sent now. A recovery goes to whoever heard of the failure, at any hour of that method, but in no
-/// quiet ones.
+/// Whether an alert must not be sent now. A recovery goes to whoever heard of the failure, at any hour of that method and whatever
+/// was silenced since, but in no quiet hours.
 pub fn hold(untold: &Untold<'_>, now: DateTime<Utc>) -> Option<Hold> {
-    let Untold { kind, severity, behind, rules, filter, method } = untold;
+    let Untold { kind, severity, behind, silence, rules, filter, method } = untold;
+    let is_awaited = *kind == Kind::Recovery && !*behind;
+    if let Some(silence) = silence.filter(|_| !is_awaited) {
+        return Some(silence.hold());
+    }
     if let Some(until) = until(rules, *severity, now) {
         return Some(Hold { until, why: format!("quiet hours until {}", short_time(until)) });
     }
-    let hours = filter.hours.as_ref().filter(|_| *kind != Kind::Recovery || *behind)?;
+    let hours = filter.hours.as_ref().filter(|_| !is_awaited)?;
     let until = hours.next(now);
     (until > now).then(|| Hold { until, why: format!("{method} sends from {} on", short_time(until)) })
 }

@@ -5,8 +5,11 @@ use chrono::{DateTime, Utc};
 use sysalert_abi::Kind;
 use wildmatch::WildMatch;
 
-use super::{Flaps, Reason, Situation, Verdict};
+use super::{Flaps, Hold, Reason, Situation, Verdict};
 use crate::event::{Subject, short_time};
+
+/// What is said of it begins so.
+const SAID: &str = "silenced until ";
 
 /// A silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +27,10 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Whether it holds now. Before it was made: the clock was set back, and it must not last for longer than it was to.
+    /// Whether it holds now. Before it was made: the clock was set back, by a moment or an hour, and somebody still works there;
+    /// but it must not last for longer than twice as long as it was to.
     pub fn holds(&self, now: DateTime<Utc>) -> bool {
-        self.since <= now && now < self.until
+        now < self.until && self.since - now <= self.until - self.since
     }
 
     /// The one that holds for this subject now; of several, the one that ends last.
@@ -38,7 +42,17 @@ impl Silence {
     /// "silenced until 2026-01-05 12:00 +00:00 by alice: the disk is being changed"
     pub fn words(until: DateTime<Utc>, by: &str, why: Option<&str>) -> String {
         let why = why.map_or_else(String::new, |why| format!(": {why}"));
-        format!("silenced until {} by {by}{why}", short_time(until))
+        format!("{SAID}{} by {by}{why}", short_time(until))
+    }
+
+    /// Why an alert waits that was to be sent before somebody silenced it.
+    pub(super) fn hold(&self) -> Hold {
+        Hold { until: self.until, why: Silence::words(self.until, &self.by, self.why.as_deref()) }
+    }
+
+    /// Whether an alert waited for the end of a silence, by what is said of it.
+    pub fn was_held(why: &str) -> bool {
+        why.starts_with(SAID)
     }
 }
 

@@ -26,13 +26,15 @@ pub struct Untold {
     pub severity: Severity,
     /// Until when it is held, or was.
     pub held_until: Option<DateTime<Utc>>,
+    /// Why, in words.
+    pub held: Option<String>,
     /// True when it was tried.
     pub tried: bool,
 }
 
 /// Those that wait, oldest first, but for what is being sent, and what somebody wants sent at any hour.
 pub fn untold(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Untold>> {
-    let sql = "SELECT o.id, a.kind, o.method, a.incident, i.subject, i.severity, o.held_until, o.attempts FROM outbox o
+    let sql = "SELECT o.id, a.kind, o.method, a.incident, i.subject, i.severity, o.held_until, o.held, o.attempts FROM outbox o
             JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
         WHERE o.digest IS NULL AND o.held_until IS NOT 0 AND (coalesce(o.lease, 0) <= ?1 OR ?1 < o.tried) ORDER BY o.alert";
     let row = |row: &Row<'_>| {
@@ -44,6 +46,7 @@ pub fn untold(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Untol
             subject: Subject::stored(row.get("subject")?),
             severity: Severity::parse(&row.get::<_, String>("severity")?).unwrap_or(Severity::Critical),
             held_until: maybe(row.get("held_until")?),
+            held: row.get("held")?,
             tried: row.get::<_, i64>("attempts")? > 0,
         })
     };

@@ -72,9 +72,7 @@ pub use replace::{Identity, current, replace};
 pub use resends::{
     Resend, claim_resend, drop_ended_resends, drop_resends, has_ended_resends, not_resent, resend_due, resent, send_again,
 };
-pub use schedules::{
-    Schedule, absences, forget_schedule, keep_schedule, lapsed, last_success, note_success, pulse, schedules, set_pulse,
-};
+pub use schedules::{Schedule, absences, blind, forget_schedule, keep_schedule, lapsed, pulse, schedules, set_blind, set_pulse};
 use schema::Trouble;
 pub use silences::{silence, silences, unsilence};
 pub use spool::{keep as keep_in_spool, read as read_spool};

@@ -48,8 +48,9 @@ pub fn sends(db: &Connection, method: &str) -> rusqlite::Result<Option<Outage>> 
     Ok(ended)
 }
 
+// what is held for its hour, or silenced, does not wait for the method
 const SELECT: &str = "SELECT method, since, last, detail, told,
-    (SELECT count(*) FROM outbox WHERE outbox.method = outages.method)
+    (SELECT count(*) FROM outbox WHERE outbox.method = outages.method AND coalesce(outbox.held_until, 0) <= outages.last)
         + (SELECT count(*) FROM resends WHERE resends.method = outages.method) AS waiting FROM outages";
 
 /// The methods that cannot send.
@@ -75,7 +76,8 @@ fn outage(row: &Row<'_>) -> rusqlite::Result<Outage> {
 /// Forgets outages of which nobody was told and for whose end nothing waits: what is not tried is neither broken nor well.
 pub fn drop_stale(db: &Connection) -> rusqlite::Result<()> {
     let sql = "DELETE FROM outages WHERE told IS NULL
-        AND method NOT IN (SELECT method FROM outbox) AND method NOT IN (SELECT method FROM resends)";
+        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.method = outages.method AND coalesce(outbox.held_until, 0) <= outages.last)
+        AND method NOT IN (SELECT method FROM resends)";
     db.execute(sql, []).map(drop)
 }
 

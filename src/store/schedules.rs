@@ -21,6 +21,8 @@ pub struct Schedule {
     pub enabled: bool,
     /// When it is, or was, to elapse.
     pub due: Option<DateTime<Utc>>,
+    /// When it last succeeded, if that is asked for.
+    pub success: Option<DateTime<Utc>>,
 }
 
 /// All of them.
@@ -32,6 +34,7 @@ pub fn schedules(db: &Connection) -> rusqlite::Result<Vec<Schedule>> {
             active: row.get("active")?,
             enabled: row.get("enabled")?,
             due: maybe(row.get("due")?),
+            success: maybe(row.get("success")?),
         })
     };
     db.prepare("SELECT * FROM schedules ORDER BY subject")?.query_map([], row)?.collect()
@@ -39,11 +42,10 @@ pub fn schedules(db: &Connection) -> rusqlite::Result<Vec<Schedule>> {
 
 /// Keeps one as it is now.
 pub fn keep_schedule(db: &Connection, schedule: &Schedule) -> rusqlite::Result<()> {
-    let Schedule { subject, since, active, enabled, due } = schedule;
-    let sql = "INSERT INTO schedules (subject, since, active, enabled, due) VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT (subject) DO UPDATE SET active = ?3, enabled = ?4, due = ?5";
-    let due = due.map(|due| due.timestamp_micros());
-    db.execute(sql, params![subject.as_str(), since.timestamp_micros(), active, enabled, due]).map(drop)
+    let Schedule { subject, since, active, enabled, due, success } = schedule;
+    let sql = "INSERT OR REPLACE INTO schedules (subject, since, active, enabled, due, success) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let [due, success] = [due, success].map(|time| time.map(|time| time.timestamp_micros()));
+    db.execute(sql, params![subject.as_str(), since.timestamp_micros(), active, enabled, due, success]).map(drop)
 }
 
 /// It is not watched any more.
@@ -57,23 +59,22 @@ pub fn lapsed(db: &Connection) -> rusqlite::Result<Vec<Subject>> {
     db.prepare(sql)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
 }
 
-/// When this unit last ended well, as far as that is on record.
-pub fn last_success(db: &Connection, unit: &Subject) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let sql = "SELECT last_success FROM unit_totals WHERE subject = ?1";
-    Ok(db.query_row(sql, [unit.as_str()], |row| row.get(0)).optional()?.flatten().map(time))
-}
-
-/// Notes that it ended well then.
-pub fn note_success(db: &Connection, unit: &Subject, at: DateTime<Utc>) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO unit_totals (subject, last_success) VALUES (?1, ?2)
-        ON CONFLICT (subject) DO UPDATE SET last_success = max(coalesce(last_success, ?2), ?2)";
-    db.execute(sql, params![unit.as_str(), at.timestamp_micros()]).map(drop)
-}
-
 /// The last sign that the host ran.
 pub fn pulse(db: &Connection) -> rusqlite::Result<Option<Pulse>> {
     let json: Option<String> = db.query_row("SELECT value FROM meta WHERE key = 'pulse'", [], |row| row.get(0)).optional()?;
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// How many looks at the services in a row came to nothing, until somebody is told.
+pub fn blind(db: &Connection) -> rusqlite::Result<u32> {
+    let looks = db.query_row("SELECT value FROM meta WHERE key = 'blind'", [], |row| row.get(0)).optional()?;
+    Ok(looks.unwrap_or_default())
+}
+
+/// Notes it.
+pub fn set_blind(db: &Connection, looks: u32) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES ('blind', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
+    db.execute(sql, [looks]).map(drop)
 }
 
 /// Nothing looks back further.
@@ -84,6 +85,8 @@ pub fn set_pulse(db: &Connection, pulse: &Pulse, absence: Option<Absence>) -> ru
     let json = serde_json::to_string(pulse).unwrap_or_default();
     let sql = "INSERT INTO meta (key, value) VALUES ('pulse', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
     db.execute(sql, [json])?;
+    // from when the clock was ahead: it must not hide what comes
+    db.execute("UPDATE absences SET until = max(since, ?1) WHERE until > ?1", [pulse.at.timestamp_micros()])?;
     if let Some(Absence { since, until }) = absence {
         let sql = "INSERT INTO absences (since, until) VALUES (?1, ?2) ON CONFLICT (since) DO UPDATE SET until = max(until, ?2)";
         db.execute(sql, [since.timestamp_micros(), until.timestamp_micros()])?;

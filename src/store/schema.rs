@@ -230,6 +230,11 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE resends ADD COLUMN ends INTEGER;
 ",
     "
+    -- when a unit that should succeed from time to time last did; what the metrics count as a success may have been a stop
+    ALTER TABLE schedules ADD COLUMN success INTEGER;
+    UPDATE schedules SET success = (SELECT last_success FROM unit_totals u WHERE u.subject = 'unit:' || substr(schedules.subject, 10));
+",
+    "
     -- the rows of the watchdog's database that are in alarm
     CREATE TABLE process_alarms (
         id INTEGER PRIMARY KEY,              -- as that database numbers them

@@ -20,7 +20,7 @@ pub fn unsilence(db: &Connection, glob: &str) -> rusqlite::Result<bool> {
 
 /// Those that hold now, the one that ends first comes first.
 pub fn silences(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Silence>> {
-    let sql = "SELECT glob, since, until, by, why FROM silences WHERE since <= ?1 AND ?1 < until ORDER BY until, glob";
+    let sql = "SELECT glob, since, until, by, why FROM silences WHERE ?1 < until ORDER BY until, glob";
     let row = |row: &Row<'_>| {
         Ok(Silence {
             glob: row.get("glob")?,
@@ -30,7 +30,10 @@ pub fn silences(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Sil
             why: row.get("why")?,
         })
     };
-    db.prepare(sql)?.query_map([now.timestamp_micros()], row)?.collect()
+    let mut silences: Vec<Silence> =
+        db.prepare(sql)?.query_map([now.timestamp_micros()], row)?.collect::<rusqlite::Result<_>>()?;
+    silences.retain(|silence| silence.holds(now));
+    Ok(silences)
 }
 
 /// Forgets those that are over; `before`: a while ago, so that a clock that jumps ends none.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::maybe;
 use super::processes::{self, ProcessRecord};
-use super::{looks, outages, time};
+use super::{looks, outages, silences, time};
 use crate::event::Subject;
 use crate::incident::State;
 
@@ -28,6 +28,8 @@ pub struct Totals {
     pub processes: BTreeMap<String, ProcessRecord>,
     /// Up to when the journal was swept.
     pub swept: Option<DateTime<Utc>>,
+    /// How many silences hold.
+    pub silences: usize,
 }
 
 /// A unit's.
@@ -64,7 +66,7 @@ const OUTBOX: &str = "SELECT o.method, count(*) AS alerts, min(a.at) AS oldest F
     GROUP BY o.method ORDER BY o.method";
 
 /// Reads it.
-pub fn totals(db: &Connection) -> rusqlite::Result<Totals> {
+pub fn totals(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Totals> {
     let snapshot = db.unchecked_transaction()?;
     let states = [State::Pending, State::Open, State::Acknowledged];
     let incidents = |state: State| snapshot.query_row(INCIDENTS, [state.as_str()], |row| Ok((state, row.get(0)?)));
@@ -81,6 +83,7 @@ pub fn totals(db: &Connection) -> rusqlite::Result<Totals> {
         failing: outages::outages(&snapshot)?.into_iter().map(|outage| outage.method).collect(),
         processes: processes::process_records(&snapshot)?,
         swept: looks::swept(&snapshot)?,
+        silences: silences::silences(&snapshot, now)?.len(),
     })
 }
 
@@ -147,7 +150,7 @@ mod tests {
     use crate::event::Event;
 
     fn units(store: &Store) -> Vec<UnitTotals> {
-        store.with(totals).unwrap().units
+        store.with(|db| totals(db, at(0))).unwrap().units
     }
 
     fn of(unit: &str, failures: u64, last_failure: i64) -> UnitTotals {
@@ -206,7 +209,7 @@ mod tests {
                 save(db, &incident, at(50))
             })
             .unwrap();
-        let found = store.with(totals).unwrap();
+        let found = store.with(|db| totals(db, at(0))).unwrap();
         assert_eq!(found.incidents, [(State::Pending, 0), (State::Open, 1), (State::Acknowledged, 0)]);
         let outbox: Vec<_> = found.outbox.into_iter().map(|queue| (queue.method, queue.alerts, queue.oldest)).collect();
         assert_eq!(outbox, [("mail".into(), 1, at(7)), ("phone".into(), 1, at(5))]);
@@ -249,7 +252,7 @@ mod tests {
         old.execute_batch(include_str!("version1.sql")).unwrap();
         drop(old);
         let store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(60)).unwrap();
-        let found = store.with(totals).unwrap();
+        let found = store.with(|db| totals(db, at(0))).unwrap();
         assert_eq!((found.units.len(), found.units[0].failures, found.units[0].failed), (1, 1, true));
         assert_eq!(found.deliveries, [("phone".into(), "sent".into(), 1)]);
     }

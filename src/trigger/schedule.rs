@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub use super::services::meant;
 use crate::event::{Inactive, Lapse};
 use crate::host::manager::Timer;
 use crate::host::pulse::{Absence, Pulse};
@@ -160,22 +161,28 @@ pub fn occurrence(lapse: &Lapse, since: DateTime<Utc>, at: Now<'_>) -> Option<St
 
 /// So often the pulse is noted; what happened since then is not known after a boot.
 const PULSE: TimeDelta = TimeDelta::hours(1);
-/// A shorter sleep changes nothing.
+/// A shorter sleep, or jump of the clock, changes nothing.
 const NAP: Duration = Duration::from_secs(60);
 
-/// Whether the pulse is to be noted, and the time in which there was none.
+/// Whether the pulse is to be noted, and the time in which there was none. A clock that was set forward jumped over such a time:
+/// without a battery it starts where the host was switched off.
 pub fn pulse(noted: Option<&Pulse>, now: &Pulse) -> (bool, Option<Absence>) {
-    let Some(noted) = noted else { return (true, None) };
+    let between = |since, until| Some(Absence { since, until }).filter(|away| away.since < away.until);
+    let Some(noted) = noted else {
+        // nobody knows what was before this boot
+        return (true, now.begun().and_then(|until| between(DateTime::UNIX_EPOCH, until)));
+    };
     let is_same_boot = now.booted.is_none() || now.booted == noted.booted;
     let absence = if is_same_boot {
-        let slept = now.slept.saturating_sub(noted.slept);
-        let since = TimeDelta::from_std(slept).ok().and_then(|slept| now.at.checked_sub_signed(slept));
-        since.filter(|_| slept >= NAP).map(|since| Absence { since: since.max(noted.at), until: now.at })
+        let ran = now.up.checked_sub(noted.up).filter(|_| !noted.up.is_zero()).and_then(|ran| TimeDelta::from_std(ran).ok());
+        let jumped = ran.and_then(|ran| ((now.at - noted.at) - ran).to_std().ok()).unwrap_or_default();
+        let gone = now.slept.saturating_sub(noted.slept).saturating_add(jumped);
+        let since = TimeDelta::from_std(gone).ok().and_then(|gone| now.at.checked_sub_signed(gone));
+        since.filter(|_| gone >= NAP).and_then(|since| between(since.max(noted.at), now.at))
     } else {
         // what this boot's first run finds is of the boot before
-        now.booted.map(|until| Absence { since: noted.at, until })
+        now.begun().and_then(|until| between(noted.at, until))
     };
-    let absence = absence.filter(|away| away.since < away.until);
     (!is_same_boot || absence.is_some() || (now.at - noted.at).abs() >= PULSE, absence)
 }
 

@@ -99,6 +99,14 @@ enum What {
     Timer(TimerState),
     /// The manager knows this unit; it remembers no run of it, but the one that ended well so long ago: "1h", or "".
     Job([String; 2]),
+    /// The manager remembers that a run of this unit has just ended.
+    Ended(Last),
+    /// The manager answers nobody any more, or (false) all again.
+    Silent(bool),
+    /// The manager knows no such unit.
+    Missing(String),
+    /// The network tells the time: the clock has just been set forward by so much.
+    Network(String),
     /// Schedules are looked at.
     Schedules(Here),
 }
@@ -107,6 +115,17 @@ enum What {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Here {}
+
+/// The last run of a job.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Last {
+    unit: String,
+    run: usize,
+    /// True: by a signal that counts as a good end.
+    #[serde(default)]
+    killed: bool,
+}
 
 /// How the manager shows a timer that starts the unit of its name; times are counted from the step.
 #[derive(Debug, Deserialize)]
@@ -413,18 +432,39 @@ impl Telling {
             }
             What::Job([unit, ago]) => {
                 let ended = (!ago.is_empty()).then(|| at - length(ago));
-                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended });
+                self.world.set_job(Job { name: unit.clone(), succeeded: ended, ended, ..Job::default() });
                 let how = if ago.is_empty() { "and no run of it".to_owned() } else { format!("which succeeded {ago} ago") };
                 self.say(&step.at, &format!("the manager knows {unit}, {how}"));
+            }
+            What::Ended(Last { unit, run, killed }) => {
+                let (ended, begun) = (Some(at), Some(at - LASTED));
+                let run = Some(format!("{run:032x}"));
+                let succeeded = ended.filter(|_| !killed);
+                self.world.set_job(Job { name: unit.clone(), succeeded, ended, begun, run, ..Job::default() });
+                let how = if *killed { "was killed, cleanly" } else { "ended well" };
+                self.say(&step.at, &format!("the manager knows that {unit} {how}"));
+            }
+            What::Silent(is_silent) => {
+                self.world.set_silent(*is_silent);
+                let how = if *is_silent { "answers nobody" } else { "answers again" };
+                self.say(&step.at, &format!("the manager {how}"));
+            }
+            What::Missing(unit) => {
+                self.world.set_job(Job { name: unit.clone(), is_missing: true, ..Job::default() });
+                self.say(&step.at, &format!("the manager knows no {unit}"));
+            }
+            What::Network(forward) => {
+                self.world.set_forward(length(forward));
+                self.say(&step.at, &format!("the clock is set forward by {forward}"));
             }
             What::Schedules(_) => {
                 let settings = Settings::read(&self.files()).unwrap();
                 let (site, mut store) = (self.site.clone(), self.open());
-                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at).unwrap();
-                self.say(
-                    &step.at,
-                    if looked.queued { "schedules are looked at: somebody is to hear of it" } else { "schedules are looked at" },
-                );
+                let looked = pipeline::schedules(&site, &mut store, &settings, &self.world, at);
+                let told = pipeline::sight(&site, &mut store, &settings, looked.as_ref().err(), at).unwrap();
+                let what = if looked.is_ok() { "schedules are looked at" } else { "schedules cannot be looked at" };
+                let queued = told || looked.is_ok_and(|looked| looked.queued);
+                self.say(&step.at, &format!("{what}{}", if queued { ": somebody is to hear of it" } else { "" }));
             }
             What::Ack(unit) => {
                 let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
@@ -715,11 +755,13 @@ impl Telling {
         format!("key {}", number + 1)
     }
 
-    /// All that is in the state folder, but for what readers leave in SQLite's index of the log, and the wake flag.
+    /// All that is in the state folder, but for what readers leave in SQLite's index of the log, and what lies in `/run` in a
+    /// folder of the system's: the wake flag, and what one poll leaves for the next.
     fn bytes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut bytes = BTreeMap::new();
         for entry in fs::read_dir(&self.site.state).unwrap().map(|entry| entry.unwrap().path()) {
-            if !entry.ends_with("pending") && !entry.ends_with("sysalert.db-shm") && entry.is_file() {
+            let is_passing = ["pending", "polled.json", "sysalert.db-shm"].iter().any(|name| entry.ends_with(name));
+            if !is_passing && entry.is_file() {
                 bytes.insert(entry.clone(), fs::read(entry).unwrap());
             } else if entry.is_dir() {
                 bytes.extend(fs::read_dir(entry).unwrap().map(|spooled| (spooled.unwrap().path(), Vec::new())));

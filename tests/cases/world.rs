@@ -7,9 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert::event::{Manager, Problem, Subject};
 use sysalert::host::journal::{Complaint, Deaths, Ended, Excerpt, Kind, Line, Message, Messages, Succeeded, Troubled};
-use sysalert::host::manager::{Asked, Detail, Job, Listed, NoAnswer, Schedules, Setup, Timer, Timetable, Unit};
+use sysalert::host::manager::{Asked, Detail, Glance, Job, Listed, NoAnswer, Schedules, Setup, Shown, Timer, Timetable, Unit};
 use sysalert::host::mounts::FileSystem;
 use sysalert::host::pulse::Pulse;
+use sysalert::host::users::{Answer, Answered, Question};
 use sysalert::host::world::{Evidence, Poll, World};
 
 /// What the machine of a story knows.
@@ -27,6 +28,9 @@ pub struct StoryWorld {
     shown: RefCell<BTreeMap<String, (Listed, Detail)>>,
     installed: RefCell<Vec<String>>,
     booted: Cell<Option<DateTime<Utc>>>,
+    is_silent: Cell<bool>,
+    /// By how much the clock was set forward since.
+    forward: Cell<TimeDelta>,
 }
 
 impl StoryWorld {
@@ -88,9 +92,20 @@ impl StoryWorld {
     /// The machine boots.
     pub fn boot(&self, at: DateTime<Utc>) {
         self.booted.set(Some(at));
+        self.forward.set(TimeDelta::zero());
         // the manager knows nothing of what was before
         let forgets = |job: &mut Job| *job = Job { name: job.name.clone(), ..Job::default() };
         self.jobs.borrow_mut().values_mut().for_each(forgets);
+    }
+
+    /// It answers nobody, or all.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.is_silent.set(is_silent);
+    }
+
+    /// The clock is set forward.
+    pub fn set_forward(&self, by: TimeDelta) {
+        self.forward.set(self.forward.get() + by);
     }
 
     /// True when this run failed.
@@ -161,19 +176,44 @@ impl World for StoryWorld {
     }
 }
 
-impl Poll for StoryWorld {
-    fn listed(&self, names: &[String], globs: &[String]) -> Result<Vec<Listed>, NoAnswer> {
-        assert!(globs.is_empty(), "the stories name their units");
+impl StoryWorld {
+    /// Units by their names, as the manager shows them whose units the story calls so.
+    fn units_shown(&self, prefix: &str, names: &[String]) -> Vec<Shown> {
         let shown = self.shown.borrow();
         let not_found = |name: &String| {
             let [load, active, sub] = ["not-found", "inactive", "dead"].map(str::to_owned);
             Listed { name: name.clone(), load, active, sub, has_job: false }
         };
-        Ok(names.iter().map(|name| shown.get(name).map_or_else(|| not_found(name), |(unit, _)| unit.clone())).collect())
+        let one = |name: &String| match shown.get(&format!("{prefix}{name}")) {
+            Some((unit, detail)) => (Listed { name: name.clone(), ..unit.clone() }, Some(detail.clone())),
+            None => (not_found(name), Some(Detail::default())),
+        };
+        names.iter().map(one).collect()
+    }
+}
+
+impl Poll for StoryWorld {
+    fn shown(&self, glance: Glance<'_>) -> Result<Vec<Shown>, NoAnswer> {
+        assert!(glance.globs.is_empty(), "the stories name their units");
+        Ok(self.units_shown("", glance.names))
     }
 
-    fn detail(&self, unit: &Listed) -> Option<Detail> {
-        Some(self.shown.borrow().get(&unit.name).map(|(_, detail)| detail.clone()).unwrap_or_default())
+    /// A manager runs as long as the story shows a unit of it.
+    fn shown_to_users(&self, questions: Vec<Question>) -> Vec<Answered> {
+        let answer = |Question { user, names, .. }: Question| {
+            let runs = self.shown.borrow().keys().any(|name| name.starts_with(&format!("{user}/")));
+            let answer = match user.as_str() {
+                "nobody" => Answer::NoUser,
+                _ if runs => Answer::Shown { begun: self.booted.get(), units: self.units_shown(&format!("{user}/"), &names) },
+                _ => Answer::NoManager,
+            };
+            Answered { user, answer }
+        };
+        questions.into_iter().map(answer).collect()
+    }
+
+    fn loaded(&self) -> Option<DateTime<Utc>> {
+        self.booted.get()
     }
 
     fn unit_files(&self) -> Vec<String> {
@@ -181,6 +221,9 @@ impl Poll for StoryWorld {
     }
 
     fn schedules(&self, asked: &Asked<'_>) -> Option<Schedules> {
+        if self.is_silent.get() {
+            return None;
+        }
         let is_watched = |timer: &&Timer| timer.handled || asked.known.contains(&timer.name) || (asked.is_listed)(&timer.name);
         let timers = self.timers.borrow().values().filter(is_watched).cloned().collect();
         let jobs = self.jobs.borrow().values().filter(|job| (asked.is_job)(&job.name)).cloned().collect();
@@ -189,7 +232,8 @@ impl Poll for StoryWorld {
 
     fn pulse(&self, now: DateTime<Utc>) -> Pulse {
         let booted = self.booted.get().unwrap_or(DateTime::UNIX_EPOCH);
-        Pulse { booted: Some(booted), slept: Duration::ZERO, at: now }
+        let up = (now - booted - self.forward.get()).to_std().unwrap_or_default();
+        Pulse { booted: Some(booted), slept: Duration::ZERO, up, at: now }
     }
 }
 

@@ -15,10 +15,11 @@ use sysalert::host::manager::Unit as State;
 use sysalert::host::site::ConfigPlace;
 use sysalert::incident::{Acknowledgement, How as Flaps};
 use sysalert::pipeline::{self, Gathering};
+use sysalert::policy::Silence;
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
-use sysalert_abi::{Answer, Kind as Alert};
+use sysalert_abi::{Answer, Kind as Alert, Request};
 use tempfile::TempDir;
 
 use crate::reference::{End, Failure, HOLD, How, Now, Rules, State as Stands, Told, Unit};
@@ -49,6 +50,8 @@ pub struct Machine {
     models: [Unit; 3],
     refused: Option<DateTime<Utc>>,
     by_incident: BTreeMap<i64, Vec<Alert>>,
+    /// Until when they are silenced.
+    silenced: [Option<DateTime<Utc>>; 3],
 }
 
 impl Machine {
@@ -64,7 +67,7 @@ impl Machine {
             is_systems: false,
             plugins: Vec::new(),
         };
-        let Rules { ignore, each, min_interval, recovery, flapping, window, remind } = rules;
+        let Rules { ignore, each, min_interval, recovery, flapping, window, remind, silences: _ } = rules;
         let remind = if remind > 0 { format!("{remind}s") } else { "never".to_owned() };
         let alert_on = if each { "each" } else { "final" };
         let text = format!(
@@ -84,6 +87,7 @@ impl Machine {
             models: Default::default(),
             refused: None,
             by_incident: BTreeMap::new(),
+            silenced: [None; 3],
         };
         // the record begins at boot, before anything fails
         machine.step(&Step(1, What::Dispatch { sends: true }));
@@ -123,6 +127,16 @@ impl Machine {
                     let known = Acknowledgement { by: "alice".to_owned(), at: self.now, why: None };
                     self.open().write(|db| store::acknowledge(db, &subject(*name), known)).unwrap().unwrap();
                 }
+            }
+            What::Silence(name, 0) => {
+                self.silenced[*name as usize] = None;
+                self.open().write(|db| store::unsilence(db, text(*name))).unwrap();
+            }
+            What::Silence(name, seconds) => {
+                let (since, until) = (self.now, self.now + TimeDelta::seconds(*seconds));
+                self.silenced[*name as usize] = Some(until);
+                let silence = Silence { glob: text(*name).to_owned(), since, until, by: "alice".to_owned(), why: None };
+                self.open().write(|db| store::silence(db, &silence)).unwrap();
             }
             // what a trigger told and no look has settled: `store` tests that
             What::Clear(name) if self.models[*name as usize].waits => {}
@@ -326,6 +340,9 @@ impl Machine {
         pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&self.files)).unwrap();
         pipeline::due(&mut store, &settings, now).unwrap();
         dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
+        if self.rules.silences {
+            dispatch::collect(&mut store, &settings, now).unwrap();
+        }
         let got = Mutex::new(Vec::new());
         let send = |_: &Site, _: &Method, envelope: Envelope| {
             got.lock().unwrap().push(envelope.request);
@@ -333,6 +350,9 @@ impl Machine {
         };
         let outside = Outside { clock: &|| now, dice: &|| 0.5, render: &|work, _| dispatch::own_words::here(work), send: &send };
         dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
+        if self.rules.silences {
+            return self.keeps_silent(got.into_inner().unwrap(), sends);
+        }
         for model in &mut self.models {
             model.look(self.rules, now);
             model.remind(self.rules, now);
@@ -368,6 +388,40 @@ impl Machine {
             }
         }
         self.is_as_the_reference_says();
+    }
+
+    /// While a unit is silenced nothing is told of it but the recovery of what was told.
+    fn keeps_silent(&mut self, got: Vec<Request>, sends: bool) {
+        for request in got {
+            let (name, text) = NAMES.iter().find(|(_, text)| *text == request.service_name).unwrap();
+            let told = self.by_incident.entry(request.incident.unwrap().id).or_default();
+            let is_awaited = request.kind == Alert::Recovery && !told.is_empty();
+            let is_silenced = self.silenced[*name as usize].is_some_and(|until| self.now < until);
+            assert!(is_awaited || !is_silenced, "{:?} about {text}, which is silenced", request.kind);
+            if sends {
+                told.push(request.kind);
+            }
+        }
+        self.by_incident.retain(|_, told| !told.is_empty());
+        let now = self.now;
+        self.models.iter_mut().for_each(|model| model.look(self.rules, now));
+    }
+
+    /// When no silence holds any more, everything was told that is not over, and every recovery of what was told.
+    pub fn end_of_silences(&mut self) {
+        self.silenced = [None; 3];
+        for wait in [3600, 3600] {
+            self.step(&Step(wait, What::Dispatch { sends: true }));
+        }
+        let store = self.open();
+        assert_eq!(store.with(store::count_undecided).unwrap(), 0, "undecided in the end");
+        assert_eq!(store.with(store::waiting).unwrap().len(), 0, "undelivered in the end");
+        for row in store.with(|db| store::list(db, store::Which::All)).unwrap().iter().filter(|row| !row.cleared) {
+            let told = self.by_incident.get(&row.incident.id).map_or(&[][..], Vec::as_slice);
+            let is_over = row.incident.state == sysalert::incident::State::Resolved;
+            assert!(is_over || !told.is_empty(), "nobody was told of {row:?}");
+            assert!(!is_over || told.is_empty() || told.last() == Some(&Alert::Recovery), "no recovery of {row:?}");
+        }
     }
 
     /// After a dispatch nothing is left open, so both must say the same.

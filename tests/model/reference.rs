@@ -25,6 +25,8 @@ pub struct Rules {
     pub window: i64,
     /// A reminder comes so many seconds after the last message; 0: never.
     pub remind: i64,
+    /// Units are silenced: the reference knows nothing of that, and only what must never be is looked for.
+    pub silences: bool,
 }
 
 /// A daemon counts as recovered after so many seconds.
@@ -188,6 +190,8 @@ impl Unit {
         let failed = |end: &End| matches!(end, End::Failed { .. } | End::GaveUp);
         let knows = self.is_open() || unseen.iter().any(|(_, end, _)| failed(end));
         let trouble: Vec<_> = unseen.iter().filter(|(_, end, _)| !matches!(end, End::Succeeded)).map(|(.., at)| *at).collect();
+        // whether that was the end of it, or it flaps since this look, the next one asks
+        let ends_well = matches!(unseen.last(), Some((_, End::Succeeded, _)));
         for (run, end, at) in unseen {
             match end {
                 End::Failed { how, restarts } => self.failed(rules, Failure { run, how, restarts, spoke: false }, at),
@@ -201,7 +205,7 @@ impl Unit {
                 let last = trouble.iter().copied().fold(flapped.last, DateTime::max);
                 self.calms_down(rules, last, trouble.is_empty(), now);
             }
-            None if knows && self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => {
+            None if knows && !ends_well && self.active_since.is_some_and(|since| since + TimeDelta::seconds(HOLD) <= now) => {
                 self.recovered(rules, now);
             }
             None => {}

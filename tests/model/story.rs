@@ -29,6 +29,8 @@ pub enum What {
     Acknowledge(Name),
     /// `sysalert db clear`.
     Clear(Name),
+    /// `sysalert silence`, for so many seconds; 0: `sysalert unsilence`.
+    Silence(Name, i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

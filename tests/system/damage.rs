@@ -45,11 +45,18 @@ fn assert_owned(guest: &Guest) {
 #[track_caller]
 fn small_disk(guest: &Guest, size: &str) {
     let script = format!(
-        "systemctl stop sysalert-dispatch.timer sysalert-dispatch.path; cp -a {STATE} /srv/kept
+        "systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-dispatch.service; cp -a {STATE} /srv/kept
          mount -t tmpfs -o size={size},mode=2750,uid=$(id -u sysalert),gid=$(id -g sysalert) small {STATE}
          cp -a /srv/kept/. {STATE}; systemctl start sysalert-dispatch.timer sysalert-dispatch.path"
     );
     guest.sh(&script).ok();
+}
+
+/// The state's file system takes nothing any more.
+#[track_caller]
+fn read_only(guest: &Guest) {
+    // not while a run of dispatch writes
+    guest.wait_until("it is read-only", || guest.run(&["mount", "-o", "remount,ro", STATE]).success());
 }
 
 #[test]
@@ -156,7 +163,7 @@ fn on_a_read_only_file_system_events_wait() {
     let guest = guest("read-only");
     let job = Job::new(&guest, "backup.service");
     small_disk(&guest, "8M");
-    guest.sh(&format!("mount -o remount,ro {STATE}")).ok();
+    read_only(&guest);
     job.fails(3);
     assert!(guest.exists("/run/sysalert/spool"), "/run stands in");
     let said = errors(&guest);
@@ -178,7 +185,7 @@ fn a_state_folder_that_is_removed_is_made_again() {
     let job = Job::new(&guest, "backup.service");
     job.fails(3);
     guest.settle();
-    guest.sh(&format!("rm -r {STATE}")).ok();
+    guest.wait_until("it is removed", || guest.run(&["rm", "-r", STATE]).success());
     job.fails(4);
     guest.settle();
     let mails = guest.wait_for_mails(2);
@@ -226,7 +233,7 @@ fn on_systemd_257_too() {
     assert_eq!(said.matches("its database was damaged and replaced").count(), 1, "{said}");
 
     small_disk(&guest, "8M");
-    guest.sh(&format!("mount -o remount,ro {STATE}")).ok();
+    read_only(&guest);
     job.fails(5);
     guest.sh(&format!("mount -o remount,rw {STATE}")).ok();
     told(3);

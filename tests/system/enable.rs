@@ -230,9 +230,12 @@ fn what_somebody_else_wrote_stays_as_it_is() {
     // left out by an empty file; a link to elsewhere; a folder with something in it
     guest.sh(&format!("mkdir {folder}/out.service.d {folder}/beside.service.d /srv/elsewhere && touch {folder}/out.service.d/10-sysalert.conf && ln -s /srv/elsewhere {folder}/linked.service.d")).ok();
     let before = unit_files(&guest);
-    for unit in ["out", "linked"] {
+    for (unit, why) in [
+        ("out", "out.service has a drop-in that somebody else made: /etc/systemd/system/out.service.d/10-sysalert.conf"),
+        ("linked", "linked.service cannot have drop-ins: /etc/systemd/system/linked.service.d is a link"),
+    ] {
         let refused = guest.sysalert(&["enable", unit]);
-        assert!(refused.status == 1 && refused.stderr.contains("has a drop-in that somebody else made: /etc/"), "{refused}");
+        assert!(refused.status == 1 && refused.stderr.contains(why), "{refused}");
     }
     assert_eq!(guest.sh("ls -A /srv/elsewhere").ok(), "");
     guest.sysalert(&["enable", "beside", "changed"]).ok();
@@ -244,13 +247,83 @@ fn what_somebody_else_wrote_stays_as_it_is() {
         [
             "beside.service disabled",
             "changed.service left alone it was changed since: look at /etc/systemd/system/changed.service.d/10-sysalert.conf, and remove it then",
-            "linked.service left alone somebody else made /etc/systemd/system/linked.service.d/10-sysalert.conf",
             "out.service left alone somebody else made /etc/systemd/system/out.service.d/10-sysalert.conf",
             "1 unit disabled.",
         ]
     );
     guest.sh(&format!("rm -r {folder}/changed.service.d")).ok();
     assert_eq!(unit_files(&guest), before, "the folder that was there before is there still");
+}
+
+#[test]
+fn what_cannot_be_written_is_said_and_nothing_else() {
+    let guest = Guest::boot("read-only", Options::new());
+    for unit in ["alpha", "blocked", "last"] {
+        guest.write_unit(&format!("{unit}.service"), JOB);
+    }
+    let read_only = |path: &str| {
+        guest.sh(&format!("mkdir -p {path} && mount --bind {path} {path} && mount -o remount,bind,ro {path}")).ok();
+    };
+    read_only("/etc/systemd/system/blocked.service.d");
+    let said = guest.sysalert(&["enable", "--strict", "alpha", "blocked", "last"]);
+    assert_eq!(said.status, 1, "{said}");
+    assert_eq!(rows(&said.stdout)[1..], ["alpha.service enabled", "blocked.service not enabled", "last.service not enabled"]);
+    assert!(said.stderr.contains("/etc/systemd/system/blocked.service.d/10-sysalert.conf"), "{said}");
+    assert!(said.stderr.contains("Read-only file system") && !said.stderr.contains("names no handler"), "{said}");
+    assert_eq!(handlers(&guest, "alpha.service"), handlers_of("alpha.service", true));
+    assert_eq!(handlers(&guest, "last.service"), (String::new(), String::new()));
+
+    read_only("/etc/systemd/system");
+    let planned = guest.sysalert(&["enable", "alpha", "last", "--dry-run"]);
+    assert_eq!(planned.status, 0, "{planned}");
+    assert_eq!(
+        rows(&planned.stdout)[1..],
+        [
+            "alpha.service enabled already",
+            "last.service would be enabled",
+            "Nothing was changed. Now that would fail: /etc/systemd/system is read-only."
+        ]
+    );
+    let refused = guest.sysalert(&["enable", "last"]);
+    assert!(refused.status == 1 && refused.stderr.contains("Read-only file system"), "{refused}");
+    assert_eq!(rows(&refused.stdout)[1..], ["last.service not enabled"]);
+    assert_eq!(guest.sysalert(&["enable", "alpha", "--dry-run"]).ok().lines().last(), Some("Nothing was changed."));
+    guest.sh("useradd stranger").ok();
+    let planned = guest.run_as("stranger", &["sysalert", "enable", "last", "--dry-run"]);
+    assert!(planned.status == 0 && planned.stdout.contains("would be enabled"), "{planned}");
+}
+
+/// Strict mode lets these wait for sysalert, which needs them: it must not wait for them.
+fn strict_mode_of_what_sysalert_itself_needs(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "needed", Options::new());
+    guest.sysalert(&["enable", "--strict", "systemd-journald.service", "dbus.service"]).ok();
+    for unit in ["systemd-journald.service", "dbus.service"] {
+        let strict = guest.property(unit, "ExecStopPostEx");
+        assert!(strict.contains("sysalert ended"), "{unit}: {strict}");
+        let begun = std::time::Instant::now();
+        guest.run(&["systemctl", "kill", "--signal=KILL", unit]).ok();
+        // the sockets start them again as soon as somebody needs them
+        guest.sh("logger here; busctl --no-pager list >/dev/null || true");
+        guest.wait_until("it runs again", || guest.property(unit, "ActiveState") == "active");
+        let lasted = begun.elapsed();
+        assert!(lasted.as_secs() < 20, "{unit} was away for {lasted:?}");
+        guest.wait_until("its failure is on record", || {
+            let history = guest.sysalert(&["history", unit, "-o", "json"]);
+            history.success() && history.json().as_array().is_some_and(|events| !events.is_empty())
+        });
+        guest.run(&["systemctl", "restart", unit]).ok();
+    }
+    guest.sysalert(&["disable", "--all"]).ok();
+}
+
+#[test]
+fn strict_mode_of_what_sysalert_itself_needs_on_252() {
+    strict_mode_of_what_sysalert_itself_needs(252);
+}
+
+#[test]
+fn strict_mode_of_what_sysalert_itself_needs_on_257() {
+    strict_mode_of_what_sysalert_itself_needs(257);
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn a_prometheus_sees_what_fails_and_what_waits() {
     assert_eq!(has(&of_unit("last_success_timestamp_seconds", &bad.name)), None);
     assert_eq!(has(&of_unit("failed", "good.service")), Some(0.0));
     assert_eq!(has("sysalert_incidents{state=\"open\"}"), Some(1.0));
+    assert_eq!(has("sysalert_silences"), Some(0.0));
     assert_eq!(has("sysalert_outbox_alerts{method=\"mail\"}"), Some(1.0));
     assert!(has("sysalert_deliveries_total{method=\"mail\",status=\"retry\"}") >= Some(1.0));
     let times = [

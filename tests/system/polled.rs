@@ -3,6 +3,7 @@
 
 mod alone;
 mod rows;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +32,7 @@ remind = "never"
 units = [
     "one-*.service", "one-*.socket", "one-*.target", "mnt-one*.mount", "none-*.service", "listed.service", "list*.service", "other-name.service",
     "systemd-jurnald.service", "xyzzy-plugh.service", "gone.service", "masked.service", "mistake.service", "never.service",
-    "waits.service", "disabled.service", "removed.service", "one-ends.service", "one-term.service",
+    "waits.service", "soon.service", "disabled.service", "removed.service", "one-ends.service", "one-term.service",
 ]
 [unit."one-brief.service"]
 recovery_hold = "8s"
@@ -115,6 +116,8 @@ fn all_of(systemd: u32) {
         let end = Instant::now() + Duration::from_secs(30);
         guest.wait_at_most(Duration::from_secs(60), "the table is as it should be, or it never will be", || {
             guest.poll();
+            // a unit that is enabled is given a minute to be started: it is over
+            guest.sh(r#"sed -i 's/\(never.service":"\)2[0-9]*/\12020/' /run/sysalert/polled.json"#).ok();
             differences(&guest, table, round + 1).is_empty() || Instant::now() > end
         });
         for _ in 0..3 {

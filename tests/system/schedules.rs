@@ -153,6 +153,8 @@ fn successes(systemd: u32) {
     guest.run(&["systemctl", "enable", "--now", "daily-a.timer", "daily-b.timer"]).ok();
     check(&guest);
     assert_eq!(subjects(&guest, "failure"), [""; 0], "nobody knows what was before");
+    // of the time before this boot nothing is known; here it was up
+    change(&guest, "DELETE FROM absences");
     let earlier =
         |units: &str| format!("UPDATE schedules SET since = since - 3 * 86400000000 WHERE subject LIKE 'schedule:{units}'");
     change(&guest, &earlier("new.service"));
@@ -175,7 +177,7 @@ fn successes(systemd: u32) {
     // it last succeeded three days ago, and since an hour after that the host was off
     change(
         &guest,
-        "INSERT INTO unit_totals (subject, last_success) VALUES ('unit:off.service', 1000000 * (strftime('%s', 'now') - 3 * 86400))",
+        "UPDATE schedules SET success = 1000000 * (strftime('%s', 'now') - 3 * 86400) WHERE subject = 'schedule:off.service'",
     );
     change(
         &guest,
@@ -183,7 +185,7 @@ fn successes(systemd: u32) {
     );
     guest.reboot();
     check(&guest);
-    let absence = "SELECT count(*) FROM absences WHERE until - since > 70 * 3600000000";
+    let absence = "SELECT count(*) FROM absences WHERE since > 0 AND until - since > 70 * 3600000000";
     assert_eq!(guest.number(absence), 1, "it was off for three days");
     assert!(guest.told("off.service").is_empty(), "{:?}", guest.told("off.service"));
     // the same in a host that was up
@@ -202,4 +204,84 @@ fn successes_that_did_not_come_on_252() {
 #[test]
 fn successes_that_did_not_come_on_257() {
     successes(257);
+}
+
+/// What ends well and did not do its work, and what did it before sysalert looked.
+fn aborted(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "aborted", Options::new());
+    for name in ["stopped", "stopped-daemon", "killed", "whole"] {
+        let ends_cleanly =
+            format!(r#"ExecStart=/bin/bash -c "trap 'exit 0' TERM; sleep infinity & touch /run/{name}.runs; wait""#);
+        let service = match name {
+            "stopped" => ends_cleanly,
+            "stopped-daemon" => format!("Type=exec\n{ends_cleanly}"),
+            "killed" => "Type=exec\nExecStart=/bin/sleep infinity\nExecStartPost=/bin/touch /run/killed.runs".to_owned(),
+            _ => "ExecStart=/bin/true".to_owned(),
+        };
+        // its timer keeps the manager from forgetting it
+        write(&guest, name, &service, "OnCalendar=2099-01-01");
+        guest.run(&["systemctl", "enable", "--now", &format!("{name}.timer")]).ok();
+    }
+    write(&guest, "earlier", "ExecStart=/bin/true", "OnCalendar=daily");
+    guest.run(&["systemctl", "start", "whole.service", "earlier.service"]).ok();
+    for name in ["stopped", "stopped-daemon", "killed"] {
+        let unit = format!("{name}.service");
+        guest.run(&["systemctl", "start", "--no-block", &unit]).ok();
+        guest.wait_until("it runs", || guest.exists(&format!("/run/{name}.runs")));
+        let end: &[&str] = if name == "killed" { &["systemctl", "kill", &unit] } else { &["systemctl", "stop", &unit] };
+        guest.run(end).ok();
+        guest.wait_until("it has ended", || guest.property(&unit, "ActiveState") == "inactive");
+        assert_eq!(guest.property(&unit, "Result"), "success", "{unit}");
+    }
+    guest.run(&["journalctl", "--sync"]).ok();
+    guest.begin("[unit.\"*.service\"]\nexpect_success = \"26h\"\n[unit.\"earlier.service\"]\nexpect_success = \"26h\"\n");
+    check(&guest);
+    let succeeded = |unit: &str| {
+        guest.number(&format!("SELECT count(*) FROM schedules WHERE subject = 'schedule:{unit}.service' AND success > 0")) == 1
+    };
+    let noted = ["stopped", "stopped-daemon", "killed", "whole", "earlier"].map(succeeded);
+    assert_eq!(noted, [false, false, false, true, true]);
+}
+
+#[test]
+fn a_run_that_was_cut_short_is_no_success_on_252() {
+    aborted(252);
+}
+
+#[test]
+fn a_run_that_was_cut_short_is_no_success_on_257() {
+    aborted(257);
+}
+
+fn blind(systemd: u32) {
+    let guest = Guest::boot_on(systemd, "blind", Options::new());
+    guest.begin("");
+    guest.run(&["systemctl", "stop", "sysalert-check@services.timer"]).ok();
+    let look = || guest.run(&["systemctl", "start", "sysalert-check@services.service"]);
+    look().ok();
+    guest.run(&["systemctl", "mask", "--runtime", "--now", "dbus.socket", "dbus.service"]).ok();
+    for _ in 0..3 {
+        look();
+    }
+    assert_eq!(subjects(&guest, "failure"), [""; 0], "a bus may be restarted");
+    look();
+    assert_eq!(subjects(&guest, "failure"), ["check:services cannot look: the service manager does not answer"]);
+    look();
+    look();
+    assert_eq!(subjects(&guest, "failure").len(), 1, "once");
+    guest.run(&["systemctl", "unmask", "--runtime", "dbus.socket", "dbus.service"]).ok();
+    guest.run(&["systemctl", "start", "dbus.socket", "dbus.service"]).ok();
+    look().ok();
+    assert_eq!(subjects(&guest, "recovery"), ["check:services can look again"]);
+    assert!(guest.sysalert(&["explain", "check:services"]).ok().contains("is well again"));
+}
+
+#[test]
+fn a_check_that_cannot_look_is_told_on_252() {
+    blind(252);
+}
+
+#[test]
+fn a_check_that_cannot_look_is_told_on_257() {
+    blind(257);
 }

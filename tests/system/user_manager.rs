@@ -11,10 +11,13 @@ const USERS: [(&str, u32, i32); 2] = [("alice", 2001, 3), ("bob", 2002, 4)];
 #[track_caller]
 fn guest(systemd: u32, name: &str) -> Guest {
     let quick = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/1\nAccuracySec=100ms\n";
+    let check = "/etc/systemd/user/sysalert-check@services.timer.d/quick.conf";
     // as Debian's dbus-user-session has them, which the smallest Debian 13 lacks: whoever asks a user's manager does so by a bus
     let bus = r#"cd "$ROOT"/usr/lib/systemd/user; [ -e dbus.socket ] || { cp /usr/lib/systemd/user/dbus.{socket,service} . ; mkdir -p sockets.target.wants; ln -s ../dbus.socket sockets.target.wants/; }"#;
-    let options =
-        Options::new().prepare(&format!("bash -c '{bus}'")).file("/etc/systemd/user/sysalert-dispatch.timer.d/quick.conf", quick);
+    let options = Options::new()
+        .prepare(&format!("bash -c '{bus}'"))
+        .file("/etc/systemd/user/sysalert-dispatch.timer.d/quick.conf", quick)
+        .file(check, quick);
     let guest = Guest::boot_on(systemd, name, options);
     for (user, uid, status) in USERS {
         guest.sh(&format!("useradd --create-home --uid {uid} {user}; chmod 0755 /home/{user}; mkdir -p /var/lib/systemd/linger; touch /var/lib/systemd/linger/{user}; systemctl start user@{uid}.service")).ok();
@@ -179,6 +182,55 @@ fn closed_to_others(guest: &Guest) {
         assert!(!own.success() && own.stderr.contains("nothing was ever recorded"), "{own}");
         assert!(!run(guest, other, &format!("touch /home/{user}/.config/systemd/user/x")).success());
     }
+}
+
+#[test]
+fn what_never_triggers_is_looked_at_for_each_user_252() {
+    what_never_triggers_is_looked_at_for_each_user(252);
+}
+
+#[test]
+fn what_never_triggers_is_looked_at_for_each_user_257() {
+    what_never_triggers_is_looked_at_for_each_user(257);
+}
+
+/// A user's own `[services]`, schedules and `expect_success`: by a timer of the user's manager, which `enable` switches on.
+fn what_never_triggers_is_looked_at_for_each_user(systemd: u32) {
+    let guest = guest(systemd, "users-poll");
+    for (user, ..) in USERS {
+        let home = format!("/home/{user}/.config");
+        guest.write_file(
+            &format!("{home}/systemd/user/ends.service"),
+            "[Service]\nExecStart=/bin/sh -c 'while ! test -e %h/end; do sleep 0.1; done'\n",
+        );
+        guest.write_file(
+            &format!("{home}/systemd/user/hangs.service"),
+            "[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sleep infinity\n",
+        );
+        guest.write_file(&format!("{home}/systemd/user/late.service"), "[Service]\nType=oneshot\nExecStart=/bin/true\n");
+        guest.write_file(
+            &format!("{home}/systemd/user/late.timer"),
+            "[Timer]\nOnCalendar=2020-01-01\n[Install]\nWantedBy=timers.target\n",
+        );
+        let more = "[services]\ngrace_after_boot = \"0s\"\nremind = \"never\"\nunits = [\"ends.service\", \"hang*.service\"]\n[unit.\"USER/hangs.service\"]\nstuck_after = \"1s\"\n";
+        guest.run_input(&["tee", "-a", &format!("{home}/sysalert/sysalert.toml")], &more.replace("USER", user)).ok();
+        run(&guest, user, "systemctl --user daemon-reload; systemctl --user enable --now late.timer; systemctl --user start ends; systemctl --user start --no-block hangs").ok();
+        assert!(!run(&guest, user, "systemctl --user is-active sysalert-check@services.timer").success());
+        run(&guest, user, "sysalert --user enable --timers").ok();
+        assert!(run(&guest, user, "systemctl --user is-enabled sysalert-check@services.timer").success());
+        assert!(run(&guest, user, "systemctl --user is-active sysalert-check@services.timer").success());
+        let told = |what: &str| alerts(&guest, user).0.iter().filter(|subject| subject.contains(what)).count();
+        guest.wait_until("the hang is told", || told("hangs.service hangs") == 1);
+        guest.wait_until("a timer whose times are over is told", || told("late.timer") == 1);
+        run(&guest, user, "touch end").ok();
+        guest.wait_until("the end is told", || told("ends.service is not running") == 1);
+        let result = run(&guest, user, "systemctl --user show --value -p Result sysalert-check@services.service").ok();
+        assert_eq!(result, "success", "what it finds does not make it fail");
+        run(&guest, user, "sysalert --user disable --all").ok();
+        assert!(!run(&guest, user, "systemctl --user is-active sysalert-check@services.timer").success());
+        assert!(!run(&guest, user, "systemctl --user is-enabled sysalert-check@services.timer").success());
+    }
+    assert_eq!(guest.sysalert(&["db", "list", "--all", "-o", "json"]).ok(), "[]", "the system's record has nothing of users");
 }
 
 #[test]

@@ -133,6 +133,9 @@ impl Plan {
         origin: Origin,
         grant: &Grant,
     ) -> Result<std::result::Result<Vec<(&'static str, Step)>, String>> {
+        if let Some(what) = opened.drop_ins.obstacle(unit) {
+            return Ok(Err(format!("cannot have drop-ins: {what}. Make it a folder, or put the drop-in there by hand")));
+        }
         let mut contents = vec![(HANDLERS, Content::Handlers { on_success: grant.on_success })];
         contents.extend(self.strict.clone().map(|program| (STRICT, Content::Strict { program })));
         let with_folder = !opened.drop_ins.has_folder(unit);

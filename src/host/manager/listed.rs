@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use systemd::bus::{ContainerType, Message, MessageIter, ObjectPath};
 
-use super::{NoAnswer, SERVICE, ServiceManager, State, UNIT, path_of, string};
+use super::properties::{ALL, Properties};
+use super::{NoAnswer, ServiceManager, State, UNIT, path_of, string};
 use crate::event::Problem;
+use crate::host::clock;
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 
 /// A unit as the manager lists it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Listed {
     /// Its own name, also where it was asked for by another.
     pub name: String,
@@ -31,10 +35,16 @@ impl Listed {
     pub fn is_plainly_well(&self) -> bool {
         self.active == "active"
     }
+
+    /// Whether it does nothing, and nothing is about to start it.
+    pub fn is_idle(&self) -> bool {
+        self.active == "inactive" && self.load == "loaded" && !self.has_job
+    }
 }
 
 /// What more the manager tells of a unit, as far as its state asks for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Detail {
     /// `Type=` of a service.
     pub kind: Option<String>,
@@ -46,7 +56,7 @@ pub struct Detail {
     pub file_state: String,
     /// True when a timer, a socket or a path can start it.
     pub triggered: bool,
-    /// True of one that never ran, and that something which is up wants to run.
+    /// True of one that something which is up wants to run: a target, or whatever it is enabled for.
     pub is_due: bool,
     /// True when its last start was skipped: a `Condition...=` was not met.
     pub skipped: bool,
@@ -62,7 +72,44 @@ pub struct Detail {
     pub problem: Problem,
 }
 
+/// Which units are looked at, and how closely.
+#[derive(Clone, Copy)]
+pub struct Glance<'a> {
+    /// The units that are named.
+    pub names: &'a [String],
+    /// The globs.
+    pub globs: &'a [String],
+    /// Of which units more must be known than that they work.
+    pub asked: &'a dyn Fn(&str) -> bool,
+    /// Which of those that do nothing are known to need nothing.
+    pub rests: &'a dyn Fn(&str) -> bool,
+}
+
+/// A unit, and what more there is to know of it, as far as that was asked.
+pub type Shown = (Listed, Option<Detail>);
+
+/// What all units of sysalert itself begin with. How they are, sysalert tells in other ways.
+const OWN: &str = "sysalert-";
+
 impl ServiceManager {
+    /// How these units are: one message for the names, one for the globs, and one for each that is neither plainly well nor known
+    /// to need nothing. Of globs those of sysalert itself are left out.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn shown(&mut self, glance: Glance<'_>) -> Result<Vec<Shown>, NoAnswer> {
+        let mut shown = Vec::new();
+        for unit in self.listed(glance.names, glance.globs)? {
+            if unit.name.starts_with(OWN) && !glance.names.contains(&unit.name) {
+                continue;
+            }
+            let is_known = unit.is_plainly_well() || (unit.is_idle() && (glance.rests)(&unit.name));
+            let detail = if is_known && !(glance.asked)(&unit.name) { None } else { Some(self.detail(&unit).ok_or(NoAnswer)?) };
+            shown.push((unit, detail));
+        }
+        Ok(shown)
+    }
+
     /// The units of these names and those that match these globs, in this order, each once. Of globs only what is loaded
     /// and there.
     ///
@@ -98,33 +145,33 @@ impl ServiceManager {
     }
 
     /// What more there is to know of a unit that is like this; `None` when nobody answers.
-    pub fn detail(&mut self, unit: &Listed) -> Option<Detail> {
+    fn detail(&mut self, unit: &Listed) -> Option<Detail> {
         let path = path_of(&unit.name);
-        let since = self.time(&path, UNIT, "StateChangeTimestamp");
-        let mut detail = Detail { invocation: self.invocation(&path), since, ..Detail::default() };
+        let of = self.all(&path, if unit.active == "active" { UNIT } else { ALL }).unwrap_or_default();
+        let mut detail = Detail { invocation: of.invocation(), since: of.time("StateChangeTimestamp"), ..Detail::default() };
         match unit.active.as_str() {
-            "active" => detail.since = self.time(&path, UNIT, "ActiveEnterTimestamp"),
+            "active" => detail.since = of.time("ActiveEnterTimestamp"),
             "activating" => {
-                detail.since = self.time(&path, UNIT, "InactiveExitTimestamp");
-                detail.kind = self.text(&path, SERVICE, "Type");
-                detail.limit = self.limit(&path, "TimeoutStartUSec");
+                detail.since = of.time("InactiveExitTimestamp");
+                detail.kind = of.text("Type");
+                detail.limit = of.limit("TimeoutStartUSec");
             }
-            "deactivating" => detail.limit = self.limit(&path, "TimeoutStopUSec"),
+            "deactivating" => detail.limit = of.limit("TimeoutStopUSec"),
             "failed" => {
-                let problem = format!("unit:{}", unit.name);
-                detail.problem = self.problem(&crate::event::Subject::stored(problem)).unwrap_or_default();
+                let result = of.text("Result");
+                let how = |result| super::problem(result, of.integer("ExecMainCode"), of.integer("ExecMainStatus"));
+                detail.problem = result.map(how).unwrap_or_default();
             }
             "inactive" if unit.load == "loaded" => {
-                detail.since = self.time(&path, UNIT, "InactiveEnterTimestamp");
-                detail.left = self.time(&path, UNIT, "ActiveExitTimestamp");
-                detail.kind = self.text(&path, SERVICE, "Type");
-                detail.on_bus = self.text(&path, SERVICE, "BusName").is_some_and(|name| !name.is_empty());
-                detail.remains = self.truth(&path, SERVICE, "RemainAfterExit");
-                detail.triggered = !self.list(&path, UNIT, "TriggeredBy").unwrap_or_default().is_empty();
-                detail.file_state = self.text(&path, UNIT, "UnitFileState").unwrap_or_default();
-                detail.is_due = detail.since.is_none() && self.is_due(&path);
-                let tried = self.time(&path, UNIT, "ConditionTimestamp").is_some();
-                detail.skipped = tried && !self.truth(&path, UNIT, "ConditionResult");
+                detail.since = of.time("InactiveEnterTimestamp");
+                detail.left = of.time("ActiveExitTimestamp");
+                detail.kind = of.text("Type");
+                detail.on_bus = of.text("BusName").is_some_and(|name| !name.is_empty());
+                detail.remains = of.truth("RemainAfterExit");
+                detail.triggered = !of.list("TriggeredBy").is_empty();
+                detail.file_state = of.text("UnitFileState").unwrap_or_default();
+                detail.is_due = self.is_due(&of, detail.file_state.starts_with("enabled"));
+                detail.skipped = of.time("ConditionTimestamp").is_some() && !of.truth("ConditionResult");
             }
             _ => {}
         }
@@ -137,22 +184,33 @@ impl ServiceManager {
         self.time(MANAGER_PATH, MANAGER, "UserspaceTimestamp")
     }
 
-    /// Whether something that is up wants it to run: a target to which it is enabled.
-    fn is_due(&mut self, path: &str) -> bool {
-        ["WantedBy", "RequiredBy"].into_iter().any(|list| {
-            let by = self.list(path, UNIT, list).unwrap_or_default();
-            by.iter().any(|unit| self.state(unit) == Some(State::Up))
-        })
+    /// How long the machine's own part has run, sleep included; 0 when nobody answers. Of a container that was begun after the
+    /// host had slept, that sleep counts.
+    pub fn up(&mut self) -> Duration {
+        let begun = self.number_of::<u64>(MANAGER_PATH, MANAGER, "UserspaceTimestampMonotonic", "t").filter(|micros| *micros > 0);
+        begun.map_or(Duration::ZERO, |begun| clock::since_monotonic(Duration::from_micros(begun)))
+    }
+
+    /// Whether a unit is up, or on its way; `None` when nobody answers.
+    pub fn is_up(&mut self, unit: &str) -> Option<bool> {
+        let state = self.text(&path_of(unit), UNIT, "ActiveState")?;
+        Some(!matches!(state.as_str(), "inactive" | "failed"))
+    }
+
+    /// When the unit files were last read.
+    pub fn read_units_at(&mut self) -> Option<DateTime<Utc>> {
+        self.time(MANAGER_PATH, MANAGER, "UnitsLoadTimestamp")
+    }
+
+    /// Whether something that is up wants it to run: a target, or what it is enabled for. A service that needs another for a
+    /// moment wants it, too, and means nothing more by it.
+    fn is_due(&mut self, of: &Properties, is_enabled: bool) -> bool {
+        let by = ["WantedBy", "RequiredBy"].into_iter().flat_map(|list| of.list(list));
+        by.filter(|unit| is_enabled || unit.ends_with(".target")).any(|unit| self.state(unit) == Some(State::Up))
     }
 
     pub(super) fn truth(&mut self, path: &str, interface: &str, property: &str) -> bool {
         self.get(path, interface, property, "b", |iter| iter.next::<bool>().ok().flatten()).unwrap_or_default()
-    }
-
-    fn limit(&mut self, path: &str, property: &str) -> Option<Duration> {
-        // the largest number that there is stands for none
-        let micros = self.number_of::<u64>(path, SERVICE, property, "t").filter(|micros| *micros < u64::MAX);
-        micros.map(Duration::from_micros)
     }
 }
 

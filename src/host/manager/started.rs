@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use systemd::bus::ContainerType;
 
+use super::properties::Properties;
 use super::{ServiceManager, TIMER, UNIT, path_of, string};
 use crate::event::Start;
 
@@ -15,15 +16,15 @@ const CLOSE: u64 = 1_000_000;
 
 impl ServiceManager {
     /// What started the unit last.
-    pub(super) fn started_by(&mut self, path: &str) -> Option<(Start, Option<By>)> {
+    pub(super) fn started_by(&mut self, path: &str, of: &Properties) -> Option<(Start, Option<By>)> {
         let other = (Start::Other, None);
         let Some(first) = self.first_trigger(path)? else { return Some(other) };
-        let begun = self.number_of::<u64>(path, UNIT, "InactiveExitTimestampMonotonic", "t")?;
-        let mut triggers = self.list(path, UNIT, "TriggeredBy").unwrap_or_default();
+        let begun = of.number("InactiveExitTimestampMonotonic")?;
+        let mut triggers = of.list("TriggeredBy").to_vec();
         triggers.push(first);
         let (paths, others): (Vec<_>, Vec<_>) = triggers.into_iter().partition(|unit| unit.ends_with(".path"));
         for trigger in paths {
-            if self.is_of_path(path, begun, &trigger)? {
+            if self.is_of_path(of, begun, &trigger)? {
                 return Some((Start::Path, Some((trigger, None))));
             }
         }
@@ -45,9 +46,9 @@ impl ServiceManager {
 
     /// Whether a path unit started the run that was begun then: it looks again when the unit that it started has ended; of one
     /// that was started otherwise it sees the start.
-    fn is_of_path(&mut self, path: &str, begun: u64, trigger: &str) -> Option<bool> {
+    fn is_of_path(&mut self, of: &Properties, begun: u64, trigger: &str) -> Option<bool> {
         let looked = self.number_of::<u64>(&path_of(trigger), UNIT, "StateChangeTimestampMonotonic", "t")?;
-        let ended = self.number_of::<u64>(path, UNIT, "InactiveEnterTimestampMonotonic", "t")?;
+        let ended = of.number("InactiveEnterTimestampMonotonic").unwrap_or(0);
         // still running: the path unit has not looked since it started it
         Some(if begun > ended { looked <= begun } else { looked >= ended })
     }

@@ -2,15 +2,11 @@
 //! with one, and so do the units that do not load; only a timer has calls of its own, and only one if nobody watches it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CString;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use systemd::bus::{Bus, ContainerType, MessageIter};
-use utf8_cstr::Utf8CStr;
 
-use super::{HANDLER, Listed, NAME, NoAnswer, SERVICE, ServiceManager, TIMER, UNIT, path_of, string};
-use crate::host::clock;
+use super::{HANDLER, Listed, SERVICE, ServiceManager, TIMER, UNIT, path_of};
 
 /// What is asked.
 pub struct Asked<'a> {
@@ -84,10 +80,16 @@ pub struct Broken {
 pub struct Job {
     /// Its name.
     pub name: String,
-    /// When its last run ended well, if the manager remembers it.
+    /// True when systemd has no such unit.
+    pub is_missing: bool,
+    /// When its last run ended well, if the manager remembers it. It may have been stopped: that the manager forgets.
     pub succeeded: Option<DateTime<Utc>>,
     /// When its last run ended, however.
     pub ended: Option<DateTime<Utc>>,
+    /// When that run began.
+    pub begun: Option<DateTime<Utc>>,
+    /// That run, or the one that goes on.
+    pub run: Option<String>,
 }
 
 /// When a unit ran, and will run.
@@ -145,9 +147,12 @@ impl ServiceManager {
         let broken = broken.filter(|unit| handled.contains(unit.name.as_str()) && !unit.name.ends_with(".timer"));
         let broken = broken.map(|Listed { name, load, .. }| Broken { name, load }).collect();
         // what a watched timer starts may say for itself that it should succeed
-        let names = listed.iter().map(|unit| &unit.name).chain(timers.iter().map(|timer| &timer.unit));
-        let names: BTreeSet<&String> = names.filter(|name| name.ends_with(".service") && !name.starts_with(HANDLER)).collect();
-        let jobs = names.into_iter().filter(|name| (asked.is_job)(name)).map(|name| self.job(name)).collect();
+        let listed = listed.iter().map(|unit| (&unit.name, &unit.load));
+        let names = listed.chain(timers.iter().map(|timer| (&timer.unit, &timer.unit_load)));
+        let names: BTreeMap<&String, &String> =
+            names.filter(|(name, _)| name.ends_with(".service") && !name.starts_with(HANDLER)).collect();
+        let names = names.into_iter().filter(|(name, _)| (asked.is_job)(name));
+        let jobs = names.map(|(name, load)| Job { is_missing: load == "not-found", ..self.job(name) }).collect();
         (!self.is_dead).then_some(Schedules { timers, broken, jobs })
     }
 
@@ -196,10 +201,12 @@ impl ServiceManager {
     fn job(&mut self, name: &str) -> Job {
         let path = path_of(name);
         let ended = self.time(&path, SERVICE, "ExecMainExitTimestamp");
-        let mut job = Job { name: name.to_owned(), ended, succeeded: None };
+        let mut job = Job { name: name.to_owned(), ended, ..Job::default() };
         if ended.is_none() {
             return job;
         }
+        job.begun = self.time(&path, SERVICE, "ExecMainStartTimestamp");
+        job.run = self.invocation(&path);
         // CLD_EXITED: what was told to end did not do its work
         let exited = self.number(&path, "ExecMainCode") == Some(1);
         let well = exited && self.text(&path, SERVICE, "Result").as_deref() == Some("success");
@@ -220,76 +227,6 @@ impl ServiceManager {
             |name: &String| Listed { name: name.clone(), ..by_name.get(name.as_str()).copied().cloned().unwrap_or_default() };
         Some(names.iter().map(of).collect())
     }
-
-    /// All texts and numbers of an interface with one call.
-    fn all(&mut self, path: &str, interface: &str) -> Option<Values> {
-        let (patience, path, interface) = (self.patience, path.to_owned(), interface.to_owned());
-        self.ask(move |bus| get_all(bus, &path, &interface, patience))
-    }
-}
-
-#[derive(Debug, Default)]
-struct Values {
-    texts: BTreeMap<String, String>,
-    numbers: BTreeMap<String, u64>,
-}
-
-impl Values {
-    /// A number; the largest that there is stands for none, and so does 0.
-    fn number(&self, name: &str) -> Option<u64> {
-        self.numbers.get(name).copied().filter(|number| *number > 0 && *number < u64::MAX)
-    }
-
-    fn time(&self, name: &str) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_micros(i64::try_from(self.number(name)?).ok()?)
-    }
-
-    /// When a timer elapses next, by the calendar or by the time since something else.
-    fn next(&self) -> Option<DateTime<Utc>> {
-        let monotonic = self.number("NextElapseUSecMonotonic").map(Duration::from_micros);
-        [self.time("NextElapseUSecRealtime"), monotonic.and_then(clock::of_monotonic)].into_iter().flatten().min()
-    }
-}
-
-/// What is neither a text nor a number is passed over; what a later systemd may have, ends it.
-fn values(iter: &mut MessageIter<'_>) -> Values {
-    let mut values = Values::default();
-    let mut read = || -> systemd::Result<()> {
-        iter.enter_container(ContainerType::Array, "{sv}")?;
-        while iter.enter_container(ContainerType::DictEntry, "sv")? {
-            let Some(name) = string(iter) else { break };
-            if iter.enter_container(ContainerType::Variant, "t").unwrap_or(false) {
-                values.numbers.extend(iter.next::<u64>()?.map(|number| (name, number)));
-            } else if iter.enter_container(ContainerType::Variant, "s").unwrap_or(false) {
-                values.texts.extend(string(iter).map(|text| (name, text)));
-            } else if iter.enter_container(ContainerType::Variant, "b").unwrap_or(false) {
-                iter.next::<bool>()?;
-            } else if iter.enter_container(ContainerType::Variant, "a(sst)").unwrap_or(false) {
-                iter.next::<Vec<(String, String, u64)>>()?;
-            } else {
-                iter.enter_container(ContainerType::Variant, "a(stt)")?;
-                iter.next::<Vec<(String, u64, u64)>>()?;
-            }
-            iter.exit_container()?;
-            iter.exit_container()?;
-        }
-        Ok(())
-    };
-    // what was read until then is right
-    let _ = read();
-    values
-}
-
-fn get_all(bus: &mut Bus, path: &str, interface: &str, patience: Duration) -> Result<Option<Values>, NoAnswer> {
-    let made = (|| {
-        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", "GetAll").ok()?;
-        let word = CString::new(interface).ok()?;
-        call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
-        Some(call)
-    })();
-    let Some(mut call) = made else { return Ok(None) };
-    let mut reply = call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)).map_err(|_| NoAnswer)?;
-    Ok(reply.iter().ok().map(|mut iter| values(&mut iter)))
 }
 
 /// The unit whose handler this is.

@@ -226,11 +226,12 @@ fn when_the_host_was_off_or_asleep() {
     let pulse_at = |boot: &str, second: i64, slept: u64| Pulse {
         booted: Some(at(if boot == "a" { -9 * DAY } else { -30 })),
         slept: Duration::from_secs(slept),
+        up: Duration::ZERO,
         at: at(second),
     };
     let now = pulse_at("b", 0, 100);
     for (what, noted, expected) in [
-        ("at first", None, (true, None)),
+        ("at first", None, (true, Some(Absence { since: DateTime::UNIX_EPOCH, until: at(-30) }))),
         ("a moment later", Some(pulse_at("b", -30, 100)), (false, None)),
         ("an hour later", Some(pulse_at("b", -3600, 100)), (true, None)),
         ("it slept for a minute", Some(pulse_at("b", -600, 40)), (true, Some(away(-60, 0)))),
@@ -241,4 +242,42 @@ fn when_the_host_was_off_or_asleep() {
     ] {
         assert_eq!(pulse(noted.as_ref(), &now), expected, "{what}");
     }
+}
+
+#[test]
+fn a_clock_without_a_battery_jumps_over_the_time_in_which_the_host_was_off() {
+    const MONTHS: i64 = 60 * DAY;
+    // switched off at second 0; the clock of the next boot goes on from there, until the network tells the time
+    let pulse_of = |booted: i64, up: u64, second: i64| Pulse {
+        booted: Some(at(booted)),
+        slept: Duration::ZERO,
+        up: Duration::from_secs(up),
+        at: at(second),
+    };
+    let before = pulse_of(-9 * DAY, 9 * 86_400, 0);
+    let early = pulse_of(5, 15, 20);
+    for (what, noted, now, expected) in [
+        ("the first look comes before the network's time", &before, early.clone(), (true, Some(away(0, 5)))),
+        ("... and the next one after it", &early, pulse_of(5, 45, MONTHS), (true, Some(away(50, MONTHS)))),
+        ("the first look comes after it", &before, pulse_of(5, 45, MONTHS), (true, Some(away(0, MONTHS - 45)))),
+        ("the clock goes on", &early, pulse_of(5, 45, 50), (false, None)),
+        ("the clock is put right by half a minute", &early, pulse_of(5, 45, 80), (false, None)),
+        ("the clock is set back by a year", &early, pulse_of(5, 45, -365 * DAY), (true, None)),
+        ("a boot while the clock was ahead", &pulse_of(5, 45, MONTHS), pulse_of(30, 10, 40), (true, None)),
+    ] {
+        assert_eq!(pulse(Some(noted), &now), expected, "{what}");
+    }
+    let record = Pulse { up: Duration::ZERO, ..early.clone() };
+    assert_eq!(pulse(Some(&record), &pulse_of(5, 45, MONTHS)), (true, None), "older records do not tell");
+
+    // a backup of the evening before it was switched off, and one that was due while it was off
+    let (_, absence) = pulse(Some(&before), &pulse_of(5, 45, MONTHS));
+    let absences = [absence.unwrap()];
+    let now = Now { now: at(MONTHS), booted: pulse_of(5, 45, MONTHS).begun(), absences: &absences };
+    assert_eq!(job(Duration::from_secs(26 * 3600), Some(at(-3600)), at(-9 * DAY), now), Judgement::Well);
+    let due = Timer { due: Some(at(MONTHS + 3600)), next: Some(at(MONTHS + 3600)), last: Some(at(-3600)), ..well() };
+    let noted = Seen { due: Some(at(3600)), ..seen() };
+    assert_eq!(timer(&due, Some(&noted), None, false, now).0, Judgement::Well);
+    // what is enabled has a minute to be started in, by the clock that is right
+    assert_eq!(timer(&stopped(None), Some(&seen()), None, false, now).0, Judgement::Unsure);
 }

@@ -25,7 +25,11 @@ fn since(seconds: i64) -> Detail {
 const USUAL: Patience = Patience::Usual(Duration::from_secs(600));
 
 fn told(unit: &Listed, detail: &Detail, patience: Patience, ended_itself: bool) -> String {
-    match judge(unit, detail, at(NOW), patience, &|| ended_itself) {
+    shown(unit, detail, At { now: at(NOW), patience, is_named: true }, ended_itself)
+}
+
+fn shown(unit: &Listed, detail: &Detail, at: At, ended_itself: bool) -> String {
+    match judge(unit, detail, at, &|| ended_itself) {
         Judgement::Works => "works".to_owned(),
         Judgement::Rests(why) => format!("rests: {why}"),
         Judgement::Moves(how) => format!("moves: {how}"),
@@ -121,6 +125,32 @@ fn what_does_nothing_is_idle_stopped_or_not_running() {
     }
     let waits = Listed { has_job: true, ..listed("inactive dead") };
     assert_eq!(told(&waits, &Detail { is_due: true, ..never() }, USUAL, false), "moves: its start waits");
+}
+
+#[test]
+fn of_what_only_a_glob_stands_for_its_end_is_news_where_something_wants_it_to_run() {
+    let glob =
+        |detail: Detail| shown(&listed("inactive dead"), &detail, At { now: at(NOW), patience: USUAL, is_named: false }, true);
+    let rests = "rests: nothing wants it to run";
+    // what another unit starts to do something for it, and an instance that somebody started
+    assert_eq!(glob(since(5)), rests);
+    assert_eq!(glob(Detail { file_state: "enabled".to_owned(), ..since(5) }), rests, "enabled for what is not up");
+    assert_eq!(glob(Detail { is_due: true, ..since(5) }), "trouble: not running: it ended by itself, without an error");
+    let never = Detail { since: None, is_due: true, ..since(0) };
+    assert_eq!(glob(never), "trouble: not running: it is enabled, and nothing has started it since the boot");
+}
+
+#[test]
+fn what_its_files_let_rest_needs_nothing_whatever_it_did() {
+    let idle = |detail: Detail| needs_nothing(&listed("inactive dead"), &detail);
+    let oneshot = Detail { kind: Some("oneshot".to_owned()), ..since(5) };
+    assert!(idle(oneshot.clone()) && idle(Detail { triggered: true, ..since(5) }));
+    // whether these are as they should be shows each time
+    assert!(!idle(since(5)) && !idle(Detail { skipped: true, ..since(5) }) && !idle(Detail { remains: true, ..oneshot.clone() }));
+    for state in ["failed failed", "inactive dead masked", "activating start"] {
+        assert!(!needs_nothing(&listed(state), &oneshot), "{state}");
+    }
+    assert!(!needs_nothing(&Listed { has_job: true, ..listed("inactive dead") }, &oneshot));
 }
 
 #[test]

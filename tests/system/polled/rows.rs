@@ -92,6 +92,27 @@ pub(super) const TABLE: &[Row] = &[
         steps: &[("systemctl start one-condition", &[])],
     },
     Row {
+        name: "started by another unit to do something for it, matched by a glob alone",
+        units: &[
+            ("one-asks.service", "[Unit]\nWants=one-helps.service\n[Service]\nExecStart=/bin/sleep infinity"),
+            ("one-helps.service", "ExecStart=/bin/true"),
+        ],
+        steps: &[("systemctl start one-asks", &[]), ("systemctl restart one-asks; systemctl start one-helps", &[])],
+    },
+    Row {
+        name: "a notifier that another's end starts, matched by a glob alone",
+        units: &[
+            ("one-done-well.service", "[Unit]\nOnSuccess=one-tells@%n.service\n[Service]\nType=oneshot\nExecStart=/bin/true"),
+            ("one-tells@.service", "ExecStart=/bin/true"),
+        ],
+        steps: &[("systemctl start one-done-well", &[]), ("systemctl start one-done-well", &[])],
+    },
+    Row {
+        name: "enabled first, and started within a minute",
+        units: &[("soon.service", "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target")],
+        steps: &[("systemctl enable soon", &[]), ("systemctl start soon", &[])],
+    },
+    Row {
         name: "a command that decides against the start",
         units: &[("one-execcondition.service", "ExecCondition=/bin/false\nExecStart=/bin/sleep infinity")],
         steps: &[("systemctl start one-execcondition", &[])],
@@ -296,6 +317,20 @@ pub(super) const TABLE: &[Row] = &[
             ),
             ("rm /run/one-ends; systemctl start one-ends", &["one-ends.service recovered"]),
             ("systemctl stop one-ends", &[]),
+        ],
+    },
+    Row {
+        name: "enabled, matched by a glob alone, and ended by itself",
+        units: &[(
+            "one-enabled.service",
+            "[Service]\nExecStart=/bin/sh -c 'test ! -e /run/%N || exit $(cat /run/%N); exec sleep infinity'\n[Install]\nWantedBy=multi-user.target",
+        )],
+        steps: &[
+            ("systemctl enable --now one-enabled", &[]),
+            (
+                "echo 0 >/run/one-enabled; systemctl restart one-enabled",
+                &["one-enabled.service is not running: it ended by itself, without an error"],
+            ),
         ],
     },
     Row {
