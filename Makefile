@@ -32,8 +32,7 @@ units := $(filter-out %.d,$(units))
 user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
 # As they lie below units/ here, and below lib/systemd/ there.
 all_units := $(units:%=system/%) $(user_units:%=user/%)
-# Drop-ins: how often each check runs, for the system and for users, what a check has of its own, and what comes with a user's
-# manager.
+# Drop-ins: how often each check runs, for the system and for users, what one more needs, and what comes with a user's manager.
 drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
 .PHONY: help setup build check fuzz demo install uninstall

@@ -1,13 +1,17 @@
 //! One observation of a subject, and the words for what was observed.
 
+mod breach;
 mod lapse;
 mod problem;
 mod process;
+mod quantity;
 mod subject;
 
+pub use breach::{Blind, Breach, CheckName, Finding, Op};
 pub use lapse::{Inactive, Lapse};
 pub use problem::{Gone, Problem};
 pub use process::{Alarm, ProcessName, shown_name};
+pub use quantity::{Unit, quantity};
 pub use subject::{CHECK, DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};

@@ -19,6 +19,7 @@ mod ready;
 mod repair;
 mod route;
 mod schedules;
+mod sensors;
 mod sight;
 mod sweep;
 
@@ -28,6 +29,7 @@ pub use poll::{OfUser, Polled, poll};
 pub use processes::processes;
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
+pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};
 pub use sight::sight;
 
 use std::cell::Cell;
@@ -279,6 +281,9 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     if event.subject.is_schedule() {
         rules = rules.of_schedule(&event.problem);
     }
+    if event.subject.is_sensor() {
+        rules = rules.of_check(&event.problem);
+    }
     let mut incident = store::active(db, &event.subject)?;
     if event.subject.is_watchdogs() {
         rules = rules.of_process(&event.problem);
@@ -349,7 +354,14 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
     let begun =
         |incident: Option<Incident>| incident.map_or_else(|| store::begin(db, &event.subject, rules.severity, event.at), Ok);
     let after: Option<Incident> = match (event.outcome, incident) {
-        (Outcome::Failed, incident) => Some(begun(incident)?.failed(event.at, verdict.alert.is_some())),
+        (Outcome::Failed, incident) => {
+            let mut incident = begun(incident)?.failed(event.at, verdict.alert.is_some());
+            if event.subject.is_sensor() {
+                // its rule says how bad it is by now
+                incident.severity = incident.severity.max(rules.severity);
+            }
+            Some(incident)
+        }
         (Outcome::Succeeded, incident) if matches!(verdict.flaps, Flaps::Begins(_)) => Some(begun(incident)?),
         (Outcome::Succeeded, incident) => incident.map(|incident| if verdict.resolves { incident.resolved() } else { incident }),
     };

@@ -3,18 +3,21 @@
 mod heartbeat;
 mod method;
 mod processes;
+mod sensors;
 mod services;
 mod units;
 
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
 pub use processes::{HealthCheck, LogFile, Process, Processes, Strategy};
+pub use sensors::{BLIND, Sensors, Watch};
 pub use services::{Listed, Services};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,7 +25,7 @@ use wildmatch::WildMatch;
 
 use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
 use crate::error::{Error, Result};
-use crate::event::{ProcessName, UnitName};
+use crate::event::{CHECK, ProcessName, UnitName};
 use crate::message::TEMPLATE_KEYS;
 use crate::policy;
 
@@ -64,20 +67,25 @@ const METRICS_KEYS: &[Key] =
 const YEAR: u64 = 31_557_600;
 
 /// Every section there is.
-pub const CATALOGUE: &[Section] = &[
-    Section { name: "policy", named: false, keys: &[policy::KEYS, HOST_KEYS], open: false },
-    Section { name: "unit", named: true, keys: &[policy::KEYS, policy::UNIT_KEYS], open: false },
-    Section { name: "method", named: true, keys: &[METHOD_KEYS, TEMPLATE_KEYS], open: true },
-    Section { name: "storm", named: false, keys: &[STORM_KEYS], open: false },
-    Section { name: "retention", named: false, keys: &[RETENTION_KEYS], open: false },
-    Section { name: "metrics", named: false, keys: &[METRICS_KEYS], open: false },
-    Section { name: "heartbeat", named: false, keys: &[heartbeat::KEYS], open: false },
-    Section { name: "services", named: false, keys: &[services::KEYS], open: false },
-    Section { name: "processes", named: false, keys: &[processes::KEYS], open: false },
-    Section { name: "processes.default", named: false, keys: &[processes::PROCESS_KEYS], open: false },
-    Section { name: "processes.log", named: false, keys: &[processes::LOG_KEYS], open: false },
-    Section { name: "process", named: true, keys: &[processes::PROCESS_KEYS, processes::OWN_KEYS], open: false },
-];
+pub static CATALOGUE: LazyLock<Vec<Section>> = LazyLock::new(|| {
+    let mut sections = vec![
+        Section::new("policy", &[policy::KEYS, HOST_KEYS]),
+        Section { named: true, ..Section::new("unit", &[policy::KEYS, policy::UNIT_KEYS]) },
+        Section { named: true, open: true, ..Section::new("method", &[METHOD_KEYS, TEMPLATE_KEYS]) },
+        Section::new("storm", &[STORM_KEYS]),
+        Section::new("retention", &[RETENTION_KEYS]),
+        Section::new("metrics", &[METRICS_KEYS]),
+        Section::new("heartbeat", &[heartbeat::KEYS]),
+        Section::new("services", &[services::KEYS]),
+        Section::new("sensors", &[sensors::KEYS]),
+        Section::new("processes", &[processes::KEYS]),
+        Section::new("processes.default", &[processes::PROCESS_KEYS]),
+        Section::new("processes.log", &[processes::LOG_KEYS]),
+        Section { named: true, ..Section::new("process", &[processes::PROCESS_KEYS, processes::OWN_KEYS]) },
+    ];
+    sections.extend(sensors::sections());
+    sections
+});
 
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
@@ -129,7 +137,7 @@ impl Settings {
     /// # Errors
     /// `Config`, with every complaint there is, each with file and line.
     pub fn read(files: &[(PathBuf, String)]) -> Result<Settings> {
-        let document = Document::read(files, CATALOGUE).map_err(|complaints| Error::config(complaints.join("\n")))?;
+        let document = Document::read(files, &CATALOGUE).map_err(|complaints| Error::config(complaints.join("\n")))?;
         let policy = [document.section("policy", None)];
         let policy = Values { keys: &[HOST_KEYS], written: &policy };
         let (host, method_failing_after) = (policy.text("host"), policy.duration("method_failing_after"));
@@ -178,12 +186,20 @@ impl Settings {
         if rules.methods.is_empty() {
             rules.methods = self.methods.keys().cloned().collect();
         }
+        if unit.starts_with(CHECK) && !written.iter().any(|list| list.iter().any(|setting| setting.key == "remind")) {
+            rules.remind = sensors::remind(&self.document, unit).or(rules.remind);
+        }
         // [policy], the last, is for everything; what is written for this unit alone wins
         let mut own = written.iter().rev().skip(1).flat_map(|list| list.iter());
         if self.services.covers(unit) && !own.any(|setting| setting.key == "remind") {
             rules.remind = self.services.remind;
         }
         rules
+    }
+
+    /// What is measured of the machine, and what its values mean.
+    pub fn sensors(&self) -> Sensors {
+        Sensors::read(&self.document)
     }
 
     /// The names and globs of units that should succeed from time to time, as they are written.
@@ -208,7 +224,10 @@ impl Settings {
 
     /// What is written for a unit, the most specific first.
     fn written<'a>(&'a self, unit: &str, own: &'a [Setting]) -> Vec<&'a [Setting]> {
-        let glob = self.globs.iter().find(|(glob, _)| glob.matches(unit));
+        // a check is no unit: only what names checks is for it
+        let is_check = unit.starts_with(CHECK);
+        let mut globs = self.globs.iter().filter(|(_, name)| name.starts_with(CHECK) == is_check);
+        let glob = globs.find(|(glob, _)| glob.matches(unit));
         let glob = glob.map(|(_, name)| self.document.section("unit", Some(name)));
         [Some(own), glob, Some(self.document.section("policy", None))].into_iter().flatten().collect()
     }
@@ -229,23 +248,28 @@ impl Settings {
     pub fn effective(&self) -> Vec<(String, String, Value, Option<Origin>)> {
         let mut rows = Vec::new();
         // without a database nothing of the watchdog holds
-        let holds = |section: &&Section| !section.name.starts_with(PROCESSES) || self.document.has(section.name);
+        let holds = |section: &&Section| !section.name.starts_with(PROCESSES) || self.document.has(&section.name);
         for section in CATALOGUE.iter().filter(holds) {
             let names: Vec<Option<&str>> =
-                if section.named { self.document.names(section.name).map(|(name, _)| Some(name)).collect() } else { vec![None] };
+                if section.named { self.document.names(&section.name).map(|(name, _)| Some(name)).collect() } else { vec![None] };
             for own in names {
                 let title =
-                    own.map_or_else(|| section.name.to_owned(), |own| format!("{}.{}", section.name, bare_or_quoted(own)));
-                let written = self.document.section(section.name, own);
+                    own.map_or_else(|| section.name.to_string(), |own| format!("{}.{}", section.name, bare_or_quoted(own)));
+                let written = self.document.section(&section.name, own);
                 // a unit's section says only what it changes; the rest is [policy]'s, and a process's [processes.default]'s
                 let defaults = section
                     .keys
                     .iter()
                     .flat_map(|list| list.iter())
-                    .filter(|key| !matches!(section.name, "unit" | "process") && !key.default.is_empty());
+                    .filter(|key| !matches!(section.name.as_ref(), "unit" | "process") && !key.default.is_empty());
                 let defaults = defaults.filter(|key| !written.iter().any(|setting| setting.key == key.name));
                 rows.extend(written.iter().map(|s| (title.clone(), s.key.clone(), s.value.clone(), Some(s.origin.clone()))));
                 rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
+                for table in self.document.tables(&section.name, own) {
+                    let title = format!("[{title}.rule]");
+                    let settings = table.settings.iter();
+                    rows.extend(settings.map(|s| (title.clone(), s.key.clone(), s.value.clone(), Some(s.origin.clone()))));
+                }
             }
         }
         let in_files = self.in_files().into_iter();
@@ -269,6 +293,7 @@ impl Settings {
             heartbeat::wrong(&self.document, &self.methods),
             services::wrong(&self.document),
             processes::wrong(&self.document),
+            sensors::wrong(&self.document),
         ]
         .concat();
         if complaints.is_empty() { Ok(()) } else { Err(Error::config(complaints.join("\n"))) }
@@ -295,7 +320,7 @@ impl Settings {
     fn illegal_units(&self) -> Vec<String> {
         let complaint = |(name, origin): (&str, &Origin)| {
             let unit = name.rsplit_once('/').map_or(name, |(_, unit)| unit);
-            if name.contains(['*', '?']) || unit.parse::<UnitName>().is_ok() {
+            if name.contains(['*', '?']) || name.starts_with(CHECK) || unit.parse::<UnitName>().is_ok() {
                 return None;
             }
             let meant = UnitName::typed(unit).map_or_else(|_| String::new(), |meant| format!("; did you mean \"{meant}\"?"));

@@ -7,6 +7,8 @@
 
 #[path = "cases/damage.rs"]
 mod damage;
+#[path = "cases/machine.rs"]
+mod machine;
 #[path = "cases/story.rs"]
 mod story;
 #[path = "cases/world.rs"]

@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // stores what policy says (its reasons, and what was told), and what messages tell
     ("store", &["policy", "message", "incident", "event", "error", "host"]),
     // beside the store, above policy: it joins the keys that each module declares, and hands out policy's rules
-    ("settings", &["message", "policy", "config", "incident", "event", "error"]),
+    ("settings", &["trigger", "message", "policy", "config", "incident", "event", "error"]),
     // three that do not know each other; policy and message are pure: no host, no store
     ("trigger", &["config", "incident", "event", "error", "host"]),
     ("message", &["config", "incident", "event", "error"]),

@@ -7,6 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use sysalert::settings::{Settings, Watch};
+use sysalert::trigger::sensor::SENSORS;
+use sysalert::trigger::sensor::rule::Rule;
 
 const README: &str = include_str!("../README.md");
 
@@ -59,5 +62,41 @@ fn every_plugin_has_its_row_with_its_keys() {
         let told: BTreeSet<&str> = row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2).collect();
         let known = keys.as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap());
         assert_eq!(told, known.collect(), "{plugin}");
+    }
+}
+
+/// The table of sensors is what the code says of itself.
+#[test]
+fn the_table_of_sensors_is_theirs() {
+    let config = "[sensor.command.NAME]\ncommand = [\"/bin/true\"]\n";
+    let settings = Settings::read(&[("here.toml".into(), config.to_owned())]).unwrap();
+    let row = |watch: &Watch| {
+        let metrics: Vec<String> = watch.sensor.metrics.iter().map(|metric| format!("`{}`", metric.name)).collect();
+        let rule = |rule: &Rule| {
+            let critical = rule.critical.map(|limit| format!(", critical {}", rule.unit.show_limit(limit))).unwrap_or_default();
+            let times = if rule.consecutive > 1 { format!(", {} in a row", rule.consecutive) } else { String::new() };
+            format!("`{}`: {}{critical}{times}", rule.name, rule.words())
+        };
+        let rules: Vec<String> = watch.rules.iter().map(rule).collect();
+        format!("| `{}` | {} | {} | {} |", watch.full_name(), watch.sensor.about, metrics.join(", "), rules.join("; "))
+    };
+    let watches = settings.sensors().watches;
+    assert_eq!(watches.len(), SENSORS.len());
+    let table: Vec<String> = watches.iter().map(row).collect();
+    assert!(
+        README.contains(&format!("| --- | --- | --- | --- |\n{}\n\n", table.join("\n"))),
+        "it should be\n{}",
+        table.join("\n")
+    );
+}
+
+/// Each block that shows sensors is a whole configuration.
+#[test]
+fn the_blocks_of_sensors_are_valid() {
+    let blocks = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks: Vec<&str> = blocks.filter(|block| block.contains("[sensor")).collect();
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        Settings::read(&[("README.md".into(), block.to_owned())]).unwrap_or_else(|error| panic!("{block}\n{error}"));
     }
 }

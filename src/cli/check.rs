@@ -1,24 +1,26 @@
 //! `sysalert check`: looks at what never triggers, and reports it. The exit status is that of monitoring plugins.
 
+mod sensors;
+mod services;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::context::{Context, PATIENCE};
 use super::{output, processes};
 use crate::error::Result;
-use crate::event::{Lapse, Manager, Subject, short_time, utc_time};
-use crate::host::users::Answer;
+use crate::event::{Manager, short_time, utc_time};
+use crate::host::sensing::Here;
 use crate::host::world::Machine;
 use crate::host::{clock, wake};
 use crate::incident::Severity;
-use crate::pipeline::{self, OfUser};
+use crate::pipeline;
 use crate::policy::Rules;
 use crate::settings::Settings;
 use crate::store::{self, Older, Store};
-use crate::trigger::services::{Judgement, Seen};
 use crate::watchdog::Reported;
 
 /// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
@@ -33,7 +35,7 @@ pub(super) struct Check {
     /// What to print
     #[arg(long, value_enum, default_value = "text")]
     report: Report,
-    /// Show what is checked, and check nothing
+    /// Show what is checked, every metric with its value and its rules, and judge nothing
     #[arg(long)]
     list: bool,
     /// Say which processes would be restarted, and change nothing
@@ -45,6 +47,8 @@ pub(super) struct Check {
 enum What {
     // plain comments, as in `output`: the units of [services]
     Services,
+    // the machine itself
+    Sensors,
     // plain comments, as in `output`: the processes of the database of [processes]
     Processes,
 }
@@ -63,12 +67,14 @@ enum Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Ok,
+    /// It could not be checked.
+    Unknown,
     Warning,
     Critical,
 }
 
 /// One line of a report.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     check: &'static str,
     name: String,
@@ -83,34 +89,76 @@ impl Check {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let settings = context.settings()?;
         if self.list {
-            return list(&settings);
+            return self.list(context, &settings);
         }
-        // `--dry-run` is about processes: of the rest nothing is looked at without being recorded
-        let wants = |what| (self.checks.is_empty() || self.checks.contains(&what)) && (!self.dry_run || what == What::Processes);
-        let mut rows = if wants(What::Services) { self.rows(context, &settings)? } else { Vec::new() };
-        if wants(What::Processes) {
-            let reported = processes::check(context, &settings, self.dry_run, self.report == Report::None)?;
-            rows.extend(reported.into_iter().flatten().map(|one| process(one, &settings)));
-        }
-        let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok);
+        context.enter_or_make()?;
+        let site = &context.site;
+        let world = Machine::new(&site.manager, BUDGET);
+        let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
+        let now = clock::system();
+        let sensed = if self.is_wanted(What::Sensors) {
+            let machine = machine(context);
+            let mut look = || pipeline::sensors(&mut store, &settings, &world, &machine, now);
+            let sensed = if self.report == Report::None { look() } else { output::waiting_for("measuring", look) }?;
+            if sensed.queued {
+                wake::raise(site)?;
+            }
+            sensors::keep(&settings, &sensed, now);
+            Some(sensed)
+        } else {
+            None
+        };
+        let rows =
+            if self.is_wanted(What::Services) { self.services(context, &settings, &mut store, &world, now)? } else { vec![] };
+        let processes = if self.is_wanted(What::Processes) { self.processes(context, &settings)? } else { vec![] };
+        let rows = [rows, processes].concat();
+
+        let of_sensors = sensed.as_ref().map_or(State::Ok, sensors::worst);
+        let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok).max(of_sensors);
         match self.report {
-            Report::Text => output::print(&text(&rows, worst))?,
+            Report::Text => {
+                let bad = rows.iter().filter(|row| row.state != State::Ok).map(|row| format!("{} {}", row.name, row.why));
+                let bad: Vec<String> = bad.chain(sensed.iter().flat_map(sensors::bad)).collect();
+                let checked = rows.len() + sensed.as_ref().map_or(0, |sensed| sensed.sensors.len());
+                let tables = [text(&rows), sensed.as_ref().map(|sensed| sensors::text(sensed, now)).unwrap_or_default()];
+                let tables = tables.into_iter().filter(|table| !table.is_empty()).map(|table| format!("\n{table}"));
+                output::print(&(head(worst, &bad, checked) + &tables.collect::<String>()))?;
+            }
             Report::Json => {
-                output::json(&json!({ "state": worst.word(), "checks": rows.iter().map(Row::json).collect::<Vec<_>>() }))?
+                let mut report = Map::new();
+                report.insert("state".into(), worst.word().into());
+                report.insert("checks".into(), rows.iter().map(Row::json).collect());
+                if let Some(sensed) = &sensed {
+                    report.extend(sensors::json(sensed, now));
+                }
+                output::json(&Value::Object(report))?;
             }
             Report::None => {}
         }
         Ok(worst.exit_status())
     }
 
-    fn rows(&self, context: &Context, settings: &Settings) -> Result<Vec<Row>> {
-        context.enter_or_make()?;
+    /// `--dry-run` is about processes: of the rest nothing is looked at without being recorded.
+    fn is_wanted(&self, what: What) -> bool {
+        (self.checks.is_empty() || self.checks.contains(&what)) && (!self.dry_run || what == What::Processes)
+    }
+
+    fn processes(&self, context: &Context, settings: &Settings) -> Result<Vec<Row>> {
+        let reported = processes::check(context, settings, self.dry_run, self.report == Report::None)?;
+        Ok(reported.into_iter().flatten().map(|one| process(one, settings)).collect())
+    }
+
+    fn services(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        store: &mut Store,
+        world: &Machine,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Row>> {
         let site = &context.site;
-        let world = Machine::new(&site.manager, BUDGET);
-        let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
-        let now = clock::system();
-        let looked = self.look(context, settings, &mut store, &world, now);
-        let told = pipeline::sight(site, &mut store, settings, looked.as_ref().err(), now);
+        let looked = self.look(context, settings, store, world, now);
+        let told = pipeline::sight(site, store, settings, looked.as_ref().err(), now);
         // an error of the look says more than one that came of it
         let (queued, rows) = match (looked, told) {
             (Ok((queued, rows)), told) => (told? || queued, Ok(rows)),
@@ -139,50 +187,42 @@ impl Check {
             let polled = pipeline::poll(site, store, world, now, thorough, &|| context.settings())?;
             queued = polled.settled.queued || polled.settled.waits;
             let active = store.with(|db| store::list(db, store::Which::Active))?;
-            rows.extend(polled.seen.iter().map(|unit| row(unit, settings, polled.in_grace)));
-            rows.extend(polled.users.iter().flat_map(|user| of_user(user, settings, polled.in_grace, &active)));
+            let units = polled.seen.iter().map(|unit| services::row(unit, settings, polled.in_grace));
+            rows.extend(units);
+            rows.extend(polled.users.iter().flat_map(|user| services::of_user(user, settings, polled.in_grace, &active)));
         }
         let looked = pipeline::schedules(site, store, settings, world, now)?;
-        rows.extend(looked.schedules.iter().map(|(subject, lapse)| schedule(subject, lapse.as_ref(), settings)));
+        rows.extend(looked.schedules.iter().map(|(subject, lapse)| services::schedule(subject, lapse.as_ref(), settings)));
         Ok((queued || looked.queued, rows))
     }
-}
 
-/// The units of a user; where their manager tells nothing, the journal alone does.
-fn of_user(of: &OfUser, settings: &Settings, in_grace: bool, active: &[store::Row]) -> Vec<Row> {
-    let why = match &of.seen {
-        Ok(seen) => return seen.iter().map(|unit| row(unit, settings, in_grace)).collect(),
-        Err(Answer::NoUser) => format!("there is no user {}", of.user),
-        Err(Answer::Nothing(why)) => format!("only its failures are known, from the journal: {why}"),
-        Err(_) => format!("only its failures are known, from the journal: no service manager of {} runs", of.user),
-    };
-    let no_user = of.seen == Err(Answer::NoUser);
-    let manager = Manager::User(of.user.clone());
-    let mut rows = Vec::new();
-    for unit in settings.services.units.iter().filter(|unit| unit.manager == manager) {
-        let row = |name: String, since, state, why| Row { check: "services", name, shown: String::new(), since, state, why };
-        let is_meant = |subject: &Subject| unit.covers(&subject.whose(), subject.unit_name()) && !subject.is_schedule();
-        let failed = active.iter().filter(|one| is_meant(&one.incident.subject)).map(|one| {
-            let name = one.incident.subject.name().to_owned();
-            let state = State::of(&settings.rules(&name));
-            row(name, Some(one.incident.last_failure), state, one.problem.to_string())
-        });
-        let failed: Vec<Row> = failed.collect();
-        if failed.is_empty() || no_user {
-            rows.push(row(unit.name(), None, if no_user { State::Warning } else { State::Ok }, why.clone()));
-        } else {
-            rows.extend(failed);
+    /// What is checked; sensors measure for it, and nothing is judged or recorded.
+    fn list(&self, context: &Context, settings: &Settings) -> Result<u8> {
+        let mut tables = Vec::new();
+        if self.is_wanted(What::Services) {
+            let rows = settings.services.units.iter().map(|unit| vec!["services".to_owned(), unit.name()]);
+            tables.push(output::table(&["CHECK", "WHAT"], rows));
         }
+        if let (true, Some(_)) = (self.is_wanted(What::Processes), &settings.processes) {
+            let rows = settings.process_names().into_iter().map(|name| vec!["processes".to_owned(), name]);
+            tables.push(output::table(&["CHECK", "WHAT"], rows));
+        }
+        if self.is_wanted(What::Sensors) {
+            let known = match context.read()? {
+                Some(store) => store.with(store::sensors)?,
+                None => Vec::new(),
+            };
+            let measure = || pipeline::measure(known, settings, &machine(context), clock::system());
+            tables.push(sensors::list(&output::waiting_for("measuring", measure)));
+        }
+        output::print(&tables.join("\n"))?;
+        Ok(0)
     }
-    rows
 }
 
-/// How a schedule is.
-fn schedule(subject: &Subject, lapse: Option<&Lapse>, settings: &Settings) -> Row {
-    let rules = settings.rules(subject.name());
-    let state = lapse.map_or(State::Ok, |lapse| State::of(&rules.of_schedule(&lapse.problem())));
-    let why = lapse.map(ToString::to_string).unwrap_or_default();
-    Row { check: "services", name: subject.full_name().to_owned(), shown: String::new(), since: None, state, why }
+fn machine(context: &Context) -> Here {
+    let here = Here::new("/");
+    if matches!(context.site.manager, Manager::User(_)) { here.with_users_manager() } else { here }
 }
 
 /// What became of a process in alarm.
@@ -194,46 +234,28 @@ fn process(one: Reported, settings: &Settings) -> Row {
     Row { check: "processes", name: one.shown, shown: String::new(), since: None, state, why }
 }
 
-fn row(unit: &Seen, settings: &Settings, in_grace: bool) -> Row {
-    let name = unit.subject.name().to_owned();
-    let rules = settings.rules(&name);
-    let bad = || State::of(&rules);
-    let (state, why) = match &unit.judgement {
-        Judgement::Works => (State::Ok, String::new()),
-        Judgement::Rests(why) | Judgement::Moves(why) => (State::Ok, (*why).to_owned()),
-        Judgement::Failed(problem) | Judgement::Trouble(problem) if in_grace => {
-            (State::Ok, format!("{problem}; `grace_after_boot` lasts"))
+/// A monitoring system shows the first line.
+fn head(worst: State, bad: &[String], checked: usize) -> String {
+    match bad {
+        [] if checked == 0 => {
+            "OK: nothing is to be checked; [services] units is empty, and no timer starts what sysalert watches\n".to_owned()
         }
-        Judgement::Failed(problem) | Judgement::Trouble(problem) => (bad(), problem.to_string()),
-    };
-    Row { check: "services", name, shown: unit.state.clone(), since: unit.since, state, why }
-}
-
-/// What is checked.
-fn list(settings: &Settings) -> Result<u8> {
-    let rows = settings.services.units.iter().map(|unit| vec!["services".to_owned(), unit.name()]);
-    let names = settings.process_names();
-    let processes = settings.processes.iter().flat_map(|_| names.iter().map(|name| vec!["processes".to_owned(), name.clone()]));
-    output::print(&output::table(&["CHECK", "WHAT"], rows.chain(processes)))?;
-    Ok(0)
-}
-
-/// A monitoring system shows the first line, a person reads the table.
-fn text(rows: &[Row], worst: State) -> String {
-    if rows.is_empty() {
-        return "OK: nothing is to be checked; [services] units is empty, and no timer starts what sysalert watches\n".to_owned();
+        [] => format!("{}: {checked} checked\n", worst.word()),
+        [one] => format!("{}: {one}\n", worst.word()),
+        many => format!("{}: {} of {checked} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
     }
-    let bad: Vec<&Row> = rows.iter().filter(|row| row.state != State::Ok).collect();
-    let head = match bad.as_slice() {
-        [] => format!("{}: {} checked", worst.word(), rows.len()),
-        [one] => format!("{}: {} {}", worst.word(), one.name, one.why),
-        many => format!("{}: {} of {} are in trouble", worst.word(), many.len(), rows.len()),
-    };
+}
+
+/// A person reads the table.
+fn text(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
     let table = rows.iter().map(|row| {
         let since = row.since.map(short_time).unwrap_or_default();
         vec![row.name.clone(), row.shown.clone(), since, row.state.word().to_owned(), row.why.clone()]
     });
-    format!("{head}\n\n{}", output::table(&["UNIT", "STATE", "SINCE", "CHECK", "WHY"], table))
+    output::table(&["UNIT", "STATE", "SINCE", "CHECK", "WHY"], table)
 }
 
 impl Row {
@@ -252,17 +274,13 @@ impl Row {
 impl State {
     /// How bad it is if something is wrong.
     fn of(rules: &Rules) -> State {
-        match rules.severity {
-            _ if !rules.enabled => State::Ok,
-            Severity::Info => State::Ok,
-            Severity::Warning => State::Warning,
-            Severity::Critical => State::Critical,
-        }
+        if rules.enabled { State::from(rules.severity) } else { State::Ok }
     }
 
     fn word(self) -> &'static str {
         match self {
             State::Ok => "OK",
+            State::Unknown => "UNKNOWN",
             State::Warning => "WARNING",
             State::Critical => "CRITICAL",
         }
@@ -274,6 +292,17 @@ impl State {
             State::Ok => 0,
             State::Warning => 1,
             State::Critical => 2,
+            State::Unknown => UNKNOWN,
+        }
+    }
+}
+
+impl From<Severity> for State {
+    fn from(severity: Severity) -> State {
+        match severity {
+            Severity::Info => State::Ok,
+            Severity::Warning => State::Warning,
+            Severity::Critical => State::Critical,
         }
     }
 }

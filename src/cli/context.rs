@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{CHECK, DATABASE, Manager, PROCESS, ProcessName, SCHEDULE, Subject, UnitName};
+use crate::event::{Breach, CHECK, DATABASE, Event, Manager, Outcome, PROCESS, ProcessName, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -106,12 +106,12 @@ impl Context {
         Store::read(&self.site.state)
     }
 
-    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`,
-    /// `check:services`.
+    /// The subject of a name as a person types it: `backup`, `backup.service`, `alice/backup.service`; `schedule:backup.timer`;
+    /// `check:services`, `check:storage:/var:low_disk`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
-        // as it is shown: there are few of them
-        let is_check = typed.starts_with(CHECK) && typed.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_check || typed.starts_with(PROCESS) || typed.starts_with(DATABASE) {
+        // as it is shown
+        let is_shown = [CHECK, PROCESS, DATABASE].iter().any(|of| typed.starts_with(of));
+        if is_shown && !typed.chars().any(char::is_control) {
             return Ok(Subject::stored(typed.to_owned()));
         }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
@@ -127,6 +127,17 @@ impl Context {
 
     fn files(&self) -> &Result<Files> {
         self.files.get_or_init(|| files::configuration(&self.site.config))
+    }
+}
+
+/// What an event of a check says: "bytes_used_percent is 95.0 %, more than 90 %".
+pub(super) fn of_check(event: &Event) -> String {
+    match event.outcome {
+        Outcome::Failed => event.problem.to_string(),
+        Outcome::Succeeded => {
+            let now = Breach::of(&event.problem).map(|breach| format!(": {}", breach.now()));
+            format!("is well again{}", now.unwrap_or_default())
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::config::{origin_of, toml_of};
-use super::context::{Context, never_recorded};
+use super::context::{Context, never_recorded, of_check};
 use super::outbox::next_try;
 use super::output::{self, Format, Output};
 use crate::error::Result;
@@ -93,6 +93,7 @@ impl Explain {
         let how = if last.event.outcome == Outcome::Failed { format!(": {}", last.event.problem) } else { String::new() };
         let mut text = match last.event.problem.lapse() {
             Some(lapse) => format!("{}  {lapse}\n", subject.full_name()),
+            None if subject.is_sensor() => format!("{}  {}\n", subject.full_name(), of_check(&last.event)),
             None if subject.is_watchdogs() && last.event.outcome == Outcome::Failed => {
                 format!("{}  {}\n", subject.full_name(), last.event.problem)
             }

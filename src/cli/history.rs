@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use sysalert_abi::Kind;
 
-use super::context::{Context, never_recorded};
+use super::context::{Context, never_recorded, of_check};
 use super::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{Event, Outcome, Start, short_time, utc_time};
@@ -65,6 +65,7 @@ fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
     vec![
         short_time(event.at),
         match event.outcome {
+            _ if event.subject.is_sensor() => of_check(event),
             Outcome::Failed if event.subject.is_schedule() || event.subject.is_watchdogs() => event.problem.to_string(),
             Outcome::Failed => format!("failed: {}", event.problem),
             Outcome::Succeeded if event.subject.is_schedule() => "is well again".to_owned(),

@@ -1,5 +1,6 @@
 //! The files, merged: a later file's key wins over an earlier one's. Each key remembers where it stands.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::key::Key;
+use super::key::{Key, Kind};
 use super::nearest::nearest;
 use super::section::{Section, find};
 
@@ -39,10 +40,20 @@ pub struct Setting {
     pub origin: Origin,
 }
 
+/// One of several tables of the same kind, as written: `[[sensor.cpu.rule]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Its keys.
+    pub settings: Vec<Setting>,
+    /// Where it begins.
+    pub origin: Origin,
+}
+
 /// All sections as written, by `policy` or `method.mail`. A section without keys is here, too.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
     sections: BTreeMap<(String, Option<String>), Vec<Setting>>,
+    tables: BTreeMap<(String, Option<String>), Vec<Table>>,
     headers: BTreeMap<(String, Option<String>), Origin>,
 }
 
@@ -66,6 +77,11 @@ impl Document {
         self.sections.get(&(name.to_owned(), own_name.map(str::to_owned))).map_or(&[], Vec::as_slice)
     }
 
+    /// The tables of one section, in the order of the files.
+    pub fn tables(&self, name: &str, own_name: Option<&str>) -> &[Table] {
+        self.tables.get(&(name.to_owned(), own_name.map(str::to_owned))).map_or(&[], Vec::as_slice)
+    }
+
     /// The names of the `[section.NAME]`s, and where each first stands.
     pub fn names<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (&'a str, &'a Origin)> {
         self.headers.iter().filter_map(move |((name, own), origin)| Some((own.as_deref().filter(|_| name == section)?, origin)))
@@ -82,6 +98,9 @@ impl Document {
         self.sections.entry(key).or_default()
     }
 }
+
+/// A key or a section, with what it holds.
+type Entry<'t, 'd> = (&'t Spanned<Cow<'d, str>>, &'t Spanned<DeValue<'d>>);
 
 /// One file while it is read.
 struct File<'a> {
@@ -101,24 +120,38 @@ impl File<'_> {
             }
         };
         for (name, value) in in_order(table.get_ref()) {
-            let Some(section) = catalogue.iter().find(|section| section.name == name.get_ref().as_ref()) else {
-                let what = if matches!(value.get_ref(), DeValue::Table(_)) {
-                    "unknown section"
-                } else {
-                    "unknown key outside of a section"
-                };
-                self.unknown(what, name, catalogue.iter().map(|section| section.name));
-                continue;
-            };
-            let Some(inner) = self.table(name, value) else { continue };
-            if !section.named {
-                self.section(catalogue, section, None, name, inner, document);
-                continue;
-            }
-            for (own, value) in in_order(inner) {
-                if let Some(inner) = self.table(own, value) {
-                    self.section(catalogue, section, Some(own.get_ref()), own, inner, document);
+            self.entry(catalogue, "", (name, value), document);
+        }
+    }
+
+    /// What stands at the top, or in what only leads to sections, as `sensor` does to `[sensor.cpu]`.
+    fn entry(&mut self, catalogue: &[Section], above: &str, entry: Entry<'_, '_>, document: &mut Document) {
+        let (name, value) = entry;
+        let full = format!("{above}{}", name.get_ref());
+        let Some(section) = catalogue.iter().find(|section| section.name == full) else {
+            let inside = format!("{full}.");
+            if catalogue.iter().any(|section| section.name.starts_with(&inside)) {
+                for entry in self.table(name, value).map(in_order).unwrap_or_default() {
+                    self.entry(catalogue, &inside, entry, document);
                 }
+                return;
+            }
+            let what = match value.get_ref() {
+                DeValue::Table(_) => "unknown section",
+                _ if above.is_empty() => "unknown key outside of a section",
+                _ => "unknown key",
+            };
+            let what = if above.is_empty() { what.to_owned() } else { format!("{what} in [{}]", above.trim_end_matches('.')) };
+            let known = catalogue.iter().filter_map(|section| section.name.strip_prefix(above)?.split('.').next());
+            return self.unknown(&what, name, known);
+        };
+        let Some(inner) = self.table(name, value) else { return };
+        if !section.named {
+            return self.section(catalogue, section, None, name, inner, document);
+        }
+        for (own, value) in in_order(inner) {
+            if let Some(inner) = self.table(own, value) {
+                self.section(catalogue, section, Some(own.get_ref()), own, inner, document);
             }
         }
     }
@@ -133,7 +166,7 @@ impl File<'_> {
         document: &mut Document,
     ) {
         let origin = self.origin(header.span().start);
-        document.put(section.name, own, &origin);
+        document.put(&section.name, own, &origin);
         for (name, value) in in_order(table) {
             let below = format!("{}.{}", section.name, name.get_ref());
             if let Some(below) = catalogue.iter().find(|section| section.name == below) {
@@ -151,23 +184,51 @@ impl File<'_> {
                 self.unknown(&place, name, section.keys.iter().flat_map(|list| list.iter()).map(|key| key.name.as_ref()));
                 continue;
             }
-            let setting =
-                Setting { key: name.get_ref().to_string(), value: json(value.get_ref()), origin: self.origin(name.span().start) };
-            if let Some(complaint) = key.and_then(|key: &Key| key.kind.complaint(&setting.value)) {
-                self.complaints.push(format!("{}: `{}` {complaint}", setting.origin, setting.key));
+            let Some(setting) = self.setting(key, (name, value)) else { continue };
+            if let (Some(Key { kind: Kind::Tables(keys), .. }), DeValue::Array(rows)) = (key, value.get_ref()) {
+                let place =
+                    format!("{}.{}", own.map_or(section.name.to_string(), |own| format!("{}.{own}", section.name)), setting.key);
+                let rows = rows.iter().filter_map(|row| self.row(&place, keys, row));
+                document.tables.entry((section.name.to_string(), own.map(str::to_owned))).or_default().extend(rows);
                 continue;
             }
-            let settings = document.put(section.name, own, &origin);
+            let settings = document.put(&section.name, own, &origin);
             settings.retain(|earlier| earlier.key != setting.key);
             settings.push(setting);
         }
     }
 
-    fn table<'t>(
-        &mut self,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
-        value: &'t Spanned<DeValue<'_>>,
-    ) -> Option<&'t DeTable<'t>> {
+    /// One of several tables.
+    fn row(&mut self, place: &str, keys: &'static [&'static [Key]], row: &Spanned<DeValue<'_>>) -> Option<Table> {
+        let DeValue::Table(table) = row.get_ref() else { return None };
+        let mut settings = Vec::new();
+        for (name, value) in in_order(table) {
+            match find(keys, name.get_ref()) {
+                Some(key) => settings.extend(self.setting(Some(key), (name, value))),
+                None => {
+                    self.unknown(
+                        &format!("unknown key in [[{place}]]"),
+                        name,
+                        keys.iter().flat_map(|list| list.iter()).map(|key| key.name.as_ref()),
+                    );
+                }
+            }
+        }
+        Some(Table { settings, origin: self.origin(row.span().start) })
+    }
+
+    /// A key with a value that fits; else it is complained of.
+    fn setting(&mut self, key: Option<&Key>, (name, value): Entry<'_, '_>) -> Option<Setting> {
+        let setting =
+            Setting { key: name.get_ref().to_string(), value: json(value.get_ref()), origin: self.origin(name.span().start) };
+        if let Some(complaint) = key.and_then(|key| key.kind.complaint(&setting.value)) {
+            self.complaints.push(format!("{}: `{}` {complaint}", setting.origin, setting.key));
+            return None;
+        }
+        Some(setting)
+    }
+
+    fn table<'t, 'd>(&mut self, name: &Spanned<Cow<'_, str>>, value: &'t Spanned<DeValue<'d>>) -> Option<&'t DeTable<'d>> {
         match value.get_ref() {
             DeValue::Table(table) => Some(table),
             _ => {
@@ -178,7 +239,7 @@ impl File<'_> {
         }
     }
 
-    fn unknown<'n>(&mut self, what: &str, name: &Spanned<std::borrow::Cow<'_, str>>, known: impl Iterator<Item = &'n str>) {
+    fn unknown<'n>(&mut self, what: &str, name: &Spanned<Cow<'_, str>>, known: impl Iterator<Item = &'n str>) {
         let origin = self.origin(name.span().start);
         let meant = nearest(name.get_ref(), known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         self.complaints.push(format!("{origin}: {what}: `{}`{meant}", name.get_ref().escape_debug()));
@@ -191,7 +252,7 @@ impl File<'_> {
 }
 
 /// A table's entries as they stand in the file, so that complaints do too; the parser sorts them by name.
-fn in_order<'t, 'd>(table: &'t DeTable<'d>) -> Vec<(&'t Spanned<std::borrow::Cow<'d, str>>, &'t Spanned<DeValue<'d>>)> {
+fn in_order<'t, 'd>(table: &'t DeTable<'d>) -> Vec<Entry<'t, 'd>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
     entries

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Hours;
+use crate::event::{self, Unit};
 use crate::host::secret;
 
 /// One key of a section. The default is TOML text; empty means that the key may be absent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     /// As written in the file.
     pub name: Cow<'static, str>,
@@ -56,6 +57,10 @@ pub enum Kind {
     Secret,
     /// A text of several lines, or a table that names the file that holds it.
     Template,
+    /// A number, or a text with its unit: 90, "90%", "5GiB", "10min".
+    Quantity,
+    /// Tables with these keys: `[[sensor.cpu.rule]]`. Those of later files stand behind those of earlier ones.
+    Tables(&'static [&'static [Key]]),
 }
 
 impl Kind {
@@ -113,6 +118,9 @@ impl Kind {
                 Value::String(text) => !text.trim().is_empty(),
                 _ => secret::place(value).is_some_and(|(place, path)| place == "file" && path.starts_with('/')),
             },
+            Kind::Quantity => quantity(value).is_some(),
+            // each is looked at by itself
+            Kind::Tables(_) => value.as_array().is_some_and(|all| all.iter().all(Value::is_object)),
         };
         (!fits).then(|| format!("must be {}", self.wanted()))
     }
@@ -139,6 +147,8 @@ impl Kind {
                 "a text, or where it is kept: .credential = \"NAME\", .file = \"/PATH\" or .env = \"VARIABLE\"".into()
             }
             Kind::Template => "a template, not empty, or .file = \"/PATH\"".into(),
+            Kind::Quantity => "a number, or a text such as \"90%\", \"5GiB\" or \"10min\"".into(),
+            Kind::Tables(_) => "tables, each with a heading in double brackets".into(),
         }
     }
 }
@@ -157,6 +167,15 @@ const TEN_YEARS: u64 = 10 * 366 * 24 * 3600;
 
 /// The word for no time at all.
 pub(crate) const NEVER: &str = "never";
+
+/// A number, with the unit that stands behind it, if one does.
+pub(crate) fn quantity(value: &Value) -> Option<(f64, Option<Unit>)> {
+    match value {
+        Value::String(text) => event::quantity(text),
+        Value::Number(number) => number.as_f64().map(|number| (number, None)),
+        _ => None,
+    }
+}
 
 /// A time such as "5m".
 pub(crate) fn duration(text: &str) -> Option<Duration> {
@@ -199,6 +218,9 @@ mod tests {
             (Kind::Template, json!("{{ host }}\n{{ unit }}"), json!(" \n")),
             (Kind::Template, json!({"file": "/x"}), json!({"file": "x"})),
             (Kind::Template, json!({"file": "/x"}), json!({"credential": "x"})),
+            (Kind::Quantity, json!("5GiB"), json!("much")),
+            (Kind::Quantity, json!(0.5), json!(true)),
+            (Kind::Tables(&[]), json!([{}]), json!({})),
         ];
         for (kind, good, bad) in rows {
             assert_eq!(kind.complaint(&good), None, "{kind:?} {good}");

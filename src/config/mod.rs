@@ -8,7 +8,7 @@ mod nearest;
 mod section;
 mod unit_section;
 
-pub use document::{Document, Origin, Setting};
+pub use document::{Document, Origin, Setting, Table};
 pub use hours::Hours;
 pub use key::{Key, Kind};
 pub use nearest::nearest;

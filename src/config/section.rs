@@ -1,5 +1,6 @@
 //! A section of the catalogue, and the values of one as the program reads them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,18 +8,26 @@ use serde_json::Value;
 use super::Hours;
 use super::document::Setting;
 use super::key::{self, Key};
+use crate::event::Unit;
 
 /// What a section is called and which keys it has.
 #[derive(Debug)]
 pub struct Section {
-    /// `policy` in `[policy]`, `method` in `[method.NAME]`.
-    pub name: &'static str,
+    /// `policy` in `[policy]`, `method` in `[method.NAME]`, `sensor.cpu` in `[sensor.cpu]`.
+    pub name: Cow<'static, str>,
     /// True for `[method.NAME]`: as many as wanted, each with a name of its own.
     pub named: bool,
     /// Its keys, one list for each module that has some.
     pub keys: &'static [&'static [Key]],
     /// True when a plugin has keys here, too.
     pub open: bool,
+}
+
+impl Section {
+    /// One with these keys, that is there once.
+    pub const fn new(name: &'static str, keys: &'static [&'static [Key]]) -> Section {
+        Section { name: Cow::Borrowed(name), named: false, keys, open: false }
+    }
 }
 
 /// Valid settings, the most specific first, with the defaults behind them.
@@ -53,6 +62,11 @@ impl Values<'_> {
     /// A number that the catalogue bounds to what is not negative.
     pub fn count(&self, name: &str) -> u64 {
         self.value(name).as_u64().unwrap_or_default()
+    }
+
+    /// A number, with the unit that stands behind it, if one does.
+    pub fn quantity(&self, name: &str) -> Option<(f64, Option<Unit>)> {
+        key::quantity(&self.value(name))
     }
 
     /// A length of time.

@@ -58,7 +58,7 @@ pub fn check(site: &Site, settings: &Settings) -> Vec<String> {
 
 /// The (section, key)s whose values must not be shown: those that are secrets, and that a plugin calls so; all of a plugin that cannot tell.
 pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String)> {
-    let secret = |section: &Section, key: &Key| (section.name.to_owned(), key.name.to_string());
+    let secret = |section: &Section, key: &Key| (section.name.to_string(), key.name.to_string());
     let own =
         CATALOGUE.iter().flat_map(|section| section.keys.iter().flat_map(move |keys| keys.iter().map(move |key| (section, key))));
     let mut secrets: BTreeSet<_> =

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alarm, Lapse, UnitName};
+use super::{Alarm, Finding, Lapse, UnitName, breach};
 
 /// What is gone with all its units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,9 @@ impl Problem {
         let result = self.service_result.as_deref();
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
-        // of a schedule or a process the cause only tells more: since when, for which reason
-        let unseen = unseen || self.is_lapse() || self.alarm().is_some();
+        // of a schedule, a check and a process the cause only tells more: since when, for which reason, how much
+        let unseen = unseen || self.is_lapse() || result.is_some_and(|result| breach::RESULTS.contains(&result));
+        let unseen = unseen || self.alarm().is_some();
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
@@ -153,6 +154,11 @@ impl Problem {
     /// What is wrong with a process of the watchdog's database, if it is about one.
     pub fn alarm(&self) -> Option<Alarm> {
         Alarm::of(self)
+    }
+
+    /// What is wrong with what a sensor measures, if it is about that.
+    pub fn finding(&self) -> Option<Finding> {
+        Finding::of(self)
     }
 
     /// How the process ended, if that is known: "exited with status 3".
@@ -273,6 +279,9 @@ impl fmt::Display for Problem {
         }
         if let Some(alarm) = Alarm::of(self) {
             return alarm.fmt(f);
+        }
+        if let Some(finding) = Finding::of(self) {
+            return finding.fmt(f);
         }
         if let Some((_, heading, why)) = self.polled() {
             let heading = heading.to_lowercase();

@@ -92,7 +92,8 @@ impl fmt::Display for Manager {
 }
 
 /// What can be in trouble: `unit:backup.service`, `unit:alice/backup.service`; `schedule:backup.timer`, `schedule:backup.service`:
-/// not a run, but that there is one when there should be; `check:services`: that whoever looks can see.
+/// not a run, but that there is one when there should be; `check:services`: that whoever looks can see;
+/// `check:storage:/var:low_disk`: a rule of a sensor for one instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Subject(String);
@@ -106,7 +107,16 @@ pub const DATABASE: &str = "database:";
 /// What a check begins with, there, too.
 pub const CHECK: &str = "check:";
 
+/// So much of an instance's name is in a subject's.
+const LONGEST_INSTANCE: usize = 200;
+
 impl Subject {
+    /// A rule of a sensor, for an instance, which may be called anything.
+    pub fn sensor(sensor: &str, instance: &str, rule: &str) -> Subject {
+        let safe: String = instance.escape_debug().take(LONGEST_INSTANCE).collect();
+        Subject(format!("{CHECK}{sensor}:{safe}:{rule}"))
+    }
+
     /// A unit of this manager.
     pub fn unit(manager: &Manager, unit: &UnitName) -> Subject {
         Subject(match manager {
@@ -197,9 +207,17 @@ impl Subject {
         self.0.starts_with(PROCESS) || self.0.starts_with(DATABASE)
     }
 
+    /// True of a rule of a sensor: `check:SENSOR:INSTANCE:RULE`.
+    pub fn is_sensor(&self) -> bool {
+        self.is_check() && self.0.matches(':').count() > 2
+    }
+
     fn split(&self) -> (Option<&str>, &str) {
         if self.is_watchdogs() {
             return (None, self.rest());
+        }
+        if self.is_sensor() {
+            return (None, &self.0);
         }
         match self.rest().split_once('/') {
             Some((user, unit)) => (Some(user), unit),
@@ -216,6 +234,7 @@ impl fmt::Display for Subject {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CheckName;
     use super::*;
 
     #[test]
@@ -257,5 +276,20 @@ mod tests {
         let check = Subject::check(&Manager::User("alice".into()), "services");
         assert_eq!((check.name(), check.manager(), check.is_schedule()), ("check:alice/services", "alice", true));
         assert_eq!((schedule.full_name(), users.full_name()), ("schedule:alice/bot.service", "alice/bot.service"));
+    }
+
+    #[test]
+    fn a_check_tells_its_parts_whatever_its_instance_is_called() {
+        for (instance, shown) in
+            [("", ""), ("/var", "/var"), ("/a:b/c", "/a:b/c"), ("/mnt/\u{1b}[31m\n", "/mnt/\\u{1b}[31m\\n"), ("/ä b", "/ä b")]
+        {
+            let subject = Subject::sensor("storage", instance, "low_disk");
+            let name = CheckName { sensor: "storage", instance: shown, rule: "low_disk" };
+            assert_eq!(CheckName::of(&subject), Some(name), "{subject}");
+            assert_eq!((subject.name(), subject.full_name()), (subject.as_str(), subject.as_str()));
+            assert_eq!((subject.manager(), subject.unit_name(), subject.is_users()), ("system", subject.as_str(), false));
+        }
+        assert!(Subject::sensor("storage", &"x".repeat(1000), "r").as_str().len() < 220);
+        assert_eq!(CheckName::of(&Subject::stored("unit:a.service".into())), None);
     }
 }

@@ -9,7 +9,7 @@ mod timers;
 mod units;
 
 pub use jobs::Change;
-pub use listed::{Detail, Glance, Listed, Shown};
+pub use listed::{Counts, Detail, Glance, Listed, Shown};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl};
@@ -338,15 +338,18 @@ fn property_of<T>(
     let Some(mut call) = made else { return Ok(None) };
     let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
         Ok(reply) => reply,
-        Err(error) => {
-            // a property that this systemd does not have is an answer, too
-            let name: &str = error.name().as_ref();
-            return if name.starts_with("org.freedesktop.DBus.Error.Unknown") { Ok(None) } else { Err(NoAnswer) };
-        }
+        // a property that this systemd does not have is an answer, too
+        Err(error) => return if is_unknown(&error) { Ok(None) } else { Err(NoAnswer) },
     };
     let Ok(mut iter) = reply.iter() else { return Ok(None) };
     let entered = iter.enter_container(ContainerType::Variant, kind).unwrap_or(false);
     Ok(if entered { read(&mut iter) } else { None })
+}
+
+/// The manager answers that it has nothing of this name.
+fn is_unknown(error: &systemd::bus::Error) -> bool {
+    let name: &str = error.name().as_ref();
+    name.starts_with("org.freedesktop.DBus.Error.Unknown")
 }
 
 /// How a run ended, from the manager's words for it.

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use nix::sys::statvfs::statvfs;
 
 use super::clock;
+use super::space::Space;
 
 /// How full a file system is, as df counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,17 +97,55 @@ fn changed(path: &Path) -> Option<DateTime<Utc>> {
 }
 
 fn measured(mount: &Mount) -> Option<FileSystem> {
-    let about = statvfs(&mount.path).ok()?;
-    let bytes = |blocks: u64| blocks.saturating_mul(about.fragment_size());
-    let (blocks, free, usable) = (about.blocks(), about.blocks_free(), about.blocks_available());
+    let space = Space::of(&mount.path).ok()?;
     Some(FileSystem {
         mount: mount.path.to_string_lossy().into_owned(),
-        size: bytes(blocks.saturating_sub(free) + usable),
-        free: bytes(usable),
-        files: about.files(),
-        files_free: about.files_available(),
+        size: space.used.saturating_add(space.free),
+        free: space.free,
+        files: space.files,
+        files_free: space.files_free,
         read_only: mount.read_only,
     })
+}
+
+/// A line of `proc_pid_mountinfo(5)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// Names the file system: "254:0".
+    pub id: String,
+    /// What of the file system is mounted: "/", or another folder of it for a bind mount.
+    pub root: String,
+    /// Where.
+    pub path: String,
+    /// Its type: "ext4", "fuse.sshfs".
+    pub kind: String,
+    /// The file system itself takes nothing: in a sandbox most mounts do not.
+    pub read_only: bool,
+    /// It lies in this machine, and not on the network or in another program.
+    pub is_local: bool,
+    /// It follows another mount, as a sandbox's mounts follow the machine's.
+    pub follows: bool,
+}
+
+/// The lines of `/proc/self/mountinfo`. A line that is none is passed over.
+pub fn table(text: &str) -> Vec<Mounted> {
+    let row = |line: &str| {
+        let (row, rest) = line.split_once(" - ")?;
+        let mut fields = row.split(' ').skip(2);
+        let (id, root, path, _options) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let mut rest = rest.split(' ');
+        let (kind, options) = (rest.next()?, rest.nth(1)?);
+        Some(Mounted {
+            id: id.to_owned(),
+            root: unescaped(root),
+            path: unescaped(path),
+            kind: kind.to_owned(),
+            is_local: LOCAL.contains(&kind),
+            read_only: options.split(',').any(|option| option == "ro"),
+            follows: fields.any(|tag| tag.starts_with("master:")),
+        })
+    };
+    text.lines().filter_map(row).collect()
 }
 
 /// File systems that lie in this machine: they answer, or the machine has other troubles.
@@ -133,28 +171,19 @@ impl Mounts {
         Mounts::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
 
-    /// `proc_pid_mountinfo(5)`.
-    fn parse(table: &str) -> Mounts {
-        let rows: Vec<_> = table.lines().filter_map(|line| line.split_once(" - ")).collect();
+    fn parse(text: &str) -> Mounts {
+        let rows = table(text);
         // a sandbox's mounts follow the machine's; what follows none it has put there itself
-        let follows = |row: &str| row.split(' ').skip(6).any(|tag| tag.starts_with("master:"));
-        let is_sandbox = rows.iter().any(|(row, _)| row.split(' ').nth(4) == Some("/") && follows(row));
-        let mount = |(row, rest): &(&str, &str)| {
-            let mut fields = row.split(' ').skip(2);
-            let (id, root, path) = (fields.next()?, fields.next()?, fields.next()?);
-            let mut rest = rest.split(' ');
-            let (kind, options) = (rest.next()?, rest.nth(1)?);
-            Some(Mount {
-                path: PathBuf::from(unescaped(path)),
-                id: id.to_owned(),
-                is_local: LOCAL.contains(&kind),
-                // as systemd covers what a unit must not see
-                is_hidden: (is_sandbox && !follows(row)) || root.ends_with("/inaccessible/dir"),
-                // of the file system itself: in a sandbox most mounts are
-                read_only: options.split(',').any(|option| option == "ro"),
-            })
+        let is_sandbox = rows.iter().any(|row| row.path == "/" && row.follows);
+        let mount = |row: Mounted| Mount {
+            path: PathBuf::from(row.path),
+            id: row.id,
+            is_local: row.is_local,
+            // as systemd covers what a unit must not see
+            is_hidden: (is_sandbox && !row.follows) || row.root.ends_with("/inaccessible/dir"),
+            read_only: row.read_only,
         };
-        Mounts(rows.iter().filter_map(mount).collect())
+        Mounts(rows.into_iter().map(mount).collect())
     }
 
     /// The mount below which a path lies, by its name; none if one must not go there.
@@ -173,7 +202,7 @@ impl Mounts {
 }
 
 /// Spaces and the like are octal numbers: "\040".
-fn unescaped(path: &str) -> String {
+pub fn unescaped(path: &str) -> String {
     let mut parts = path.split('\\');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, process, schedule, visible};
+use super::{Banner, Context, Letter, Tone, check, process, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -79,6 +79,9 @@ const LONGEST_LINK: usize = 300;
 
 /// The message about one incident.
 pub fn compose(report: &Report<'_>) -> Letter {
+    if report.event.subject.is_sensor() {
+        return check::compose(report);
+    }
     if report.event.subject.is_schedule() {
         return schedule::compose(report);
     }

@@ -27,6 +27,8 @@ pub struct Context {
     pub last_run: Option<DateTime<Utc>>,
     /// Of a schedule: when a timer is to start it next.
     pub next_run: Option<DateTime<Utc>>,
+    /// Of a sensor's rule, when somebody is told again: the last value, and when it was measured.
+    pub measured: Option<String>,
     /// The unit's `Documentation=`: "man:nginx(8)", "https://...".
     pub documentation: Vec<String>,
     /// The sockets that could have started it, when no timer and no path did.

@@ -1,6 +1,7 @@
 //! What people read. A [`Report`] of what happened becomes a [`Letter`], and that the text, HTML and Markdown that channels
 //! want. Pure: no clock, no store, no journal.
 
+mod check;
 mod commands;
 mod compose;
 mod context;
@@ -21,6 +22,7 @@ mod schedule;
 mod template;
 mod text;
 
+pub use check::shell;
 pub use compose::{Again, Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use damage::{DamageReport, compose_damage};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::store::{ProcessRecord, Totals, UnitTotals};
+use crate::store::{Nothing, ProcessRecord, Sensed, Totals, UnitTotals};
 
 const LAST_RUN: &str = "sysalert_last_run_timestamp_seconds";
 
@@ -85,7 +85,47 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     failing.extend(totals.failing.iter().map(|method| (method.as_str(), 1)));
     let failing = failing.into_iter().map(|(method, is)| (vec![("method", method)], is.to_string()));
     family("sysalert_method_failing", "gauge", "1 while the method has sent nothing since a try failed.", failing.collect());
+    sensors(&mut family, totals);
     text
+}
+
+/// So many values of sensors are told; who measures more has a mistake in the configuration.
+const MOST_VALUES: usize = 2000;
+
+/// What takes the samples of one metric.
+type Family<'f, 'a> = &'f mut dyn FnMut(&'static str, &'static str, &'static str, Vec<Sample<'a>>);
+
+/// What the sensors saw last, and which of their rules fail.
+fn sensors<'a>(family: Family<'_, 'a>, totals: &'a Totals) {
+    let values = totals.sensors.iter().flat_map(|sensed| {
+        let all =
+            sensed.seen.readings.iter().flat_map(|(of, metrics)| metrics.iter().map(move |(metric, value)| (of, metric, value)));
+        all.map(|(of, metric, value)| {
+            let labels = vec![("sensor", sensed.name.as_str()), ("instance", of.as_str()), ("metric", metric.as_str())];
+            (labels, value.to_string())
+        })
+    });
+    let help = "What a sensor measured last, by its own names; `sysalert check --list` tells the units.";
+    family("sysalert_sensor_value", "gauge", help, values.take(MOST_VALUES).collect());
+    let of = |sensed: &'a Sensed, value: String| (vec![("sensor", sensed.name.as_str())], value);
+    let success = totals.sensors.iter().filter_map(|sensed| match sensed.seen.nothing {
+        Some(Nothing::NoData(_)) => None,
+        Some(Nothing::Error(_)) => Some(of(sensed, "0".to_owned())),
+        None => Some(of(sensed, "1".to_owned())),
+    });
+    let help = "1: the sensor measured; 0: it failed; absent where there is nothing to measure.";
+    family("sysalert_sensor_success", "gauge", help, success.collect());
+    let runs = totals.sensors.iter().map(|sensed| of(sensed, seconds(sensed.at)));
+    family("sysalert_sensor_last_run_timestamp_seconds", "gauge", "When the sensor last ran.", runs.collect());
+    let failed = totals.streaks.iter().filter_map(|streak| {
+        let labels =
+            vec![("sensor", streak.sensor.as_str()), ("instance", streak.instance.as_str()), ("rule", streak.rule.as_str())];
+        streak.standing.map(|severity| {
+            let labels = labels.into_iter().chain([("severity", severity.as_str())]).collect();
+            (labels, "1".to_owned())
+        })
+    });
+    family("sysalert_sensor_rule_failed", "gauge", "1 while the rule is violated and not cleared.", failed.collect());
 }
 
 /// Whether the old text says the same, but for the time of the run, and not longer ago than this.
@@ -128,8 +168,8 @@ mod tests {
 
     use super::*;
     use crate::event::Subject;
-    use crate::incident::State;
-    use crate::store::Queue;
+    use crate::incident::{Severity, State};
+    use crate::store::{Queue, Seen, Streak};
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_767_600_000 + second, 500_000_000).unwrap()
@@ -143,6 +183,19 @@ mod tests {
             last_failure: last_failure.map(at),
             last_success: last_success.map(at),
         }
+    }
+
+    fn sensed(name: &str, nothing: Option<Nothing>, values: &[(&str, &str, f64)]) -> Sensed {
+        let mut seen = Seen { nothing, ..Seen::default() };
+        for (of, metric, value) in values {
+            seen.readings.entry((*of).into()).or_default().insert((*metric).into(), *value);
+        }
+        Sensed { name: name.into(), at: at(30), boot: String::new(), kept: serde_json::Value::Null, seen }
+    }
+
+    fn streak(rule: &str, standing: Option<Severity>) -> Streak {
+        let (sensor, instance, rule) = ("storage".into(), "/var".into(), rule.into());
+        Streak { sensor, instance, rule, times: 1, since: at(0), seen: at(0), standing }
     }
 
     fn totals() -> Totals {
@@ -173,6 +226,12 @@ mod tests {
                 },
             )]),
             swept: Some(at(-1000)),
+            sensors: vec![
+                sensed("cpu", Some(Nothing::Error("x".into())), &[]),
+                sensed("pressure", Some(Nothing::NoData("x".into())), &[]),
+                sensed("storage", None, &[("/a \"b\"", "bytes_free", 5e15), ("/a \"b\"", "bytes_used_percent", 91.25)]),
+            ],
+            streaks: vec![streak("low_disk", Some(Severity::Warning)), streak("low_inodes", None)],
             silences: 1,
         }
     }

@@ -233,6 +233,16 @@ impl Rules {
         self
     }
 
+    /// The same for a rule of a sensor, which says itself how bad it is, and how often is not often enough. It does not flap: that
+    /// is what `clear` is for.
+    #[must_use]
+    pub fn of_check(mut self, problem: &Problem) -> Rules {
+        self.flapping = 0;
+        self.ignore = 0;
+        self.severity = problem.finding().and_then(|finding| Severity::parse(finding.severity())).unwrap_or(self.severity);
+        self
+    }
+
     /// Whether it matters what this event's run complained of. What was never started has said nothing.
     pub fn asks_for_error(&self, event: &Event) -> bool {
         self.same_problem == SameProblem::Error && event.outcome == Outcome::Failed && event.invocation_id.is_some()

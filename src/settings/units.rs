@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{NAMES_METHODS, Settings, UNIT};
 use crate::config::{Origin, Setting, nearest, unit_section};
+use crate::event::CHECK;
 
 /// The section; systemd passes over what begins with `X-`.
 pub const SECTION: &str = "X-Sysalert";
@@ -26,7 +27,8 @@ pub trait UnitFiles: fmt::Debug {
 impl Settings {
     /// What the unit's own files say, and what is wrong with that.
     pub(super) fn of_files(&self, unit: &str) -> (Vec<Setting>, Vec<String>) {
-        self.units.as_ref().map_or_else(Default::default, |units| self.section_of(&units.of(unit)))
+        let units = self.units.as_ref().filter(|_| !unit.starts_with(CHECK));
+        units.map_or_else(Default::default, |units| self.section_of(&units.of(unit)))
     }
 
     /// What is wrong with what this unit's own files say: it does not hold.

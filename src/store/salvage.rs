@@ -8,7 +8,7 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::check::{self, Stage};
 
 /// In this order.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 14] = [
     "incidents",
     "events",
     "alerts",
@@ -19,6 +19,8 @@ pub(super) const TABLES: [&str; 12] = [
     "outages",
     "marks",
     "schedules",
+    "sensors",
+    "streaks",
     "absences",
     "meta",
 ];

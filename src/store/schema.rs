@@ -235,6 +235,27 @@ const MIGRATIONS: &[&str] = &[
     UPDATE schedules SET success = (SELECT last_success FROM unit_totals u WHERE u.subject = 'unit:' || substr(schedules.subject, 10));
 ",
     "
+    -- what sensors keep from run to run
+    CREATE TABLE sensors (
+        name TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,                 -- its last run,
+        boot TEXT NOT NULL,                  -- and in which boot that was
+        kept TEXT NOT NULL,                  -- JSON: what it needs in the next one
+        seen TEXT NOT NULL                   -- JSON: what it measured, or why nothing
+    ) STRICT, WITHOUT ROWID;
+    -- how often in a row a rule was violated; no row while it is not
+    CREATE TABLE streaks (
+        sensor TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        times INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        seen INTEGER NOT NULL,               -- when there was last a value
+        standing TEXT,                       -- how bad, once it is a failure
+        PRIMARY KEY (sensor, instance, rule)
+    ) STRICT, WITHOUT ROWID;
+",
+    "
     -- the rows of the watchdog's database that are in alarm
     CREATE TABLE process_alarms (
         id INTEGER PRIMARY KEY,              -- as that database numbers them

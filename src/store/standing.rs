@@ -79,10 +79,11 @@ pub fn how_it_stands(db: &Connection, incident: &Incident) -> rusqlite::Result<O
     told.map_or_else(failure, |told| Ok(Some(told)))
 }
 
-/// Keeps with an alert why it was decided, and what was gathered for the last one about the same event.
+/// Keeps with an alert why it was decided, and what was gathered for the last one about the same event; of a check that is the
+/// last value, and by now another one.
 pub fn set_reason(db: &Connection, alert: i64, reason: &Reason) -> rusqlite::Result<()> {
-    let sql = "UPDATE alerts SET reason = ?2, context = (SELECT b.context FROM alerts b
-        WHERE b.event = alerts.event AND b.id < alerts.id ORDER BY b.id DESC LIMIT 1) WHERE id = ?1";
+    let sql = "UPDATE alerts SET reason = ?2, context = (SELECT b.context FROM alerts b JOIN events e ON e.id = b.event
+        WHERE b.event = alerts.event AND b.id < alerts.id AND e.subject NOT LIKE 'check:%:%:%' ORDER BY b.id DESC LIMIT 1) WHERE id = ?1";
     db.execute(sql, params![alert, serde_json::to_string(reason).unwrap_or_default()]).map(drop)
 }
 

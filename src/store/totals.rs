@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::maybe;
 use super::processes::{self, ProcessRecord};
+use super::sensors::{self, Sensed, Streak};
 use super::{looks, outages, silences, time};
 use crate::event::Subject;
 use crate::incident::State;
 
 /// All of it, as of one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {
     /// How many incidents are in each state but the last, `resolved`.
     pub incidents: Vec<(State, u64)>,
@@ -28,6 +29,10 @@ pub struct Totals {
     pub processes: BTreeMap<String, ProcessRecord>,
     /// Up to when the journal was swept.
     pub swept: Option<DateTime<Utc>>,
+    /// What the sensors saw last.
+    pub sensors: Vec<Sensed>,
+    /// The rules that are violated, or were a moment ago.
+    pub streaks: Vec<Streak>,
     /// How many silences hold.
     pub silences: usize,
 }
@@ -83,6 +88,8 @@ pub fn totals(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Totals> {
         failing: outages::outages(&snapshot)?.into_iter().map(|outage| outage.method).collect(),
         processes: processes::process_records(&snapshot)?,
         swept: looks::swept(&snapshot)?,
+        sensors: sensors::sensors(&snapshot)?,
+        streaks: sensors::streaks(&snapshot)?,
         silences: silences::silences(&snapshot, now)?.len(),
     })
 }

@@ -5,4 +5,5 @@ pub mod handler;
 pub mod look;
 pub mod runs;
 pub mod schedule;
+pub mod sensor;
 pub mod services;

@@ -26,9 +26,11 @@ use sysalert::policy::Silence;
 use sysalert::settings::{Method, Settings};
 use sysalert::store::{self, Older, Store};
 use sysalert::trigger::handler;
+use sysalert::trigger::sensor::rule::Judgement;
 use sysalert_abi::Answer;
 
 use crate::damage;
+use crate::machine::{MachineState, StoryMachine};
 use crate::world::{LASTED, StoryWorld, message};
 
 /// The host's name is the story's, and no journal is read: the tests of `message` show excerpts.
@@ -109,6 +111,10 @@ enum What {
     Network(String),
     /// Schedules are looked at.
     Schedules(Here),
+    /// The machine is like this from now on, for its sensors.
+    Machine(MachineState),
+    /// `sysalert check sensors` runs.
+    Sensors(Here),
 }
 
 /// `{}`: a step that says no more.
@@ -243,6 +249,7 @@ pub struct Telling {
     keys: Vec<String>,
     sent: Vec<(String, String)>,
     world: StoryWorld,
+    machine: StoryMachine,
     /// So many steps.
     told: usize,
 }
@@ -291,6 +298,7 @@ impl Story {
             keys: Vec::new(),
             sent: Vec::new(),
             world: StoryWorld::default(),
+            machine: StoryMachine::default(),
             told: 0,
         };
         for step in &self.steps {
@@ -466,8 +474,16 @@ impl Telling {
                 let queued = told || looked.is_ok_and(|looked| looked.queued);
                 self.say(&step.at, &format!("{what}{}", if queued { ": somebody is to hear of it" } else { "" }));
             }
+            What::Machine(state) => {
+                self.machine.set(state);
+                self.say(&step.at, &state.to_string());
+            }
+            What::Sensors(_) => self.sensors(&step.at, at),
             What::Ack(unit) => {
-                let subject = Subject::unit(&Manager::System, &UnitName::typed(unit).unwrap());
+                let subject = match UnitName::typed(unit) {
+                    Ok(unit) => Subject::unit(&Manager::System, &unit),
+                    Err(_) => Subject::stored(unit.clone()),
+                };
                 let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
                 let known = self.open().write(|db| store::acknowledge(db, &subject, acknowledgement)).unwrap();
                 let what = if known.is_some() { "alice acknowledges" } else { "there is nothing to acknowledge of" };
@@ -598,6 +614,31 @@ impl Telling {
             self.say("", "nothing is written");
         }
         if polled.settled.queued || polled.settled.waits {
+            self.say("", "dispatch is woken");
+        }
+    }
+
+    /// What `sysalert check sensors` does.
+    fn sensors(&mut self, when: &str, at: DateTime<Utc>) {
+        let settings = Settings::read(&self.files()).unwrap();
+        let mut store = self.open();
+        self.machine.at(at);
+        let looked = pipeline::sensors(&mut store, &settings, &self.world, &self.machine, at).unwrap();
+        self.say(when, if looked.in_grace { "the sensors are measured, in grace" } else { "the sensors are measured" });
+        for looking in &looked.sensors {
+            let due = looking.due.map(|due| format!("{} is due at {}", looking.name, counted(due)));
+            let nothing = looking.seen.nothing.as_ref().map(|nothing| format!("{}: {nothing:?}", looking.name));
+            let missing = looking.seen.missing.iter().map(|(of, why)| format!("{} {of}: no data: {why}", looking.name));
+            let results = looking.results.iter().filter(|one| one.judgement != Judgement::Fine || one.standing.is_some());
+            let results = results.map(|one| {
+                let value = one.value.map_or_else(|| "no value".to_owned(), |value| one.rule.unit.show(value));
+                let stands = one.standing.map(|severity| format!(", {}", severity.as_str())).unwrap_or_default();
+                format!("{} {} {}: {value}, streak {}{stands}", looking.name, one.instance, one.rule.name, one.streak)
+            });
+            let lines: Vec<String> = due.into_iter().chain(nothing).chain(missing).chain(results).collect();
+            lines.iter().for_each(|line| self.say("", &line.replace("  ", " ")));
+        }
+        if looked.queued {
             self.say("", "dispatch is woken");
         }
     }

@@ -79,7 +79,7 @@ fn line() -> impl Strategy<Value = String> {
 
 /// A section's or a key's name, known or not, and a glob.
 fn word() -> impl Strategy<Value = String> {
-    let names = CATALOGUE.iter().map(|section| section.name.to_owned());
+    let names = CATALOGUE.iter().map(|section| section.name.to_string());
     let keys =
         CATALOGUE.iter().flat_map(|section| section.keys.iter().flat_map(|list| list.iter())).map(|key| key.name.to_string());
     let more =

@@ -74,6 +74,11 @@ impl Options {
         self.argument("--bind-ro", &format!("{}:{inside}", outside.display()))
     }
 
+    /// Lets it mount what a program serves (FUSE).
+    pub fn fuse(self) -> Self {
+        self.argument("--bind", "/dev/fuse:/dev/fuse")
+    }
+
     fn argument(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend([name.into(), value.into()]);
         self

@@ -44,6 +44,8 @@ mod same_problem;
 mod schedules;
 mod send_test;
 mod sendmail;
+mod sensors;
+mod sensors_real;
 mod services;
 mod situations;
 mod smoke;

@@ -6,7 +6,9 @@ use crate::guest::{Guest, Options};
 /// Every installed unit, templates with an instance.
 fn units(guest: &Guest) -> Vec<String> {
     let names = guest.sh("cd /usr/lib/systemd/system && ls sysalert-*.* -d | grep -v '\\.d$'").ok();
-    names.lines().map(|name| name.replace("@.", "@backup.service.")).collect()
+    // the instances of sysalert-look@ are users
+    let look = |name: &str| name.replace("sysalert-look@.", "sysalert-look@1000.");
+    names.lines().map(|name| look(name).replace("@.", "@backup.service.")).collect()
 }
 
 #[test]

@@ -22,6 +22,24 @@ pub(super) fn oldest() -> Option<u64> {
     all().into_iter().filter(|(path, _)| !is_active(path)).map(|(_, written)| written.saturating_sub(SLACK)).min()
 }
 
+/// Whether this user may read the system's own part of the journal.
+///
+/// # Errors
+/// A sentence that says what is to be done.
+pub(super) fn readable() -> Result<(), String> {
+    let files = all();
+    if files.is_empty() {
+        return Err("there is no journal here that this user may see".to_owned());
+    }
+    for (path, _) in files.iter().filter(|(path, _)| is_active(path) && path.ends_with("system.journal")) {
+        if let Err(error) = fs::File::open(path) {
+            let who = "root and members of the group systemd-journal may";
+            return Err(format!("the journal cannot be read: {}: {error}; {who}", path.display()));
+        }
+    }
+    Ok(())
+}
+
 /// Whether systemd-coredump takes the cores.
 pub(super) fn saves_cores() -> bool {
     Path::new("/run/systemd/coredump").exists()

@@ -5,6 +5,7 @@
 
 mod complaints;
 mod deaths;
+mod entries;
 mod excerpt;
 mod files;
 mod messages;
@@ -13,6 +14,7 @@ mod troubled;
 
 pub use complaints::Complaint;
 pub use deaths::{Core, Deaths, Ended, OomKill};
+pub use entries::{Bookmark, Entry, Reached, Writer};
 pub use excerpt::{Excerpt, Line};
 pub(super) use messages::signal;
 pub use messages::{Kind, Message, Messages};
@@ -143,6 +145,17 @@ impl Journal {
             // it may come into another file: that of the user whose process it was
             self.handle = None;
         }
+    }
+
+    /// Hands over what the kernel or the SSH server wrote since that bookmark, oldest first.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read, or not all of it.
+    pub fn entries(&mut self, writer: Writer, from: &Bookmark, take: &mut dyn FnMut(Entry)) -> Result<Reached, String> {
+        let until = self.until();
+        // the library passes over what it may not read, as if nothing were there
+        files::readable()?;
+        entries::read(self.open(micros(from.at))?, writer, from, until, take).map_err(unreadable)
     }
 
     fn until(&self) -> Instant {

@@ -42,6 +42,17 @@ impl Listed {
     }
 }
 
+/// How many units there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// That failed.
+    pub failed: u32,
+    /// Names of units that are loaded.
+    pub loaded: u32,
+    /// Jobs that wait or run.
+    pub jobs: u32,
+}
+
 /// What more the manager tells of a unit, as far as its state asks for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,11 +159,16 @@ impl ServiceManager {
     fn detail(&mut self, unit: &Listed) -> Option<Detail> {
         let path = path_of(&unit.name);
         let of = self.all(&path, if unit.active == "active" { UNIT } else { ALL }).unwrap_or_default();
-        let mut detail = Detail { invocation: of.invocation(), since: of.time("StateChangeTimestamp"), ..Detail::default() };
+        let since = match unit.active.as_str() {
+            // a clock that is set forward in a boot must not make it hang
+            "activating" => of.monotonic("InactiveExitTimestampMonotonic"),
+            "deactivating" | "reloading" | "refreshing" => of.monotonic("StateChangeTimestampMonotonic"),
+            _ => of.time("StateChangeTimestamp"),
+        };
+        let mut detail = Detail { invocation: of.invocation(), since, ..Detail::default() };
         match unit.active.as_str() {
             "active" => detail.since = of.time("ActiveEnterTimestamp"),
             "activating" => {
-                detail.since = of.time("InactiveExitTimestamp");
                 detail.kind = of.text("Type");
                 detail.limit = of.limit("TimeoutStartUSec");
             }
@@ -179,6 +195,12 @@ impl ServiceManager {
         (!self.is_dead).then_some(detail)
     }
 
+    /// How many units there are; `None` when nobody answers.
+    pub fn counts(&mut self) -> Option<Counts> {
+        let mut count = |name: &str| self.number_of::<u32>(MANAGER_PATH, MANAGER, name, "u");
+        Some(Counts { failed: count("NFailedUnits")?, loaded: count("NNames")?, jobs: count("NJobs")? })
+    }
+
     /// When the machine's own part of the boot began.
     pub fn booted(&mut self) -> Option<DateTime<Utc>> {
         self.time(MANAGER_PATH, MANAGER, "UserspaceTimestamp")
@@ -197,9 +219,10 @@ impl ServiceManager {
         Some(!matches!(state.as_str(), "inactive" | "failed"))
     }
 
-    /// When the unit files were last read.
+    /// When the unit files were last read anew; the beginning of all time, if not since the boot. `None` where it does not tell.
     pub fn read_units_at(&mut self) -> Option<DateTime<Utc>> {
-        self.time(MANAGER_PATH, MANAGER, "UnitsLoadTimestamp")
+        let micros = self.number_of::<u64>(MANAGER_PATH, MANAGER, "UnitsLoadTimestamp", "t")?;
+        DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
     }
 
     /// Whether something that is up wants it to run: a target, or what it is enabled for. A service that needs another for a

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use systemd::bus::{Bus, ContainerType, MessageIter, ObjectPath};
 use utf8_cstr::Utf8CStr;
 
-use super::{NAME, NoAnswer, ServiceManager, string};
+use super::{NAME, NoAnswer, ServiceManager, is_unknown, string};
 use crate::host::clock;
 
 /// What an object is like. The interfaces of a unit have no two properties of one name that somebody asks for.
@@ -48,6 +48,11 @@ impl Properties {
         DateTime::from_timestamp_micros(i64::try_from(self.number(name)?).ok()?)
     }
 
+    /// A time by the clock that does not jump.
+    pub(super) fn monotonic(&self, name: &str) -> Option<DateTime<Utc>> {
+        self.number(name).map(Duration::from_micros).and_then(clock::of_monotonic)
+    }
+
     /// A limit: 0 is one, too.
     pub(super) fn limit(&self, name: &str) -> Option<Duration> {
         self.numbers.get(name).copied().filter(|micros| *micros < u64::MAX).map(Duration::from_micros)
@@ -60,8 +65,7 @@ impl Properties {
 
     /// When a timer elapses next, by the calendar or by the time since something else.
     pub(super) fn next(&self) -> Option<DateTime<Utc>> {
-        let monotonic = self.number("NextElapseUSecMonotonic").map(Duration::from_micros);
-        [self.time("NextElapseUSecRealtime"), monotonic.and_then(clock::of_monotonic)].into_iter().flatten().min()
+        [self.time("NextElapseUSecRealtime"), self.monotonic("NextElapseUSecMonotonic")].into_iter().flatten().min()
     }
 
     /// Takes one property, which stands next.
@@ -111,7 +115,11 @@ fn get_all(bus: &mut Bus, path: &str, interface: &str, patience: Duration) -> Re
         Some(call)
     })();
     let Some(mut call) = made else { return Ok(None) };
-    let mut reply = call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)).map_err(|_| NoAnswer)?;
+    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
+        Ok(reply) => reply,
+        // a unit that is gone
+        Err(error) => return if is_unknown(&error) { Ok(None) } else { Err(NoAnswer) },
+    };
     let mut properties = Properties::default();
     if let Ok(mut iter) = reply.iter() {
         // what was read until something cannot be is right

@@ -103,6 +103,10 @@ fn the_number_of_calls_does_not_grow_with_the_number_of_loaded_units() {
     // what they are is noticed when their file changes
     guest.sh("sed -i s/oneshot/simple/ /etc/systemd/system/rest@.service; systemctl daemon-reload").ok();
     assert!(messages(&guest).0 >= few.0 + RESTING, "they are asked about anew");
+    // also of a manager that has read no file anew since the boot
+    guest.reboot();
+    messages(&guest);
+    assert!(!guest.read_file("/run/sysalert/polled.json").contains("null"));
 }
 
 /// Polled units that have nothing to do.

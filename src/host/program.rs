@@ -1,0 +1,185 @@
+//! Programs that are run and asked for their output: without a shell, without our environment, for a limited time.
+
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+
+use super::clock;
+
+/// What a program said, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its standard output, as far as it may be long.
+    pub output: Vec<u8>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// With this exit status.
+    Exited(i32),
+    /// By a signal: "SIGSEGV".
+    Killed(String),
+    /// It took longer than it may, and was killed.
+    TooLong,
+    /// It said more than it may, and was killed.
+    TooMuch,
+    /// It took longer than it may, and cannot be killed: it hangs in the kernel.
+    Hangs,
+}
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What is killed is gone within this time, unless the kernel holds it: a mount that hangs does at times.
+const DEATH: Duration = Duration::from_secs(2);
+/// What a program said is read so long after it has ended: what it has started and hidden from us may keep its output open.
+const REST: Duration = Duration::from_millis(200);
+
+enum News {
+    Said(Vec<u8>),
+    Closed,
+    Ended,
+}
+
+/// Runs a program for at most this time, and takes at most so many bytes of its output. Afterwards it is gone with all that it
+/// started, but for what left its process group.
+///
+/// # Errors
+/// The system's, when it could not be started.
+pub fn run(program: &str, arguments: &[String], limit: Duration, longest: usize) -> io::Result<Ran> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        // numbers with a point, words in English
+        .envs([("PATH", PATH), ("LC_ALL", "C")])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    let (sender, news) = mpsc::channel();
+    let (reads, waits) = (sender.clone(), sender);
+    let stdout = child.stdout.take();
+    thread::spawn(move || stdout.into_iter().for_each(|stdout| read(stdout, &reads)));
+    thread::spawn(move || {
+        // seen, but not reaped: until then nobody else can get its number
+        let _ = waitid(Id::Pid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        waits.send(News::Ended)
+    });
+
+    let (mut output, mut killed, mut ended, mut closed) = (Vec::new(), None, false, false);
+    let mut until = clock::started() + limit;
+    while !(ended && closed) {
+        match news.recv_timeout(until.saturating_duration_since(clock::started())) {
+            Ok(News::Said(bytes)) => output.extend(bytes),
+            Ok(News::Closed) => closed = true,
+            Ok(News::Ended) => {
+                ended = true;
+                until = clock::started() + REST;
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            Err(_) if ended => break,
+            Err(_) if killed.is_some() => return Ok(Ran { output, end: End::Hangs }),
+            Err(_) => killed = Some(End::TooLong),
+        }
+        if output.len() > longest {
+            output.truncate(longest);
+            killed = killed.or(Some(End::TooMuch));
+        }
+        if killed.is_some() && !ended {
+            let _ = killpg(group, Signal::SIGKILL);
+            until = clock::started() + DEATH;
+        }
+    }
+    let status = child.wait()?;
+    Ok(Ran { output, end: killed.unwrap_or_else(|| told(status)) })
+}
+
+fn read(mut stdout: ChildStdout, news: &Sender<News>) {
+    let mut buffer = vec![0; 4096];
+    // an interrupted read is seldom, and its program's next line is as good
+    while let Ok(count) = stdout.read(&mut buffer) {
+        if count == 0 || news.send(News::Said(buffer[..count].to_vec())).is_err() {
+            break;
+        }
+    }
+    let _ = news.send(News::Closed);
+}
+
+fn told(status: ExitStatus) -> End {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exited(code),
+        (None, signal) => {
+            let name = signal.and_then(|number| Signal::try_from(number).ok()).map(|signal| signal.as_str().to_owned());
+            End::Killed(name.unwrap_or_else(|| format!("signal {}", signal.unwrap_or_default())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str, limit: Duration) -> (String, End) {
+        let ran = run("/bin/sh", &["-c".to_owned(), script.to_owned()], limit, 1000).unwrap();
+        (String::from_utf8(ran.output).unwrap(), ran.end)
+    }
+
+    #[test]
+    fn what_a_program_says_and_how_it_ends() {
+        for (script, said, end) in [
+            ("echo fine; exit 2", "fine\n", End::Exited(2)),
+            ("printf x; kill -SEGV $$", "x", End::Killed("SIGSEGV".into())),
+            (
+                "env | grep -v ^PWD= | sort",
+                "LC_ALL=C\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+                End::Exited(0),
+            ),
+            ("pwd; cat; echo complaint >&2", "/\n", End::Exited(0)),
+            ("exec >&-; exit 1", "", End::Exited(1)),
+        ] {
+            assert_eq!(shell(script, LONG), (said.to_owned(), end), "{script}");
+        }
+        assert_eq!(run("/nowhere", &[], LONG, 9).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn who_says_too_much_or_takes_too_long_is_killed_with_all_that_it_started() {
+        let (said, end) = shell("yes", LONG);
+        assert_eq!((said.len(), end), (1000, End::TooMuch));
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display();
+        let (said, end) = shell(&format!("sleep 300 & echo $! >{path}; echo begun; wait"), Duration::from_millis(300));
+        assert_eq!((said.as_str(), end), ("begun\n", End::TooLong));
+        let sleeper = std::fs::read_to_string(file.path()).unwrap();
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", sleeper.trim())).unwrap_or_default();
+        let end = clock::started() + LONG;
+        while !state().is_empty() && !state().contains(") Z ") {
+            assert!(clock::started() < end, "{}", state());
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_is_not_waited_for() {
+        let began = clock::started();
+        let (said, end) = shell("sleep 300 & echo quick", LONG);
+        assert_eq!((said.as_str(), end), ("quick\n", End::Exited(0)));
+        let (said, end) = shell("setsid sleep 5 & echo hidden", LONG);
+        assert_eq!((said.as_str(), end), ("hidden\n", End::Exited(0)));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+}

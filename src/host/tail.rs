@@ -1,0 +1,384 @@
+//! What was written to a log since it was last read, through its rotations: by renaming, or by copying and truncating.
+//!
+//! Where reading stopped is known again by what stands before that place, and not by the file's number alone: a number that is
+//! free is given to the next file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
+
+/// Where reading stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file's number.
+    inode: u64,
+    /// So many of its bytes are read.
+    offset: u64,
+    /// Made of the bytes before that.
+    mark: u64,
+}
+
+/// What became of a reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Where the next one goes on.
+    pub place: Place,
+    /// There is more than is read at once.
+    pub more: bool,
+    /// The log was replaced, and what is left of the old one was not found: lines are lost.
+    pub gap: bool,
+}
+
+/// So much is read at once, and so far back the first reading goes.
+const MOST: u64 = 8 * 1024 * 1024;
+/// Of a line that is longer only its beginning is read.
+const LONGEST: u64 = 16 * 1024;
+/// So many bytes before a place tell it from others.
+const MARKED: u64 = 256;
+/// So many older files are looked at.
+const OLDER: usize = 8;
+const COMPRESSED: [&str; 5] = ["gz", "xz", "zst", "bz2", "lz4"];
+
+/// Hands over the whole lines that were written since that place, oldest first and without their ends; at first those of the
+/// last 8 MiB. What is no text in them is replaced.
+///
+/// # Errors
+/// The system's, when the log cannot be read, or is no regular file.
+pub fn lines(path: &Path, from: Option<&Place>, line: &mut dyn FnMut(&str)) -> io::Result<Reached> {
+    let log = Log::open(path)?;
+    let (files, gap) = match from {
+        None => {
+            let start = log.line_after(log.size.saturating_sub(MOST))?;
+            (vec![(log, start)], false)
+        }
+        Some(from) if log.inode == from.inode && log.is_at(from) => (vec![(log, from.offset)], false),
+        Some(from) => {
+            let mut files = since(path, from);
+            let gap = files.is_empty() && from.offset > 0;
+            files.push((log, 0));
+            (files, gap)
+        }
+    };
+    let (mut budget, count) = (MOST, files.len());
+    let mut reached = None;
+    for (number, (file, start)) in files.into_iter().enumerate() {
+        let is_over = number + 1 < count;
+        let (offset, more) = file.read(start, budget, is_over, line)?;
+        reached = Some(Reached { place: file.place(offset)?, more, gap });
+        if more {
+            break;
+        }
+        budget = budget.saturating_sub(offset.saturating_sub(start));
+    }
+    reached.ok_or_else(|| io::Error::other("there is no such log"))
+}
+
+/// The older files of this log from the one on in which reading stopped, and where it did; none if that one is gone.
+fn since(path: &Path, from: &Place) -> Vec<(Log, u64)> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else { return Vec::new() };
+    // "auth.log.1", "auth.log-20261121"
+    let is_older = |other: &str| {
+        let rest = other.strip_prefix(name).filter(|rest| rest.starts_with(['.', '-']));
+        rest.is_some_and(|rest| !COMPRESSED.iter().any(|ending| rest.ends_with(ending)))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let older = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_older));
+    let mut older: Vec<Log> = older.filter_map(|entry| Log::open(&entry.path()).ok()).collect();
+    older.sort_by_key(|log| std::cmp::Reverse(log.written));
+    older.truncate(OLDER);
+    older.reverse();
+    // before the first byte all files look alike
+    let stopped = older.iter().position(|log| log.is_at(from) && (from.offset > 0 || log.inode == from.inode));
+    let Some(stopped) = stopped else { return Vec::new() };
+    older.drain(..stopped);
+    older.into_iter().enumerate().map(|(number, log)| (log, if number == 0 { from.offset } else { 0 })).collect()
+}
+
+/// An open file: whatever becomes of its name.
+struct Log {
+    file: File,
+    inode: u64,
+    size: u64,
+    /// When it was last written to.
+    written: (i64, i64),
+}
+
+impl Log {
+    fn open(path: &Path) -> io::Result<Log> {
+        // without O_NONBLOCK the opening of a FIFO waits for its writer
+        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        let about = file.metadata()?;
+        if !about.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        Ok(Log { file, inode: about.ino(), size: about.size(), written: (about.mtime(), about.mtime_nsec()) })
+    }
+
+    fn place(&self, offset: u64) -> io::Result<Place> {
+        Ok(Place { inode: self.inode, offset, mark: self.mark(offset)? })
+    }
+
+    fn is_at(&self, place: &Place) -> bool {
+        self.size >= place.offset && self.mark(place.offset).is_ok_and(|mark| mark == place.mark)
+    }
+
+    /// Of the bytes before this one: FNV-1a, the same in every version of this program.
+    fn mark(&self, offset: u64) -> io::Result<u64> {
+        let start = offset.saturating_sub(MARKED);
+        let mut bytes: Vec<u8> = Vec::new();
+        let mut part = [0; 64];
+        while start + (bytes.len() as u64) < offset {
+            let count = self.file.read_at(&mut part, start + bytes.len() as u64)?;
+            if count == 0 {
+                break;
+            }
+            bytes.extend(&part[..count]);
+        }
+        let bytes = bytes.iter().take(usize::try_from(offset - start).unwrap_or(usize::MAX));
+        Ok(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+
+    /// Where the first line begins that begins here or later.
+    fn line_after(&self, offset: u64) -> io::Result<u64> {
+        if offset == 0 {
+            return Ok(0);
+        }
+        let mut reader = BufReader::new(&self.file);
+        reader.seek(SeekFrom::Start(offset - 1))?;
+        Ok(offset - 1 + past_end(&mut reader)?)
+    }
+
+    /// Hands over the whole lines from there on; of a file to which nothing more comes the last line, too, if it has no end. Where
+    /// it stopped, and whether there is more than that many bytes.
+    fn read(&self, start: u64, most: u64, is_over: bool, line: &mut dyn FnMut(&str)) -> io::Result<(u64, bool)> {
+        let mut reader = BufReader::new(&self.file);
+        reader.seek(SeekFrom::Start(start))?;
+        let mut offset = start;
+        let mut bytes = Vec::new();
+        while offset - start < most {
+            bytes.clear();
+            let mut count = reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? as u64;
+            let is_whole = bytes.last() == Some(&b'\n');
+            if count == 0 || (!is_whole && count < LONGEST && !is_over) {
+                return Ok((offset, false));
+            }
+            if !is_whole && count == LONGEST {
+                count += past_end(&mut reader)?;
+            }
+            offset += count;
+            let text = String::from_utf8_lossy(&bytes);
+            line(text.strip_suffix('\n').unwrap_or(&text));
+        }
+        Ok((offset, true))
+    }
+}
+
+/// Reads to the end of the line, and how many bytes that were.
+fn past_end(reader: &mut impl BufRead) -> io::Result<u64> {
+    let mut count = 0;
+    loop {
+        let mut bytes = Vec::new();
+        let part = reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? as u64;
+        count += part;
+        if part == 0 || bytes.last() == Some(&b'\n') {
+            return Ok(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::host::clock;
+
+    /// A log and who reads it, again and again.
+    struct Reader {
+        folder: tempfile::TempDir,
+        place: Option<Place>,
+        rotated: Cell<u64>,
+    }
+
+    impl Reader {
+        fn new() -> Reader {
+            Reader { folder: tempfile::tempdir().unwrap(), place: None, rotated: Cell::new(0) }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn write(&self, text: &str) {
+            self.write_to("log", text.as_bytes());
+        }
+
+        fn write_to(&self, name: &str, bytes: &[u8]) {
+            let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
+            file.write_all(bytes).unwrap();
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            fs::rename(self.path(from), self.path(to)).unwrap();
+            self.is_older_by_now(to);
+        }
+
+        /// Two rotations are never in the same tick of the clock; here they would be.
+        fn is_older_by_now(&self, name: &str) {
+            self.rotated.set(self.rotated.get() + 1);
+            let time = clock::system() + chrono::TimeDelta::seconds(i64::try_from(self.rotated.get()).unwrap());
+            File::open(self.path(name)).unwrap().set_modified(time.into()).unwrap();
+        }
+
+        fn copy_and_truncate(&self, to: &str) {
+            fs::copy(self.path("log"), self.path(to)).unwrap();
+            self.is_older_by_now(to);
+            File::options().write(true).open(self.path("log")).unwrap().set_len(0).unwrap();
+        }
+
+        /// What is new, joined by spaces; "(gap)" where lines were lost.
+        fn read(&mut self) -> String {
+            let mut found = Vec::new();
+            let reached = lines(&self.path("log"), self.place.as_ref(), &mut |line| found.push(line.to_owned())).unwrap();
+            if reached.gap {
+                found.push("(gap)".to_owned());
+            }
+            assert!(!reached.more);
+            self.place = Some(reached.place);
+            found.join(" ")
+        }
+    }
+
+    #[test]
+    fn each_line_is_read_once_and_when_it_is_whole() {
+        let mut log = Reader::new();
+        log.write("a\nb");
+        assert_eq!(log.read(), "a");
+        assert_eq!(log.read(), "");
+        log.write("b\n\nc\n");
+        assert_eq!(log.read(), "bb  c");
+        log.write_to("log", b"\xff\0\n");
+        assert_eq!(log.read(), "\u{fffd}\0");
+        log.write(&format!("{}\nd\n", "x".repeat(50_000)));
+        assert_eq!(log.read(), format!("{} d", "x".repeat(16 * 1024)), "of a long line its beginning");
+    }
+
+    #[test]
+    fn nothing_is_lost_or_read_twice_when_the_log_is_renamed() {
+        let mut log = Reader::new();
+        log.write("a\n");
+        assert_eq!(log.read(), "a");
+        log.write("b\n");
+        log.rename("log", "log.1");
+        log.write_to("log.1", b"c\nno end");
+        log.write("d\n");
+        assert_eq!(log.read(), "b c no end d");
+        log.rename("log", "log-20261121");
+        log.write("e\n");
+        assert_eq!(log.read(), "e", "nothing was written to the old one");
+    }
+
+    #[test]
+    fn nothing_is_lost_or_read_twice_when_the_log_is_copied_and_truncated() {
+        let mut log = Reader::new();
+        log.write("a\n");
+        assert_eq!(log.read(), "a");
+        log.write("b\n");
+        log.copy_and_truncate("log.1");
+        log.write("c\n");
+        assert_eq!(log.read(), "b c");
+        // it grows beyond the place: only what stands before that tells
+        log.copy_and_truncate("log.1");
+        log.write("longer than before\n");
+        assert_eq!(log.read(), "longer than before");
+        log.copy_and_truncate("log.1");
+        assert_eq!(log.read(), "");
+        log.write("d\n");
+        assert_eq!(log.read(), "d");
+    }
+
+    #[test]
+    fn several_rotations_between_two_readings() {
+        let mut log = Reader::new();
+        log.write("a\n");
+        assert_eq!(log.read(), "a");
+        log.write("b\n");
+        log.rename("log", "log.2");
+        log.write("c\n");
+        log.rename("log", "log.1");
+        log.write("d\n");
+        log.write_to("log.3.gz", b"z\n");
+        assert_eq!(log.read(), "b c d");
+    }
+
+    #[test]
+    fn it_says_when_what_was_left_is_gone() {
+        let mut log = Reader::new();
+        log.write("a\n");
+        assert_eq!(log.read(), "a");
+        fs::remove_file(log.path("log")).unwrap();
+        // often with the number of the one before
+        log.write("b\n");
+        assert_eq!(log.read(), "b (gap)");
+        assert_eq!(log.read(), "");
+    }
+
+    #[test]
+    fn an_empty_log_that_is_renamed_is_known_by_its_number() {
+        let mut log = Reader::new();
+        log.write("");
+        assert_eq!(log.read(), "");
+        log.write("a\n");
+        log.rename("log", "log.1");
+        log.write_to("log.2", b"old\n");
+        log.write("b\n");
+        assert_eq!(log.read(), "a b");
+    }
+
+    #[test]
+    fn a_flood_is_read_in_parts_also_across_a_rotation() {
+        let mut log = Reader::new();
+        log.write("first\n");
+        assert_eq!(log.read(), "first");
+        let flood = "0123456789abcdef\n".repeat(1024 * 1024);
+        log.write(&flood);
+        log.rename("log", "log.1");
+        log.write("last\n");
+        let (mut count, mut last, mut readings) = (0, String::new(), 0);
+        loop {
+            let reached = lines(&log.path("log"), log.place.as_ref(), &mut |line| {
+                count += 1;
+                last = line.to_owned();
+            });
+            let reached = reached.unwrap();
+            log.place = Some(reached.place);
+            readings += 1;
+            if !reached.more {
+                break;
+            }
+        }
+        assert_eq!((count, last.as_str(), readings), (1024 * 1024 + 1, "last", 3));
+    }
+
+    #[test]
+    fn a_first_reading_begins_at_a_line() {
+        let mut log = Reader::new();
+        log.write(&"0123456789abcdef\n".repeat(1024 * 1024));
+        assert!(log.read().split(' ').all(|line| line == "0123456789abcdef"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        nix::unistd::mkfifo(&folder.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for name in ["fifo", "none", ""] {
+            assert!(lines(&folder.path().join(name), None, &mut |_| ()).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The message about a rule of a sensor: what is how much, since when, and when it is over.
+
+use sysalert_abi::Kind;
+
+use super::compose::{Report, capitalized, late_by, span};
+use super::{Banner, Letter, Tone, safe, visible};
+use crate::event::{Blind, Breach, CheckName, Finding, local_time};
+use crate::incident::Severity;
+
+/// The message about one.
+pub(super) fn compose(report: &Report<'_>) -> Letter {
+    let name = CheckName::of(&report.event.subject).unwrap_or(CheckName { sensor: "check", instance: "", rule: "" });
+    let (of, host) = (format!("{} on {}", name.what(), report.host), report.host);
+    let was = report.failures.last().and_then(|(_, problem)| problem.finding());
+    let words = match (report.event.problem.finding(), report.kind) {
+        (_, Kind::Recovery) => recovered(report, &name, &of, was),
+        (Some(Finding::Breach(breach)), _) => breached(report, &name, &of, &breach),
+        (Some(Finding::Blind(blind)), _) => blinded(report, &name, &blind),
+        (None, _) => Words::unknown(report, &of),
+    };
+    let severity = report.incident.severity;
+    Letter {
+        subject: words.subject,
+        banner: Banner { status: format!("{} on {host}", words.status), title: name.what(), what: capitalized(&words.what) },
+        lead: words.lead,
+        facts: facts(report, words.facts),
+        lists: if words.details.is_empty() { Vec::new() } else { vec![("What was seen", words.details)] },
+        commands: commands(report, &name, words.commands),
+        tone: match report.kind {
+            Kind::Recovery => Tone::Well,
+            _ if severity < Severity::Warning => Tone::Neutral,
+            _ => Tone::Trouble,
+        },
+        ..Letter::default()
+    }
+}
+
+/// What is said of it.
+#[derive(Default)]
+struct Words {
+    status: &'static str,
+    subject: String,
+    what: String,
+    lead: String,
+    facts: Vec<(&'static str, String)>,
+    details: Vec<String>,
+    commands: Vec<String>,
+}
+
+impl Words {
+    /// What no record tells any more.
+    fn unknown(report: &Report<'_>, of: &str) -> Words {
+        let what = report.event.problem.to_string();
+        Words { status: "Check", subject: format!("{of}: {what}"), lead: format!("{of}: {what}."), what, ..Words::default() }
+    }
+}
+
+fn breached(report: &Report<'_>, name: &CheckName<'_>, of: &str, breach: &Breach) -> Words {
+    let what = match breach.details.first() {
+        // a check of somebody else's has words of its own
+        Some(words) if name.sensor == "command" => safe(words),
+        _ => breach.words(),
+    };
+    let clear = breach.unit.show_limit(breach.clear);
+    let lasts = report.again.map(|again| span(again.at - report.incident.first_failure));
+    let (status, how) = match (breach.critical, &lasts) {
+        (_, Some(lasts)) => ("Still so", format!(", for {lasts}")),
+        (true, None) => ("Critical", " is critical".to_owned()),
+        (false, None) => (heading(report.incident.severity), String::new()),
+    };
+    let mut facts = vec![("Value", breach.unit.show(breach.value))];
+    facts.extend(report.context.measured.clone().map(|measured| ("By now", measured)));
+    facts.push(("Limit", breach.unit.show_limit(breach.limit)));
+    facts.push(("Over at", clear));
+    let lead = match report.again {
+        Some(again) => {
+            let nobody = match again.nobody_within {
+                Some(within) => {
+                    format!("Nobody has acknowledged it within {}, and so you are told as well.", super::compose::short(within))
+                }
+                None => "Nobody has acknowledged it.".to_owned(),
+            };
+            format!("{of}: {what}. It has been so for {}. {nobody}", lasts.unwrap_or_default())
+        }
+        None => format!("{of}{how}: {what}."),
+    };
+    Words {
+        status,
+        subject: format!("{of}{how}: {what}"),
+        what,
+        lead,
+        facts,
+        details: breach.details.iter().map(|line| safe(line)).collect(),
+        commands: breach.commands.clone(),
+    }
+}
+
+fn blinded(report: &Report<'_>, name: &CheckName<'_>, blind: &Blind) -> Words {
+    let why = visible(blind.why.as_bytes());
+    let what = format!("measures nothing: {why}");
+    let sensor = format!("the sensor {} on {}", name.what(), report.host);
+    let still = if report.again.is_some() { "still " } else { "" };
+    let lead = format!(
+        "The sensor {} on {} {still}{what}. It failed {} times in a row; until it works again its rules notice nothing.",
+        name.what(),
+        report.host,
+        blind.times
+    );
+    Words { status: "Not measured", subject: format!("{sensor} {still}{what}"), what, lead, ..Words::default() }
+}
+
+fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Finding>) -> Words {
+    let lasted = span(report.event.at - report.incident.first_failure);
+    let (subject, lead, what, facts) = match (Breach::of(&report.event.problem), was) {
+        (Some(now), was) => {
+            let was = match was {
+                Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.words()),
+                _ => String::new(),
+            };
+            let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
+            (format!("{of} is well again: {}", now.now()), format!("{of} is well again: {}.{was}", now.now()), now.now(), facts)
+        }
+        (None, Some(Finding::Blind(blind))) => {
+            let why = visible(blind.why.as_bytes());
+            let subject = format!("the sensor {} on {} measures again", name.what(), report.host);
+            let lead = format!("The sensor {} on {} measures again. It failed: {why}.", name.what(), report.host);
+            (subject, lead, "Measures again".to_owned(), Vec::new())
+        }
+        (None, _) => (format!("{of} is well again"), format!("{of} is well again."), String::new(), Vec::new()),
+    };
+    let facts = facts.into_iter().chain([("Lasted", lasted)]).collect();
+    Words { status: "Well again", subject, what, lead, facts, ..Words::default() }
+}
+
+/// A warning is no failure.
+fn heading(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "Note",
+        Severity::Warning => "Warning",
+        Severity::Critical => "Critical",
+    }
+}
+
+fn facts(report: &Report<'_>, own: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    let Report { event, incident, .. } = report;
+    let mut facts = Vec::new();
+    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late, report.again.is_some()))));
+    facts.push(("Host", report.host.to_owned()));
+    facts.push(("Check", event.subject.name().to_owned()));
+    facts.push(("Measured", local_time(event.at)));
+    facts.extend(own);
+    if report.kind == Kind::Recovery || incident.first_failure < event.at {
+        facts.push(("Since", local_time(incident.first_failure)));
+    }
+    if report.kind != Kind::Recovery {
+        facts.push(("Severity", incident.severity.as_str().to_owned()));
+    }
+    let times = |told: u64| if told == 1 { "once".to_owned() } else { format!("{told} times") };
+    facts.extend(report.again.map(|again| ("Told before", times(again.told))));
+    facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
+    facts
+}
+
+/// Where to look further.
+fn commands(report: &Report<'_>, name: &CheckName<'_>, own: Vec<String>) -> Vec<String> {
+    let check = shell(report.event.subject.name());
+    let mut commands: Vec<String> = own.iter().map(|command| command.replace("{}", &shell(name.instance))).collect();
+    commands.push("sysalert check sensors".to_owned());
+    commands.push(format!("sysalert explain {check}"));
+    if report.acknowledge && report.kind != Kind::Recovery {
+        commands.push(format!("sysalert ack {check}"));
+    }
+    commands
+}
+
+/// A word as a shell takes it.
+pub fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}

@@ -1,0 +1,341 @@
+//! `[sensors]`, `[sensor.NAME]` and `[[sensor.NAME.rule]]`: what is measured of the machine, and what its values mean.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::{Document, Key, Kind, Origin, Section, Setting, Table, Values, nearest};
+use crate::event::{CheckName, Op, Subject, Unit};
+use crate::incident::Severity;
+use crate::trigger::sensor::rule::Rule;
+use crate::trigger::sensor::{SENSORS, Sensor};
+
+/// `[sensors]`
+pub(super) const KEYS: &[Key] = &[
+    Key::new("report_dir", Kind::Text, "", "a folder that keeps each report, as text and as JSON"),
+    Key::new(
+        "report_keep",
+        Kind::Integer { min: 1, max: 100_000 },
+        "288",
+        "how many reports it keeps; one each 5 minutes is a day",
+    ),
+];
+
+/// What is measured.
+#[derive(Debug)]
+pub struct Sensors {
+    /// In the order of reports.
+    pub watches: Vec<Watch>,
+    /// Where reports are kept.
+    pub report_dir: Option<PathBuf>,
+    /// How many.
+    pub report_keep: usize,
+}
+
+/// A sensor with its settings.
+#[derive(Debug)]
+pub struct Watch {
+    /// The sensor.
+    pub sensor: &'static Sensor,
+    /// NAME of `[sensor.command.NAME]`; else "".
+    pub name: String,
+    /// How often it is measured.
+    pub every: Duration,
+    /// What its values mean.
+    pub rules: Vec<Rule>,
+    written: Vec<Setting>,
+}
+
+impl Watch {
+    /// "storage", "command.mailq".
+    pub fn full_name(&self) -> String {
+        if self.name.is_empty() { self.sensor.name.to_owned() } else { format!("{}.{}", self.sensor.name, self.name) }
+    }
+
+    /// Lends its settings.
+    pub fn with_values<T>(&self, use_them: impl FnOnce(Values<'_>) -> T) -> T {
+        let written = [self.written.as_slice()];
+        use_them(Values { keys: self.sensor.keys, written: &written })
+    }
+}
+
+/// The sections of all sensors.
+pub(super) fn sections() -> impl Iterator<Item = Section> {
+    SENSORS.iter().map(|sensor| Section { name: section(sensor).into(), named: sensor.named, keys: sensor.keys, open: false })
+}
+
+fn section(sensor: &Sensor) -> String {
+    format!("sensor.{}", sensor.name)
+}
+
+impl Sensors {
+    /// Reads it from valid settings.
+    pub(super) fn read(document: &Document) -> Sensors {
+        let written = [document.section("sensors", None)];
+        let values = Values { keys: &[KEYS], written: &written };
+        Sensors {
+            watches: watched(document).filter_map(|(sensor, name)| watch(document, sensor, name)).collect(),
+            report_dir: values.text("report_dir").map(PathBuf::from),
+            report_keep: usize::try_from(values.count("report_keep")).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// Each sensor, and the names of those that have some.
+fn watched(document: &Document) -> impl Iterator<Item = (&'static Sensor, Option<String>)> {
+    SENSORS.iter().flat_map(|sensor| {
+        if !sensor.named {
+            return vec![(sensor, None)];
+        }
+        let section = section(sensor);
+        document.names(&section).map(|(name, _)| (sensor, Some(name.to_owned()))).collect()
+    })
+}
+
+fn watch(document: &Document, sensor: &'static Sensor, name: Option<String>) -> Option<Watch> {
+    let written = document.section(&section(sensor), name.as_deref()).to_vec();
+    let list = [written.as_slice()];
+    let values = Values { keys: sensor.keys, written: &list };
+    if !values.boolean("enabled") {
+        return None;
+    }
+    let every = values.duration("every");
+    let drafts = drafts(sensor, &values, document.tables(&section(sensor), name.as_deref()));
+    let rules = drafts.iter().filter_map(|draft| draft.rule(sensor).ok().flatten()).collect();
+    Some(Watch { sensor, name: name.unwrap_or_default(), every, rules, written })
+}
+
+/// A rule while it is put together of what is written, the most specific first.
+struct Draft {
+    layers: Vec<Vec<Setting>>,
+    /// Where it begins; `None`: nobody has written it.
+    origin: Option<Origin>,
+}
+
+/// The rules of a sensor. What is written adds to the one of the same name and instances that stands before it, else to the
+/// default one of its name; but `clear` and `critical` belong to their `value`.
+fn drafts(sensor: &'static Sensor, values: &Values<'_>, tables: &[Table]) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> =
+        defaults(sensor, values).into_iter().map(|table| Draft { layers: vec![table.settings], origin: None }).collect();
+    let builtin = drafts.len();
+    for table in tables {
+        let name = text(&table.settings, "name");
+        let mount = text(&table.settings, "mount").unwrap_or_else(|| "*".to_owned());
+        let same = drafts.iter().position(|draft| draft.text("name") == name && draft.mount() == mount);
+        let model = same.or_else(|| drafts[..builtin].iter().position(|draft| draft.text("name") == name));
+        let mut layers = model.map_or_else(Vec::new, |place| drafts[place].layers.clone());
+        if table.settings.iter().any(|setting| setting.key == "value") {
+            for layer in &mut layers {
+                layer.retain(|setting| setting.key != "clear" && setting.key != "critical");
+            }
+        }
+        layers.insert(0, table.settings.clone());
+        let draft = Draft { layers, origin: Some(table.origin.clone()) };
+        match same {
+            Some(place) => drafts[place] = draft,
+            None => drafts.push(draft),
+        }
+    }
+    drafts
+}
+
+/// The rules that hold where none of the same name is written. `"{amount}"` in them is the value of the sensor's key `amount`.
+fn defaults(sensor: &'static Sensor, values: &Values<'_>) -> Vec<Table> {
+    let (section, name) = (section(sensor), sensor.named.then_some("x"));
+    let heading = name.map_or_else(|| section.clone(), |name| format!("{section}.{name}"));
+    let mut text = sensor.rules.replace("[[rule]]", &format!("[[{heading}.rule]]"));
+    for key in sensor.keys.iter().flat_map(|list| list.iter()) {
+        text = text.replace(&format!("\"{{{}}}\"", key.name), &values.value(&key.name).to_string());
+    }
+    let document = Document::read(&[(Path::new("defaults").into(), text)], &super::CATALOGUE);
+    document.map(|document| document.tables(&section, name).to_vec()).unwrap_or_default()
+}
+
+fn text(settings: &[Setting], key: &str) -> Option<String> {
+    let setting = settings.iter().find(|setting| setting.key == key)?;
+    setting.value.as_str().map(str::to_owned)
+}
+
+impl Draft {
+    fn setting(&self, key: &str) -> Option<&Setting> {
+        self.layers.iter().flatten().find(|setting| setting.key == key)
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.layers.iter().find_map(|layer| text(layer, key))
+    }
+
+    fn mount(&self) -> String {
+        self.text("mount").unwrap_or_else(|| "*".to_owned())
+    }
+
+    /// The rule, unless it is turned off.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the line where that stands.
+    fn rule(&self, sensor: &'static Sensor) -> Result<Option<Rule>, String> {
+        let at = |key: &str| self.setting(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
+        let wrong = |key: &str, why: String| Err(format!("{}: {why}", at(key).unwrap_or_default()));
+        let place = || format!("[[{}.rule]]", section(sensor));
+        let Some(name) = self.text("name") else { return wrong("", format!("{} needs a `name`", place())) };
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) || name.len() > 64 {
+            return wrong(
+                "name",
+                format!("a rule's name has only letters, digits, _ and -, 64 at most: \"{}\"", name.escape_debug()),
+            );
+        }
+        if name == BLIND {
+            return wrong("name", format!("a rule cannot be called `{BLIND}`: so a sensor that fails is called"));
+        }
+        if self.setting("enabled").is_some_and(|setting| setting.value == Value::Bool(false)) {
+            return Ok(None);
+        }
+        if let (Some(_), true) = (self.setting("mount"), sensor.instance.is_none()) {
+            return wrong("mount", format!("the sensor {} measures one thing only: its rules have no `mount`", sensor.name));
+        }
+        let Some(metric) = self.text("metric") else { return wrong("", format!("the rule `{name}` needs a `metric`")) };
+        let known = sensor.metrics.iter().find(|known| known.name == metric);
+        if known.is_none() && !sensor.open {
+            let near = nearest(&metric, sensor.metrics.iter().map(|metric| metric.name));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            return wrong("metric", format!("the sensor {} has no metric `{}`{near}", sensor.name, metric.escape_debug()));
+        }
+        let unit = known.map_or(Unit::Number, |known| known.unit);
+        let number = |key: &str| match self.setting(key) {
+            None => Ok(None),
+            Some(setting) => match read(known.map(|known| known.unit), &setting.value) {
+                Some(number) => Ok(Some(number)),
+                None => Err(format!("{}: `{key}` has another unit than {metric} ({})", setting.origin, unit.as_str())),
+            },
+        };
+        let Some(value) = number("value")? else { return wrong("", format!("the rule `{name}` needs a `value`")) };
+        let op = self.text("op").and_then(|word| Op::parse(&word)).unwrap_or(Op::Gt);
+        let (clear, critical) = (number("clear")?, number("critical")?);
+        let (more, less) = (matches!(op, Op::Gt | Op::Gte), matches!(op, Op::Lt | Op::Lte));
+        if clear.is_some_and(|clear| (more && clear > value) || (less && clear < value) || (!more && !less && clear != value)) {
+            return wrong("clear", format!("`clear` of the rule `{name}` lies beyond its `value`: it would never be over"));
+        }
+        if critical.is_some_and(|critical| (more && critical < value) || (less && critical > value) || (!more && !less)) {
+            return wrong("critical", format!("`critical` of the rule `{name}` must lie beyond its `value`"));
+        }
+        let consecutive = self.setting("consecutive").and_then(|setting| setting.value.as_u64()).unwrap_or(1);
+        Ok(Some(Rule {
+            name,
+            instances: self.mount(),
+            metric,
+            unit,
+            op,
+            value,
+            clear: clear.unwrap_or(value),
+            critical,
+            consecutive: u32::try_from(consecutive).unwrap_or(u32::MAX),
+            severity: self.text("severity").and_then(|word| Severity::parse(&word)).unwrap_or(Severity::Warning),
+        }))
+    }
+}
+
+/// The rule's name of a sensor that fails again and again.
+pub const BLIND: &str = "error";
+
+/// A value in a metric's unit; in any, where the metric's is not known.
+fn read(unit: Option<Unit>, value: &Value) -> Option<f64> {
+    let one = [Setting { key: "x".to_owned(), value: value.clone(), origin: Origin { file: Path::new("").into(), line: 0 } }];
+    let (number, written) = Values { keys: &[], written: &[&one] }.quantity("x")?;
+    (written.is_none() || unit.is_none() || written == unit).then_some(number)
+}
+
+/// How often a sensor's check is told again where nobody says so: a key of its own, where it has one.
+pub(super) fn remind(document: &Document, check: &str) -> Option<Duration> {
+    let subject = Subject::stored(check.to_owned());
+    let name = CheckName::of(&subject)?;
+    let sensor = SENSORS.iter().find(|sensor| sensor.name == name.sensor)?;
+    let own = sensor.named.then_some(name.instance);
+    let written = [document.section(&section(sensor), own)];
+    Values { keys: sensor.keys, written: &written }.interval("renotify_time")
+}
+
+/// What is wrong with the sections of sensors, beyond their keys.
+pub(super) fn wrong(document: &Document) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (sensor, name) in watched(document) {
+        let tables = document.tables(&section(sensor), name.as_deref());
+        let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if let Some(name) = name.as_ref().filter(|name| name.is_empty() || !is_plain(name)) {
+            let origin = document.names(&section(sensor)).find(|(own, _)| own == name).map(|(_, origin)| origin.to_string());
+            let origin = origin.unwrap_or_default();
+            complaints.push(format!("{origin}: a name has only letters, digits, _ and -: [{}.{name:?}]", section(sensor)));
+        }
+        if !tables.is_empty() {
+            let written = [document.section(&section(sensor), name.as_deref())];
+            let values = Values { keys: sensor.keys, written: &written };
+            complaints.extend(drafts(sensor, &values, tables).iter().filter_map(|draft| draft.rule(sensor).err()));
+        }
+    }
+    let settings = document.section("sensors", None);
+    let relative =
+        |setting: &&Setting| setting.key == "report_dir" && !setting.value.as_str().is_some_and(|path| path.starts_with('/'));
+    complaints
+        .extend(settings.iter().find(relative).map(|setting| format!("{}: `report_dir` must be a whole path", setting.origin)));
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn rules(text: &str) -> Vec<String> {
+        let settings = Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap();
+        let sensors = settings.sensors();
+        let memory = sensors.watches.iter().find(|watch| watch.sensor.name == "memory").unwrap();
+        let show = |rule: &Rule| {
+            let critical = rule.critical.map(|limit| format!(", critical {limit}")).unwrap_or_default();
+            format!(
+                "{}: {}, clear {}{critical}, x{}, {}",
+                rule.name,
+                rule.words(),
+                rule.clear,
+                rule.consecutive,
+                rule.severity.as_str()
+            )
+        };
+        memory.rules.iter().map(show).collect()
+    }
+
+    const DEFAULTS: [&str; 3] = [
+        "low_memory: memory_used_percent gt 92 %, clear 88, critical 97, x2, warning",
+        "swap_full: swap_used_percent gt 90 %, clear 80, x3, warning",
+        "out_of_memory: oom_kills gt 0, clear 0, x1, warning",
+    ];
+
+    #[test]
+    fn what_is_written_takes_the_place_of_a_default_of_its_name_and_joins_the_others() {
+        assert_eq!(rules(""), DEFAULTS);
+        let one = |text: &str| rules(&format!("[[sensor.memory.rule]]\n{text}"));
+        // a new value has its own clear and critical
+        assert_eq!(one("name = \"low_memory\"\nvalue = 80")[0], "low_memory: memory_used_percent gt 80 %, clear 80, x2, warning");
+        assert_eq!(
+            one("name = \"low_memory\"\nseverity = \"critical\"")[0],
+            "low_memory: memory_used_percent gt 92 %, clear 88, critical 97, x2, critical"
+        );
+        assert_eq!(one("name = \"swap_full\"\nenabled = false"), [DEFAULTS[0], DEFAULTS[2]]);
+        assert_eq!(
+            one("name = \"little\"\nmetric = \"memory_available_bytes\"\nop = \"lt\"\nvalue = \"2KiB\"\nclear = 4096")[3],
+            "little: memory_available_bytes lt 2.0 KiB, clear 4096, x1, warning"
+        );
+        let twice = "[[sensor.memory.rule]]\nname = \"low_memory\"\nvalue = 80\n[[sensor.memory.rule]]\nname = \"low_memory\"\nclear = 70";
+        assert_eq!(rules(twice)[0], "low_memory: memory_used_percent gt 80 %, clear 70, x2, warning");
+    }
+
+    #[test]
+    fn every_default_is_a_rule() {
+        for sensor in SENSORS {
+            let drafts = drafts(sensor, &Values { keys: sensor.keys, written: &[] }, &[]);
+            assert_eq!(drafts.len(), sensor.rules.matches("[[rule]]").count(), "{}", sensor.name);
+            for draft in drafts {
+                draft.rule(sensor).unwrap_or_else(|why| panic!("{}: {why}", sensor.name));
+            }
+        }
+    }
+}

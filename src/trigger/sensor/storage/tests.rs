@@ -1,0 +1,275 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::{Before, Outcome};
+use super::*;
+use crate::config::{Origin, Setting, Values};
+use crate::host::sensing::Sensing;
+
+/// A machine with these mounts.
+#[derive(Default)]
+struct Machine {
+    table: RefCell<String>,
+    fstab: &'static str,
+    /// What one tells, where it is not the usual.
+    odd: BTreeMap<&'static str, Option<Result<Space, io::ErrorKind>>>,
+    /// Who was asked.
+    asked: RefCell<Vec<Asked>>,
+    /// The table after the measuring.
+    later: Option<String>,
+}
+
+const USUAL: Space = Space { size: 1000, used: 400, free: 500, files: 100, files_free: 75 };
+
+impl Sensing for Machine {
+    fn read(&self, path: &str) -> io::Result<String> {
+        match path {
+            "/proc/self/mountinfo" => Ok(self.table.borrow().clone()),
+            "/etc/fstab" => Ok(self.fstab.to_owned()),
+            "/proc/sys/kernel/random/boot_id" => Ok("b".into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn wait(&self, _: Duration) {
+        panic!("it waits for nothing");
+    }
+
+    fn spaces(&self, asked: &[Asked], _: Duration) -> Vec<Answer> {
+        self.asked.replace(asked.to_vec());
+        if let Some(later) = &self.later {
+            self.table.replace(later.clone());
+        }
+        let answer = |asked: &Asked| match self.odd.get(asked.path.to_str().unwrap()) {
+            Some(Some(Ok(space))) => Answer::Told(*space),
+            Some(Some(Err(error))) => Answer::Failed((*error).into()),
+            Some(None) => Answer::Hangs(None),
+            None => Answer::Told(USUAL),
+        };
+        asked.iter().map(answer).collect()
+    }
+}
+
+const MACHINE: &str = "\
+20 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro
+21 20 0:20 / /proc rw shared:2 - proc proc rw
+22 20 0:21 / /sys rw shared:3 - sysfs sysfs rw
+23 20 0:5 / /dev rw shared:4 - devtmpfs udev rw
+24 23 0:22 / /dev/shm rw shared:5 - tmpfs tmpfs rw
+25 20 0:23 / /run rw shared:6 - tmpfs tmpfs rw
+26 25 0:24 / /run/credentials/x.service ro shared:7 - ramfs ramfs rw
+27 22 0:25 / /sys/fs/cgroup rw shared:8 - cgroup2 cgroup2 rw
+28 20 0:26 / /tmp rw shared:9 - tmpfs tmpfs rw
+29 20 7:1 / /snap/core/1 ro shared:10 - squashfs /dev/loop1 ro
+30 20 254:0 /srv/www /var/www rw shared:1 - ext4 /dev/vda1 rw
+31 20 0:27 /@home /home rw shared:11 - btrfs /dev/vdb rw
+32 20 0:27 /@ /mnt/pool rw shared:11 - btrfs /dev/vdb rw
+33 20 0:28 / /var/lib/docker/overlay2/abc/merged rw shared:12 - overlay overlay rw
+34 20 0:29 / /mnt/auto rw shared:13 - autofs systemd-1 rw
+35 20 0:30 / /mnt/auto rw shared:14 - nfs4 nas:/x rw
+36 20 8:1 / /srv/two\\040words ro shared:15 - xfs /dev/sda1 ro
+37 25 8:17 / /run/media/alice/USB rw shared:16 - vfat /dev/sdb1 rw
+39 25 8:33 /run/x /run/host/incoming ro shared:18 master:2 - ext4 /dev/sdc1 rw
+38 20 0:31 / /home/alice/far rw shared:17 - fuse.sshfs far:/ rw
+";
+
+fn setting(key: &str, value: &Value) -> Setting {
+    let origin = Origin { file: Path::new("x.toml").into(), line: 1 };
+    Setting { key: key.into(), value: value.clone(), origin }
+}
+
+fn run(machine: &Machine, settings: &[Setting], before: Option<(&str, &Value)>) -> Measured {
+    let now = chrono::DateTime::from_timestamp(1_767_600_000, 0).unwrap();
+    let before = before.map(|(boot, kept)| Before { at: now, boot, kept });
+    let written = [settings];
+    let values = Values { keys: SENSOR.keys, written: &written };
+    measure(&Probe { machine, name: "", values, before, now })
+}
+
+fn on(table: &str) -> Machine {
+    Machine { table: RefCell::new(table.to_owned()), ..Machine::default() }
+}
+
+/// "/ 44.44, /tmp 44.44": the mounts and this metric of theirs; then what is missing.
+fn told(measured: &Measured, metric: &str) -> String {
+    let mut told: Vec<String> = match &measured.outcome {
+        Outcome::Readings(readings) => {
+            let found = readings.iter().filter(|one| one.metric == metric);
+            found.map(|one| format!("{} {:.2}", one.instance, one.value)).collect()
+        }
+        Outcome::NoData(why) => vec![format!("no data: {why}")],
+        Outcome::Error(why) => vec![format!("error: {why}")],
+    };
+    told.extend(measured.missing.iter().map(|missing| format!("{}: {}", missing.instance, missing.why)));
+    told.join("; ")
+}
+
+fn mounts(measured: &Measured) -> String {
+    told(measured, "bytes_used_percent").replace(" 44.44", "")
+}
+
+#[test]
+fn every_disk_is_measured_once_and_what_is_none_is_left_out() {
+    assert_eq!(
+        mounts(&run(&on(MACHINE), &[], None)),
+        "/; /tmp; /home; /mnt/auto; /srv/two words; /run/media/alice/USB; /home/alice/far"
+    );
+    let settings = [
+        setting("exclude", &json!(["/tmp", "/home*", "/srv/two words"])),
+        setting("include", &json!(["/snap/*", "/srv/two words", "/var/www", "/dev/shm/", "/opt/x"])),
+    ];
+    assert_eq!(
+        mounts(&run(&on(MACHINE), &settings, None)),
+        "/; /mnt/auto; /run/media/alice/USB; /snap/core/1; /srv/two words; /var/www; /dev/shm; /opt/x"
+    );
+}
+
+#[test]
+fn figures_are_those_of_df() {
+    let measured = run(&on("20 1 8:0 / / rw - ext4 /dev/sda rw\n"), &[], None);
+    for (metric, expected) in [
+        ("bytes_total", "/ 1000.00"),
+        ("bytes_free", "/ 500.00"),
+        ("bytes_used", "/ 400.00"),
+        ("bytes_used_percent", "/ 44.44"),
+        ("inodes_total", "/ 100.00"),
+        ("inodes_free", "/ 75.00"),
+        ("inodes_used", "/ 25.00"),
+        ("inodes_used_percent", "/ 25.00"),
+        ("read_only", "/ 0.00"),
+        ("turned_read_only", "/ 0.00"),
+    ] {
+        assert_eq!(told(&measured, metric), expected, "{metric}");
+    }
+}
+
+#[test]
+fn what_does_not_answer_or_tells_nonsense_is_no_data_and_why() {
+    let mut machine = on(MACHINE);
+    let space = |size, used, free, files, files_free| Some(Ok(Space { size, used, free, files, files_free }));
+    machine.odd = [
+        ("/", space(100, 95, 0, 0, 0)),
+        ("/tmp", space(0, 0, 0, 0, 0)),
+        ("/mnt/auto", None),
+        ("/home", space(10, 11, 0, 0, 0)),
+        ("/home/alice/far", Some(Err(io::ErrorKind::PermissionDenied))),
+        ("/srv/two words", space(10, 1, 1, 5, 6)),
+        ("/run/media/alice/USB", space(u64::MAX, u64::MAX, u64::MAX, u64::MAX, 0)),
+    ]
+    .into();
+    let measured = run(&machine, &[], None);
+    let nonsense = "tells of more that is free than there is: its figures are of no use";
+    assert_eq!(
+        told(&measured, "bytes_used_percent"),
+        format!(
+            "/ 100.00; /run/media/alice/USB 50.00; /home: /home {nonsense}; /mnt/auto: /mnt/auto does not answer within 3s; \
+             /srv/two words: /srv/two words {nonsense}; /home/alice/far: /home/alice/far cannot be measured: permission denied"
+        )
+    );
+    assert_eq!(told(&measured, "inodes_used_percent").split("; ").next(), Some("/ 0.00"), "as many as there is room for");
+    let asked = run(&machine, &[setting("include", &json!(["/tmp"]))], None);
+    assert!(told(&asked, "read_only").contains("/tmp has no size"), "{}", told(&asked, "read_only"));
+}
+
+#[test]
+fn whom_a_process_of_an_earlier_run_still_waits_for_is_not_asked_again() {
+    let machine = on(MACHINE);
+    run(&machine, &[], None);
+    let asked =
+        |path: &str| machine.asked.borrow().iter().find(|asked| asked.path == Path::new(path)).map(|asked| asked.is_local);
+    assert_eq!((asked("/"), asked("/mnt/auto"), asked("/home/alice/far")), (Some(true), Some(false), Some(false)));
+
+    // this very process: it runs
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let began: u64 = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap();
+    let waits = |began: u64| {
+        let process = json!({"process": std::process::id(), "began": began});
+        json!({"hanging": {"/mnt/auto": {"process": process, "since": "2026-01-01T00:00:00Z"}, "/gone": {"process": process, "since": "2026-01-01T00:00:00Z"}}})
+    };
+    let since = local_time("2026-01-01T00:00:00Z".parse().unwrap());
+    let measured = run(&machine, &[], Some(("b", &waits(began))));
+    assert!(
+        mounts(&measured).ends_with(&format!("/mnt/auto: /mnt/auto has not answered since {since}")),
+        "{}",
+        mounts(&measured)
+    );
+    assert_eq!(asked("/mnt/auto"), None);
+    let kept = measured.keep.unwrap();
+    assert!(kept["hanging"]["/mnt/auto"].is_object() && kept["hanging"]["/gone"].is_null(), "{kept}");
+    for (boot, kept) in [("b", waits(began + 1)), ("the boot before", waits(began))] {
+        assert!(mounts(&run(&machine, &[], Some((boot, &kept)))).contains("/mnt/auto;"), "{boot}");
+    }
+}
+
+#[test]
+fn what_is_unmounted_meanwhile_or_not_mounted_at_all_is_not_told_with_the_figures_of_what_lies_below() {
+    let mut machine = on(MACHINE);
+    machine.later = Some(MACHINE.lines().filter(|line| !line.contains(" /tmp ")).map(|line| format!("{line}\n")).collect());
+    assert!(mounts(&run(&machine, &[], None)).ends_with("/tmp: /tmp was unmounted while it was measured"));
+
+    let mut machine = on(MACHINE);
+    machine.fstab = "# /opt\nUUID=1 /mnt/backup ext4 defaults 0 2\nUUID=2 /mnt/stick vfat noauto 0 0\n";
+    let asked = setting("include", &json!(["/mnt/backup", "/mnt/stick"]));
+    let told = mounts(&run(&machine, &[asked], None));
+    assert!(
+        told.ends_with("/mnt/stick; /mnt/backup: /mnt/backup is not mounted, and /etc/fstab says that it should be"),
+        "{told}"
+    );
+}
+
+#[test]
+fn read_only_is_told_where_it_was_not_meant() {
+    let table = |option: &str| format!("20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 8:1 / /srv rw - ext4 /dev/sdb {option}\n");
+    let turned = |machine: &Machine, before: Option<(&str, &Value)>| {
+        let measured = run(machine, &[], before);
+        (told(&measured, "turned_read_only"), measured.details.len())
+    };
+    let quiet = ("/ 0.00; /srv 0.00".to_owned(), 0);
+    let alarm = ("/ 0.00; /srv 1.00".to_owned(), 1);
+    let (writable, mut read_only) = (on(&table("rw,noatime")), on(&table("noatime,ro")));
+    let kept = run(&writable, &[], None).keep.unwrap();
+    assert_eq!(kept, json!({"writable": ["/", "/srv"], "hanging": {}}));
+    assert_eq!(turned(&read_only, None), quiet, "nobody knows that it should not be");
+    assert_eq!(turned(&read_only, Some(("b", &kept))), alarm);
+    assert_eq!(run(&read_only, &[], Some(("b", &kept))).keep, Some(kept.clone()), "and at the next run, too");
+    assert_eq!(turned(&read_only, Some(("the boot before", &kept))), quiet);
+    for odd in [json!(null), json!({"x": 1}), json!({"writable": [1, ["/srv"]]})] {
+        assert_eq!(turned(&read_only, Some(("b", &odd))), quiet, "{odd}");
+    }
+    read_only.fstab = "/dev/sdb /srv ext4 defaults 0 2\n";
+    assert_eq!(turned(&read_only, None), alarm);
+    read_only.fstab = "/dev/sdb /srv ext4 noatime,ro 0 2\n";
+    assert_eq!(turned(&read_only, Some(("b", &kept))), quiet);
+    assert_eq!(told(&run(&read_only, &[], None), "read_only"), "/ 0.00; /srv 1.00");
+}
+
+#[test]
+fn a_broken_table_is_an_error_and_never_a_reading_of_something_else() {
+    for cut in (0..MACHINE.len()).step_by(7) {
+        let measured = run(&on(&MACHINE[..cut]), &[], None);
+        let whole: Vec<String> = read(MACHINE).into_iter().map(|mount| mount.path).collect();
+        if let Outcome::Readings(readings) = &measured.outcome {
+            assert!(readings.iter().all(|one| whole.contains(&one.instance)), "{cut}: {}", mounts(&measured));
+        }
+    }
+    for (table, expected) in [
+        ("", "error: /proc/self/mountinfo names nothing that is mounted"),
+        ("20 1 8:0 / / rw - ext4 /dev/sda rw", "error: /proc/self/mountinfo names nothing that is mounted"),
+        ("nonsense\n - \n1 2 3 - 4\n\0\u{fffd}\n", "error: /proc/self/mountinfo names nothing that is mounted"),
+        (
+            "21 20 0:20 / /proc rw - proc proc rw\n",
+            "no data: no real file system is mounted here; `include` names what is to be measured all the same",
+        ),
+    ] {
+        assert_eq!(mounts(&run(&on(table), &[], None)), expected, "{table:?}");
+    }
+    for fstab in ["\0", "a b\n", "/dev/x /srv\\04 ext4 ro\n", "\u{fffd} \\999 x y z\n"] {
+        let mut machine = on(MACHINE);
+        machine.fstab = fstab;
+        assert!(mounts(&run(&machine, &[], None)).starts_with("/; "), "{fstab:?}");
+    }
+}
