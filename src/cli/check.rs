@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::context::{Context, PATIENCE};
 use super::{output, processes};
 use crate::error::Result;
-use crate::event::{Manager, short_time, utc_time};
+use crate::event::{Alarm, Manager, short_time, utc_time};
 use crate::host::sensing::Here;
 use crate::host::world::Machine;
 use crate::host::{clock, wake};
@@ -229,8 +229,11 @@ fn machine(context: &Context) -> Here {
 fn process(one: Reported, settings: &Settings) -> Row {
     let severity = settings.rules(&one.shown);
     let state = one.wrong.as_ref().map_or(State::Ok, |wrong| State::of(&severity.of_process(&wrong.problem())));
-    let why = [one.wrong.map(|wrong| wrong.to_string()), Some(one.done)].into_iter().flatten().filter(|text| !text.is_empty());
-    let why = why.collect::<Vec<_>>().join("; ");
+    let why = match one.wrong {
+        Some(Alarm::Restarts) => format!("is in alarm; {}", one.done),
+        Some(wrong) => wrong.to_string(),
+        None => one.done,
+    };
     Row { check: "processes", name: one.shown, shown: String::new(), since: None, state, why }
 }
 
