@@ -1,6 +1,7 @@
 # make            says what there is
 # make demo       shows sysalert at work on a throw-away systemd; sets up what it needs
 # make check      runs every test; sets up what it needs
+# make bench      measures what checks cost
 # make fuzz       tries hostile input until it is stopped
 # make install    installs (PREFIX=/usr, DESTDIR= for packages)
 
@@ -35,7 +36,7 @@ all_units := $(units:%=system/%) $(user_units:%=user/%)
 # Drop-ins: how often each check runs, for the system and for users, what one more needs, and what comes with a user's manager.
 drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
-.PHONY: help setup build check fuzz demo install uninstall
+.PHONY: help setup build check bench fuzz demo install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -60,6 +61,9 @@ $(built) &: $(sources)
 
 check: setup ## run every test
 	@$(scripts)/check
+
+bench: setup build ## measure what checks cost
+	@tests/bench/run
 
 fuzz: ## try hostile input until you stop it; SYSALERT_FUZZ=message, configuration, look or reply tries one kind
 	PATH="$$($(scripts)/toolchain):$$PATH" SYSALERT_FUZZ_SECONDS=0 cargo test --profile fuzz --locked --test fuzz -- --nocapture

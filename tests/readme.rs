@@ -100,3 +100,17 @@ fn the_blocks_of_sensors_are_valid() {
         Settings::read(&[("README.md".into(), block.to_owned())]).unwrap_or_else(|error| panic!("{block}\n{error}"));
     }
 }
+
+/// What other systems' configuration becomes here is told in stories, word for word.
+#[test]
+fn the_configurations_of_other_systems_have_their_stories() {
+    let (_, chapter) = README.split_once("### From linmon and Simple Server Monitor").unwrap();
+    let chapter = chapter.split("\n## ").next().unwrap();
+    let blocks = chapter.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let names = ["184-linmons-configuration-does-what-linmon-says", "185-simple-server-monitors-configuration-does-what-it-says"];
+    let stories = names.map(|name| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name).join("case.toml")).unwrap()
+    });
+    let told: Vec<bool> = blocks.zip(&stories).map(|(block, story)| story.contains(block)).collect();
+    assert_eq!(told, [true, true]);
+}

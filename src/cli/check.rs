@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::{Context, PATIENCE};
 use super::{output, processes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Alarm, Manager, short_time, utc_time};
 use crate::host::sensing::Here;
 use crate::host::world::Machine;
@@ -108,8 +108,15 @@ impl Check {
         } else {
             None
         };
-        let rows =
-            if self.is_wanted(What::Services) { self.services(context, &settings, &mut store, &world, now)? } else { vec![] };
+        let rows = if self.is_wanted(What::Services) {
+            match self.services(context, &settings, &mut store, &world, now) {
+                // what the sensors saw is told all the same
+                Err(error) if sensed.is_some() => vec![Row::unknown(&error)],
+                rows => rows?,
+            }
+        } else {
+            vec![]
+        };
         let processes = if self.is_wanted(What::Processes) { self.processes(context, &settings)? } else { vec![] };
         let rows = [rows, processes].concat();
 
@@ -245,7 +252,7 @@ fn head(worst: State, bad: &[String], checked: usize) -> String {
         }
         [] => format!("{}: {checked} checked\n", worst.word()),
         [one] => format!("{}: {one}\n", worst.word()),
-        many => format!("{}: {} of {checked} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
+        many => format!("{}: {} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
     }
 }
 
@@ -262,6 +269,12 @@ fn text(rows: &[Row]) -> String {
 }
 
 impl Row {
+    /// The services could not be looked at.
+    fn unknown(error: &Error) -> Row {
+        let why = error.message.clone();
+        Row { check: "services", name: "services".to_owned(), shown: String::new(), since: None, state: State::Unknown, why }
+    }
+
     fn json(&self) -> serde_json::Value {
         json!({
             "check": self.check,

@@ -80,6 +80,8 @@ fn deliver(context: &Context) -> Result<u8> {
         if dispatch::note_errors(store, &settings, &world, complete)? {
             settled = pipeline::settle(site, store, None, gathering, &|| context.settings())?;
         }
+        // what need not wait any longer counts as told from now on
+        dispatch::hold(store, &settings, now)?;
         pipeline::due(store, &settings, now)?;
         waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
         dispatch::collect(store, &settings, now)

@@ -11,7 +11,7 @@ use super::key::{Key, Kind};
 use super::nearest::nearest;
 
 /// More words than these are no list that somebody wrote, and each would go through every decision about the unit.
-const MOST: usize = 100;
+const MOST: usize = 1000;
 /// So much of what does not fit is shown.
 const SHOWN: usize = 60;
 /// So many complaints are made about one unit: whoever mends the first ones sees the others.
@@ -203,13 +203,13 @@ mod tests {
         let words = |number: usize| "phone ".repeat(number);
         let (settings, complaints) = read(&[&format!("[X-Test]\nMethods={}\nIgnore=1", words(200_000))]);
         assert_eq!(settings, ["ignore 1 0.conf:3"]);
-        let told = "Methods= would have 200000 words with this line: at most 100 are taken, and none of these";
+        let told = "Methods= would have 200000 words with this line: at most 1000 are taken, and none of these";
         assert_eq!(complaints, [format!("0.conf:2: {told}")]);
         // a list that grows, too
-        let lines = [words(60), words(41), words(40)].map(|words| format!("Methods={words}\n")).concat();
+        let lines = [words(600), words(401), words(400)].map(|words| format!("Methods={words}\n")).concat();
         let (settings, complaints) = read(&[&format!("[X-Test]\n{lines}")]);
         assert_eq!(settings.len(), 1);
-        assert_eq!((settings[0].matches("phone").count(), complaints.len()), (100, 1), "{complaints:?}");
+        assert_eq!((settings[0].matches("phone").count(), complaints.len()), (1000, 1), "{complaints:?}");
 
         let (_, complaints) = read(&[&format!("[X-Test]\n{}=1\n{}", "x".repeat(100_000), "what\n".repeat(50))]);
         assert_eq!(complaints.len(), 21);

@@ -26,7 +26,7 @@ struct Changes {
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub(super) fn hold(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
+pub fn hold(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
     let look = |db: &Database| Ok(changes(&store::untold(db, now)?, &store::silences(db, now)?, settings, now));
     // a look first: an idle minute must not cost a commit
     if store.with(look)?.is_some() {

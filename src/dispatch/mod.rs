@@ -25,6 +25,7 @@ mod storm;
 pub use check::{check, secret_keys};
 pub use context::{Complete, gather};
 pub use errors::note_errors;
+pub use hold::hold;
 pub use outage::failing;
 pub use preview::{Preview, preview};
 pub use storm::collect;

@@ -188,7 +188,9 @@ impl Draft {
         if name == BLIND {
             return wrong("name", format!("a rule cannot be called `{BLIND}`: so a sensor that fails is called"));
         }
-        if self.setting("enabled").is_some_and(|setting| setting.value == Value::Bool(false)) {
+        let enabled = self.setting("enabled").is_none_or(|setting| setting.value != Value::Bool(false));
+        // for some instances it takes the place of the one for all
+        if !enabled && self.mount() == "*" {
             return Ok(None);
         }
         if let (Some(_), true) = (self.setting("mount"), sensor.instance.is_none()) {
@@ -231,6 +233,7 @@ impl Draft {
             critical,
             consecutive: u32::try_from(consecutive).unwrap_or(u32::MAX),
             severity: self.text("severity").and_then(|word| Severity::parse(&word)).unwrap_or(Severity::Warning),
+            enabled,
         }))
     }
 }
@@ -284,6 +287,7 @@ pub(super) fn wrong(document: &Document) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::settings::Settings;
+    use crate::trigger::sensor::rule::for_instance;
 
     fn rules(text: &str) -> Vec<String> {
         let settings = Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap();
@@ -301,6 +305,17 @@ mod tests {
             )
         };
         memory.rules.iter().map(show).collect()
+    }
+
+    #[test]
+    fn a_rule_is_turned_off_for_some_instances() {
+        let text = "[[sensor.storage.rule]]\nname = \"low_disk\"\nmount = \"/srv/*\"\nenabled = false";
+        let settings = Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap();
+        let watches = settings.sensors().watches;
+        let storage = watches.iter().find(|watch| watch.sensor.name == "storage").unwrap();
+        let of = |mount| for_instance(&storage.rules, mount).iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(of("/srv/x"), ["low_inodes", "read_only"]);
+        assert_eq!(of("/var"), ["low_disk", "low_inodes", "read_only"]);
     }
 
     const DEFAULTS: [&str; 3] = [

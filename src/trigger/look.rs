@@ -25,6 +25,8 @@ pub struct Known {
     pub recorded_since: Option<DateTime<Utc>>,
     /// True when an incident is not over, and its last event is none of a success.
     pub open: bool,
+    /// True when what is wrong is that it does not run: one more run that ends, however well, is no end of that.
+    pub down: bool,
     /// When a unit that flaps last failed or was restarted.
     pub flapping: Option<DateTime<Utc>>,
     /// True when one that flaps has succeeded since then.
@@ -389,7 +391,7 @@ impl Looking<'_> {
         });
         let mut story: Vec<_> = failures.filter(|(_, outcome, _)| *outcome == Outcome::Failed).collect();
         let account = self.account;
-        for run in &account.runs {
+        for run in account.runs.iter().filter(|_| !self.known.down) {
             let is_new = |at: &DateTime<Utc>| *at > self.since && self.last_failure().is_none_or(|last| *at > last);
             let Some(at) = run.succeeded().filter(is_new) else { continue };
             match self.restarts(run, at) {

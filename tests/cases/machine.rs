@@ -3,14 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sysalert::host::sensing::{Here, Sensing};
 use sysalert::host::space::{Answer, Asked, Space};
+use sysalert::host::tail::{Place, Reached};
+use tempfile::TempDir;
 
 /// What changes of the machine.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -20,6 +24,8 @@ pub struct MachineState {
     kernel: Option<String>,
     /// How much of the memory is used, in percent.
     memory: Option<f64>,
+    /// How busy the processors are while somebody waits, in percent.
+    busy: Option<u64>,
     /// How many processes the kernel has killed for want of memory, in this boot.
     kills: Option<u64>,
     /// How full each file system is, in percent of its 100 GB: "95", or "hangs", "gone".
@@ -28,6 +34,9 @@ pub struct MachineState {
     /// Any file, by its path.
     #[serde(default)]
     files: BTreeMap<String, String>,
+    /// What is added to a log, by its path.
+    #[serde(default)]
+    logs: BTreeMap<String, String>,
     /// The ID of the boot.
     boot: Option<String>,
 }
@@ -37,12 +46,14 @@ impl fmt::Display for MachineState {
         let mut words = Vec::new();
         words.extend(self.kernel.as_ref().map(|kernel| format!("the machine is {kernel}")));
         words.extend(self.memory.map(|used| format!("{used} % of the memory are used")));
+        words.extend(self.busy.map(|busy| format!("the processors are {busy} % busy")));
         words.extend(self.kills.map(|kills| format!("{kills} processes were killed for want of memory")));
         words.extend(self.disks.iter().map(|(mount, state)| match state.as_str() {
             "hangs" | "gone" => format!("{mount}: {state}"),
             full => format!("{mount} is {full} % full"),
         }));
         words.extend(self.files.iter().map(|(path, text)| format!("{path} is {text:?}")));
+        words.extend(self.logs.iter().map(|(path, lines)| format!("{path} grows by {} lines", lines.lines().count())));
         words.extend(self.boot.as_ref().map(|boot| format!("the machine boots: {boot}")));
         f.write_str(&words.join("; "))
     }
@@ -54,6 +65,8 @@ pub struct StoryMachine {
     kernel: RefCell<Option<String>>,
     files: RefCell<BTreeMap<String, String>>,
     disks: RefCell<BTreeMap<String, String>>,
+    busy: Cell<Option<u64>>,
+    logs: RefCell<Option<Rc<TempDir>>>,
     now: Cell<Option<DateTime<Utc>>>,
 }
 
@@ -70,8 +83,18 @@ impl StoryMachine {
             let text = format!("MemTotal: 1000000 kB\nMemAvailable: {available:.0} kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
             files.insert("/proc/meminfo".to_owned(), text);
         }
+        if let Some(busy) = state.busy {
+            self.busy.set(Some(busy));
+            files.insert("/proc/stat".to_owned(), "cpu 0 0 0 0 0 0 0 0 0 0\n".to_owned());
+        }
         files.extend(state.kills.map(|kills| ("/proc/vmstat".to_owned(), format!("oom_kill {kills}\n"))));
         files.extend(state.boot.clone().map(|boot| ("/proc/sys/kernel/random/boot_id".to_owned(), boot + "\n")));
+        for (path, lines) in &state.logs {
+            let folder = self.logs.borrow_mut().get_or_insert_with(|| Rc::new(TempDir::new().unwrap())).clone();
+            let path = folder.path().join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(lines.as_bytes()).unwrap();
+        }
         let mut disks = self.disks.borrow_mut();
         disks.extend(state.disks.clone());
         disks.retain(|_, state| state != "gone");
@@ -99,7 +122,14 @@ impl Sensing for StoryMachine {
     }
 
     fn wait(&self, time: Duration) {
-        panic!("nobody is to wait, and somebody waits for {time:?}");
+        let busy = self.busy.get().unwrap_or_else(|| panic!("nobody is to wait, and somebody waits for {time:?}"));
+        let stat = format!("cpu {busy} 0 0 {} 0 0 0 0 0 0\n", 100 - busy);
+        self.files.borrow_mut().insert("/proc/stat".to_owned(), stat);
+    }
+
+    fn lines(&self, path: &str, from: Option<&Place>, line: &mut dyn FnMut(&str)) -> io::Result<Reached> {
+        let folder = self.logs.borrow().clone().ok_or(io::ErrorKind::NotFound)?;
+        Here::new(folder.path()).lines(path, from, line)
     }
 
     fn spaces(&self, asked: &[Asked], _: Duration) -> Vec<Answer> {

@@ -704,6 +704,7 @@ impl Telling {
         if dispatch::note_errors(&mut store, &settings, &self.world, complete)? {
             pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&files))?;
         }
+        dispatch::hold(&mut store, &settings, at)?;
         pipeline::due(&mut store, &settings, at)?;
         dispatch::gather(&mut store, &settings, &self.world, complete)?;
         dispatch::collect(&mut store, &settings, at)?;

@@ -45,8 +45,9 @@ fn the_readme_word_for_word() {
     let (make, rest): (Vec<&str>, Vec<&str>) = commands.iter().partition(|block| block.starts_with("make "));
     // `make check` runs this test, `make install` made the guest, CI runs `make demo`
     assert_eq!(make, ["make demo\n", "make check\n", "make install\n"]);
-    assert_eq!(rest.len(), 2, "{rest:?}");
-    for block in rest {
+    assert_eq!(rest.len(), 3, "{rest:?}");
+    // how this machine is, `sensors.rs` asks
+    for block in rest.into_iter().filter(|block| !block.contains("check sensors")) {
         guest.sh(block).ok();
     }
 

@@ -30,9 +30,9 @@ pub(crate) fn send(mut tcp: TcpStream, settings: &Settings, framed: &[u8]) -> Re
     stream.write_all(framed).and_then(|()| stream.flush()).map_err(|error| told(&target, &error))?;
     connection.send_close_notify();
     while connection.wants_write() {
-        connection.write_tls(&mut tcp).map_err(|error| lost(&target, &error))?;
+        connection.write_tls(&mut tcp).map_err(|error| told(&target, &error))?;
     }
-    tcp.shutdown(Shutdown::Write).map_err(|error| lost(&target, &error))?;
+    tcp.shutdown(Shutdown::Write).map_err(|error| told(&target, &error))?;
     match until_closed(&mut Stream::new(&mut connection, &mut tcp)) {
         // Many servers close without a farewell of their own; nothing was to come from them.
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),

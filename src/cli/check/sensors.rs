@@ -326,3 +326,6 @@ pub(super) fn keep(settings: &Settings, sensed: &Sensed, now: DateTime<Utc>) {
         log::warn(None, &text);
     }
 }
+
+#[cfg(test)]
+mod tests;

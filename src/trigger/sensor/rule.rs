@@ -29,6 +29,8 @@ pub struct Rule {
     pub consecutive: u32,
     /// How bad it is.
     pub severity: Severity,
+    /// False: for these instances there is no rule of this name.
+    pub enabled: bool,
 }
 
 /// What a rule says about a value.
@@ -106,6 +108,7 @@ pub fn for_instance<'r>(rules: &'r [Rule], instance: &str) -> Vec<&'r Rule> {
             None => found.push(rule),
         }
     }
+    found.retain(|rule| rule.enabled);
     found
 }
 
@@ -137,6 +140,7 @@ mod tests {
             critical: None,
             consecutive: 1,
             severity: Severity::Warning,
+            enabled: true,
         }
     }
 
@@ -185,10 +189,12 @@ mod tests {
     fn the_most_specific_rule_of_a_name_is_for_an_instance() {
         let of =
             |name: &str, instances: &str| Rule { name: name.into(), instances: instances.into(), ..rule(Op::Gt, 90.0, 90.0) };
-        let rules = [of("a", "*"), of("a", "/var*"), of("a", "/var"), of("b", "/srv")];
+        let off = Rule { enabled: false, ..of("a", "/tmp/*") };
+        let rules = [of("a", "*"), off, of("a", "/var*"), of("a", "/var"), of("b", "/srv")];
         let chosen = |instance| for_instance(&rules, instance).iter().map(|rule| rule.instances.as_str()).collect::<Vec<_>>();
         assert_eq!(chosen("/var"), ["/var"]);
         assert_eq!(chosen("/var/log"), ["/var*"]);
         assert_eq!(chosen("/srv"), ["*", "/srv"]);
+        assert!(chosen("/tmp/x").is_empty(), "the most specific one says that there is none");
     }
 }

@@ -88,6 +88,7 @@ mod tests {
             critical: Some(97.0),
             consecutive,
             severity: Severity::Warning,
+            enabled: true,
         }
     }
 

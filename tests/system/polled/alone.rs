@@ -131,7 +131,7 @@ fn a_check_says_how_each_unit_is_in_words_in_json_and_as_a_status() {
     let well = check(&["services"]);
     assert_eq!(well.status, 0, "{well}");
     assert!(well.stdout.starts_with("OK: 2 checked\n\nUNIT "), "{well}");
-    assert_eq!(check(&["--list"]).ok(), "CHECK     WHAT\nservices  one.service\nservices  mil*.service");
+    assert_eq!(check(&["services", "--list"]).ok(), "CHECK     WHAT\nservices  one.service\nservices  mil*.service");
 
     guest.sh("echo 3 >/run/mild; systemctl restart mild; sleep 0.3").ok();
     let warned = check(&["services"]);

@@ -1,0 +1,97 @@
+use super::*;
+use crate::event::Op;
+use crate::incident::Severity;
+use crate::store::Seen;
+use crate::trigger::sensor::SENSORS;
+use crate::trigger::sensor::rule::Rule;
+
+/// A disk that has been too full for three runs, and a mount that does not answer.
+fn sensed() -> Sensed {
+    let rule = Rule {
+        name: "low_disk".into(),
+        instances: "*".into(),
+        metric: "bytes_used_percent".into(),
+        unit: Unit::Percent,
+        op: Op::Gt,
+        value: 90.0,
+        clear: 85.0,
+        critical: Some(97.0),
+        consecutive: 1,
+        severity: Severity::Warning,
+        enabled: true,
+    };
+    let judged = |instance: &str, value: Option<f64>, streak: u32, standing: Option<Severity>| {
+        let judgement = rule.judge(value);
+        Judged { instance: instance.into(), rule: rule.clone(), value, judgement, streak, standing }
+    };
+    let seen = Seen {
+        readings: [("/var".to_owned(), [("bytes_used_percent".to_owned(), 95.0)].into())].into(),
+        missing: vec![("/mnt/\u{1b}[31mx".into(), "it does not answer".into())],
+        ..Seen::default()
+    };
+    let at = "2026-01-05T10:00:00Z".parse().unwrap();
+    let storage = Looking {
+        sensor: SENSORS.iter().find(|sensor| sensor.name == "storage").unwrap(),
+        name: "storage".into(),
+        at,
+        due: None,
+        seen,
+        rules: vec![rule.clone()],
+        results: vec![judged("/mnt/\u{1b}[31mx", None, 0, None), judged("/var", Some(95.0), 3, Some(Severity::Warning))],
+    };
+    Sensed { sensors: vec![storage], in_grace: false, queued: false }
+}
+
+#[test]
+fn the_report_for_programs_has_linmons_structure() {
+    let now = "2026-01-05T10:00:01Z".parse().unwrap();
+    // 15 for the third run in a row, and 15 for half of the way from 90 % to 100 %
+    let triage = json!({ "severity": "high", "score": 30, "factors": ["low_disk /var: repeated (streak=3)"] });
+    let commands = ["df -h /var", "df -i /var", "du -xh --max-depth=1 /var 2>/dev/null | sort -h | tail -10"];
+    let anomaly = json!({
+        "rule_name": "low_disk", "instance": "/var", "metric": "bytes_used_percent", "unit": "%", "value": 95.0,
+        "threshold": 90.0, "clear": 85.0, "critical": 97.0, "operator": "gt", "streak": 3, "consecutive_required": 1,
+        "severity": "warning",
+    });
+    let with = |json: &Value, violated: bool, anomaly: bool| {
+        let mut json = json.clone();
+        (json["violated"], json["anomaly"]) = (Value::Bool(violated), Value::Bool(anomaly));
+        json
+    };
+    let mut missing = anomaly.clone();
+    (missing["instance"], missing["value"], missing["streak"]) = (json!("/mnt/\u{1b}[31mx"), Value::Null, json!(0));
+    let expected = json!({
+        "timestamp": "2026-01-05T10:00:01.000000Z",
+        "in_grace_after_boot": false,
+        "overall": { "triage_score": triage, "anomaly_count": 1 },
+        "monitors": { "storage": {
+            "status": "ok",
+            "why": null,
+            "measured_at": "2026-01-05T10:00:00.000000Z",
+            "due_at": null,
+            "triage_score": triage,
+            "metrics": { "/var": { "bytes_used_percent": 95.0 } },
+            "missing": [{ "instance": "/mnt/\u{1b}[31mx", "why": "it does not answer" }],
+            "details": [],
+            "results": [with(&missing, false, false), with(&anomaly, true, true)],
+            "anomalies": [anomaly],
+            "suggested_commands": commands,
+        } },
+        "suggested_commands": commands,
+    });
+    assert_eq!(Value::Object(json(&sensed(), now)), expected);
+}
+
+#[test]
+fn the_report_for_people_begins_with_linmons_block() {
+    let text = text(&sensed(), "2026-01-05T10:00:01Z".parse().unwrap());
+    let block = format!(
+        "[2026-01-05T10:00:01.000000Z] SYSALERT ALERT\nAnomaly Count: 1\nSeverity: HIGH\n\n  \
+         [low_disk /var] bytes_used_percent = 95.00 (gt 90.0) - Streak: 3\n\n{}\n",
+        "-".repeat(70)
+    );
+    assert!(text.starts_with(&block), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("it does not answer") && text.contains("    df -h /var\n"), "{text}");
+    assert_eq!(worst(&sensed()), State::Warning);
+}
