@@ -4,6 +4,26 @@ mod database;
 mod strategies;
 
 use crate::guest::{Guest, Options};
+use crate::jobs::AS_SYSALERT;
+
+/// Each of these on both versions of systemd.
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => {
+        mod on_252 {
+            $(#[test] fn $test() { super::$test(252); })*
+        }
+        mod on_257 {
+            $(#[test] fn $test() { super::$test(257); })*
+        }
+    };
+}
+use on_both;
+
+on_both!(
+    an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched,
+    a_name_never_becomes_a_command,
+    the_user_sysalert_starts_restarts_and_nothing_else,
+);
 
 /// The tables as they are really deployed; names may be longer, to try names that are.
 const TABLES: &str = "
@@ -21,7 +41,7 @@ const SERVER: &str = "[Unit]
 Description=The watchdog's database
 [Service]
 Type=notify
-User=mysql
+User=db
 RuntimeDirectory=db
 ExecStart=/usr/sbin/mariadbd --no-defaults --datadir=/srv/db --socket=/run/db/sock --bind-address=127.0.0.1 --performance-schema=OFF \
     --innodb-buffer-pool-size=8M --innodb-log-file-size=4M --key-buffer-size=64K --max-connections=20 \
@@ -41,12 +61,12 @@ restart_delay = "0s"
 stable_time = "0s"
 "#;
 
-/// A guest with the database, and these further lines of configuration.
-fn guest(name: &str, more: &str) -> Guest {
-    let guest = Guest::boot_on(252, name, Options::new());
-    guest.sh("mkdir -p /srv/db && chown mysql: /srv/db").ok();
-    let make = "mariadb-install-db --no-defaults --datadir=/srv/db --user=mysql --skip-test-db >/dev/null 2>&1";
-    guest.sh(make).ok();
+/// A guest with this systemd and the database, and these further lines of configuration.
+fn guest(systemd: u32, name: &str, more: &str) -> Guest {
+    let guest = Guest::boot_on(systemd, name, Options::new());
+    guest.run(&["systemd-sysusers", "--inline", "u db - -"]).ok();
+    guest.run(&["install", "-d", "-o", "db", "-g", "db", "/srv/db"]).ok();
+    guest.run(&["mariadb-install-db", "--no-defaults", "--datadir=/srv/db", "--user=db", "--skip-test-db", "--force"]).ok();
     guest.write_unit("db.service", SERVER);
     guest.run(&["systemctl", "start", "db.service"]).ok();
     sql(&guest, TABLES);
@@ -82,9 +102,9 @@ fn row(guest: &Guest, id: u32) -> String {
     sql(guest, &format!("SELECT alarma, sound, notes FROM v_process_monitor.STATUS_PROCESS WHERE process_id = {id}"))
 }
 
-/// A service that does nothing.
+/// A service that does nothing, and may be restarted as often as a test wants.
 fn service(guest: &Guest, name: &str) {
-    guest.write_unit(&format!("{name}.service"), "[Service]\nExecStart=/bin/sleep infinity\n");
+    guest.write_unit(&format!("{name}.service"), "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n");
     guest.run(&["systemctl", "start", &format!("{name}.service")]).ok();
 }
 
@@ -95,28 +115,29 @@ fn pid(guest: &Guest, unit: &str) -> String {
 /// One round, by the unit that does it in daily life.
 #[track_caller]
 fn check(guest: &Guest) {
-    sqlite_forget_pace(guest);
+    forget_pace(guest);
     guest.run(&["systemctl", "start", "sysalert-check@processes.service"]).ok();
 }
 
 /// Each round is to look, however soon after the last one.
-fn sqlite_forget_pace(guest: &Guest) {
-    let forget = "import sqlite3, os
-path = '/var/lib/sysalert/sysalert.db'
+fn forget_pace(guest: &Guest) {
+    let forget = format!(
+        "{AS_SYSALERT}path = '/var/lib/sysalert/sysalert.db'
 if os.path.exists(path):
     db = sqlite3.connect(path, timeout=30)
     db.execute(\"DELETE FROM meta WHERE key = 'processes_checked'\")
-    db.commit()";
-    guest.run_as("sysalert", &["python3", "-c", forget]).ok();
+    db.commit()"
+    );
+    guest.python(&forget, &[]).ok();
 }
 
 fn history(guest: &Guest, subject: &str) -> String {
     guest.sysalert(&["history", subject]).ok()
 }
 
-#[test]
-fn an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched() {
+fn an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched(systemd: u32) {
     let guest = guest(
+        systemd,
         "watchdog",
         "[process.web]\n[process.cron]\n[process.known]\n[process.late]\nsystem_name = \"late-worker\"\n\
         [processes.log]\npath = \"/var/log/sysalert/processes.log\"\n[metrics]\ntextfile = \"/run/sysalert-metrics/sysalert.prom\"\n",
@@ -174,9 +195,9 @@ fn an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched() {
     configure(&guest, crate::readme::configuration("[process.billing]"));
 }
 
-#[test]
-fn a_name_never_becomes_a_command() {
+fn a_name_never_becomes_a_command(systemd: u32) {
     let guest = guest(
+        systemd,
         "hostile",
         "[process.web]\nrestart_strategy = \"custom\"\nrestart_command = [\"/usr/local/bin/note\", \"%s\"]\n\
         health_check_command = [\"/usr/bin/test\", \"-e\", \"/noted\"]\n",
@@ -226,9 +247,8 @@ fn a_name_never_becomes_a_command() {
     assert!(!guest.run(&["test", "-e", "/pwned"]).success());
 }
 
-#[test]
-fn the_user_sysalert_starts_restarts_and_nothing_else() {
-    let guest = guest("polkit", "[process.web]\n");
+fn the_user_sysalert_starts_restarts_and_nothing_else(systemd: u32) {
+    let guest = guest(systemd, "polkit", "[process.web]\n");
     for name in ["web", "other"] {
         service(&guest, name);
     }
@@ -286,9 +306,9 @@ fn the_user_sysalert_starts_restarts_and_nothing_else() {
     guest.sh("chmod o+w /etc/sysalert/sysalert.toml").ok();
     let refused = guest.run(&["systemctl", "start", restart]);
     assert!(!refused.success());
-    let why = guest.journal(&["-u", restart]);
-    assert!(why.contains("chmod go-w /etc/sysalert/sysalert.toml"), "{why}");
+    let says = |words: &str| guest.wait_until(words, || guest.journal(&["-u", restart]).contains(words));
+    says("chmod go-w /etc/sysalert/sysalert.toml");
     guest.sh("chmod o-w /etc/sysalert/sysalert.toml; chown sysalert /etc/sysalert/sysalert.toml").ok();
     assert!(!guest.run(&["systemctl", "start", restart]).success());
-    assert!(guest.journal(&["-u", restart]).contains("chown root /etc/sysalert/sysalert.toml"));
+    says("chown root /etc/sysalert/sysalert.toml");
 }

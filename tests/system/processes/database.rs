@@ -7,6 +7,15 @@ use serde_json::Value;
 use super::{CONFIG, alarm, check, configure, guest, history, pid, row, service, sql};
 use crate::guest::Guest;
 
+super::on_both!(
+    each_trouble_is_one_incident_and_no_restart_is_made_for_it,
+    a_server_killed_in_mid_query_is_asked_again_by_the_next_run,
+    what_may_not_be_written_is_restarted_once,
+    other_names_and_another_host_s_rows,
+    over_tcp_with_tls_that_is_required,
+    ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first,
+);
+
 const DATABASE: &str = "database:v_process_monitor";
 
 /// The open incident of the database, if there is one: why.
@@ -18,9 +27,8 @@ fn trouble(guest: &Guest) -> Option<String> {
     why
 }
 
-#[test]
-fn each_trouble_is_one_incident_and_no_restart_is_made_for_it() {
-    let guest = guest("database", "[process.web]\n");
+fn each_trouble_is_one_incident_and_no_restart_is_made_for_it(systemd: u32) {
+    let guest = guest(systemd, "database", "[process.web]\n");
     service(&guest, "web");
     alarm(&guest, 1, "web", "NULL");
     let before = pid(&guest, "web.service");
@@ -62,9 +70,8 @@ fn each_trouble_is_one_incident_and_no_restart_is_made_for_it() {
     assert_ne!(pid(&guest, "web.service"), before);
 }
 
-#[test]
-fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run() {
-    let guest = guest("killed", "[process.web]\n");
+fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run(systemd: u32) {
+    let guest = guest(systemd, "killed", "[process.web]\n");
     service(&guest, "web");
     alarm(&guest, 1, "web", "NULL");
     let before = pid(&guest, "web.service");
@@ -86,9 +93,8 @@ fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run() {
     assert_eq!(trouble(&guest), None);
 }
 
-#[test]
-fn what_may_not_be_written_is_restarted_once() {
-    let guest = guest("readonly", "[process.web]\n");
+fn what_may_not_be_written_is_restarted_once(systemd: u32) {
+    let guest = guest(systemd, "readonly", "[process.web]\n");
     service(&guest, "web");
     let reader = format!("{CONFIG}user = \"reader\"\n[process.web]\n")
         .replace("[processes.default]", "#")
@@ -128,9 +134,8 @@ fn what_may_not_be_written_is_restarted_once() {
     assert_ne!(pid(&guest, "web.service"), twice);
 }
 
-#[test]
-fn other_names_and_another_host_s_rows() {
-    let guest = guest("names", "");
+fn other_names_and_another_host_s_rows(systemd: u32) {
+    let guest = guest(systemd, "names", "");
     sql(
         &guest,
         "USE v_process_monitor; CREATE TABLE s (i INT PRIMARY KEY, a TINYINT, q TINYINT, n TEXT, h INT); CREATE TABLE p (i INT, x TEXT);
@@ -151,13 +156,12 @@ sound_column = \"q\"\nnotes_column = \"n\"\nhost_column = \"h\"\nhost_id = 7\nch
     assert!(rows.starts_with("0\t - Restarted at ") && rows.ends_with("1\tNULL"), "{rows}");
 }
 
-#[test]
-fn over_tcp_with_tls_that_is_required() {
-    let guest = guest("tls", "");
+fn over_tcp_with_tls_that_is_required(systemd: u32) {
+    let guest = guest(systemd, "tls", "");
     guest
         .sh("cd /srv/db; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem \
              -out cert.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2>/dev/null
-             chown mysql: key.pem; install -m 644 cert.pem /etc/ssl/db.pem
+             chown db: key.pem; install -m 644 cert.pem /etc/ssl/db.pem
              sed -i 's,^ExecStart=.*mariadbd --no-defaults,& --ssl-cert=/srv/db/cert.pem --ssl-key=/srv/db/key.pem,' /etc/systemd/system/db.service
              systemctl daemon-reload; systemctl restart db")
         .ok();
@@ -182,9 +186,8 @@ fn over_tcp_with_tls_that_is_required() {
     assert!(plain.contains("a server that wants TLS says the same"), "{plain}");
 }
 
-#[test]
-fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first() {
-    let guest = guest("many", "[process.web]\n");
+fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first(systemd: u32) {
+    let guest = guest(systemd, "many", "[process.web]\n");
     service(&guest, "web");
     sql(
         &guest,

@@ -2,9 +2,24 @@
 
 use super::{alarm, check, configure, guest, history, pid, row, service, sql};
 
-#[test]
-fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments() {
+super::on_both!(
+    a_plain_process_is_known_by_its_program_and_all_of_its_arguments,
+    custom_commands_health_checks_and_what_comes_before,
+    a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot,
+);
+
+/// Answers one request over HTTP.
+const ANSWER: &str = r#"#!/bin/bash
+read -r _ path _
+# who closes a connection with something unread in it resets it
+while read -r line && [[ $line != $'\r' ]]; do :; done
+[[ $path == /health ]] && status="200 OK" || status="404 Not Found"
+printf 'HTTP/1.1 %s\r\nContent-Length: 6\r\nConnection: close\r\n\r\nall ok' "$status"
+"#;
+
+fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd: u32) {
     let guest = guest(
+        systemd,
         "plain",
         "[process.plain]\nprocess_command = [\"/usr/local/bin/plaind\", \"--name\", \"a $HOME b\"]\nprocess_user = \"nobody\"\nstable_time = \"1s\"\n",
     );
@@ -38,9 +53,9 @@ fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments() {
     assert_eq!(others.map(|unit| pid(&guest, unit)), before);
 }
 
-#[test]
-fn custom_commands_health_checks_and_what_comes_before() {
+fn custom_commands_health_checks_and_what_comes_before(systemd: u32) {
     let guest = guest(
+        systemd,
         "custom",
         r#"
 [process.custom_example]
@@ -93,14 +108,15 @@ restart_strategy = "custom"
 restart_command = ["/usr/local/bin/open.sh"]
 "#,
     );
+    guest.write_file("/usr/local/bin/answer", ANSWER);
     guest
-        .sh("mkdir -p /srv/www; echo 'all ok' >/srv/www/health
+        .sh("chmod 755 /usr/local/bin/answer
              printf '#!/bin/bash\\n[[ -e /tried ]] || { touch /tried; exit 3; }\\ncp /bin/sleep /run/$1; setsid /run/$1 1000 &\\n' >/usr/local/bin/custom_restart.sh
              printf '#!/bin/sh\\n' >/usr/local/bin/open.sh; chmod 777 /usr/local/bin/open.sh; chmod 755 /usr/local/bin/custom_restart.sh")
         .ok();
     guest.write_unit(
         "web.service",
-        "[Service]\nExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 --directory /srv/www 8099\n",
+        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/usr/bin/systemd-socket-activate --accept --inetd --listen=127.0.0.1:8099 /usr/local/bin/answer\n",
     );
     guest.run(&["systemctl", "start", "web.service"]).ok();
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /other\n");
@@ -111,7 +127,7 @@ restart_command = ["/usr/local/bin/open.sh"]
     check(&guest);
     let good: Vec<&str> = (1..).zip(names).filter(|(id, _)| row(&guest, *id).starts_with("0\t")).map(|(_, name)| name).collect();
     // the first try of the custom one fails, the second does not
-    assert_eq!(good, ["custom_example", "web", "port"]);
+    assert_eq!(good, ["custom_example", "web", "port"], "{}", guest.sysalert(&["process", "status"]));
     // what the command left behind is still there
     guest.run(&["pgrep", "-x", "custom_example"]).ok();
     for (name, why) in [
@@ -130,11 +146,13 @@ restart_command = ["/usr/local/bin/open.sh"]
     assert!(!guest.run(&["test", "-e", "/other"]).success());
 }
 
-#[test]
-fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot() {
+fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot(systemd: u32) {
     let more = "[process.bad]\nstable_time = \"1s\"\nmax_attempts = 2\n";
-    let guest = guest("breaker", more);
-    guest.write_unit("bad.service", "[Service]\nExecStart=/bin/sh -c 'echo try >>/tries; exit 3'\n");
+    let guest = guest(systemd, "breaker", more);
+    guest.write_unit(
+        "bad.service",
+        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sh -c 'echo try >>/tries; exit 3'\n",
+    );
     alarm(&guest, 1, "bad", "NULL");
     let tries = || guest.sh("cat /tries 2>/dev/null | wc -l").ok();
     let status = || guest.sysalert(&["process", "status", "-o", "json"]).json()[0].clone();
