@@ -26,7 +26,7 @@ mod sweep;
 pub use due::due;
 pub use gather::Gathering;
 pub use poll::{OfUser, Polled, poll};
-pub use processes::processes;
+pub use processes::{News, processes};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
 pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};

@@ -29,7 +29,7 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// What to check, and how to report it.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// What to check; by default everything
+    /// What to check; by default all but `processes`, which restarts what is in alarm
     #[arg(value_enum, value_name = "CHECK")]
     checks: Vec<What>,
     /// What to print
@@ -145,9 +145,14 @@ impl Check {
         Ok(worst.exit_status())
     }
 
-    /// `--dry-run` is about processes: of the rest nothing is looked at without being recorded.
+    /// The watchdog of processes acts: it must be named. `--dry-run` is about it alone: of the rest nothing is looked at without
+    /// being recorded.
     fn is_wanted(&self, what: What) -> bool {
-        (self.checks.is_empty() || self.checks.contains(&what)) && (!self.dry_run || what == What::Processes)
+        let acts = what == What::Processes;
+        match self.checks.as_slice() {
+            [] => acts == self.dry_run,
+            named => named.contains(&what) && (acts || !self.dry_run),
+        }
     }
 
     fn processes(&self, context: &Context, settings: &Settings) -> Result<Vec<Row>> {

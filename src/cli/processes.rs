@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -132,8 +133,8 @@ impl watchdog::World for Hands<'_> {
         answered(plugin::task(self.site, LIBRARY, &request, CLIENT)?)
     }
 
-    fn restart(&mut self, name: &ProcessName) -> std::result::Result<(), String> {
-        let (asked, unit) = (clock::system(), name.unit());
+    fn restart(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
+        let unit = name.unit();
         let changed = ServiceManager::new(false, BUDGET).change(Change::Start, &unit, clock::started() + RESTART);
         if let Err(why) = changed {
             let hint = if why.contains("uthentication") || why.contains("denied") {
@@ -143,14 +144,18 @@ impl watchdog::World for Hands<'_> {
             };
             return Err(format!("{unit} cannot be started: {why}{hint}"));
         }
-        match told::heard(name, asked) {
-            Some(told) => told.why.map_or(Ok(()), Err),
-            None => Err(format!("{unit} ended without a word: `journalctl -u {unit}` tells more")),
-        }
+        told::heard(name, asked)
+            .unwrap_or_else(|| Err(format!("{unit} ended without a word: `journalctl -u '{unit}'` tells more")))
+    }
+
+    fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
+        ServiceManager::new(false, BUDGET).settled(&name.unit(), clock::started() + RESTART)?;
+        let unknown = || Err("the run that asked for it was ended, and what came of it is not known".to_owned());
+        told::heard(name, asked).unwrap_or_else(unknown)
     }
 
     fn news(&mut self, store: &mut Store, news: &[News]) -> Result<()> {
-        let news: Vec<_> = news.iter().map(|news| (news.subject.clone(), news.what.clone(), news.again)).collect();
+        let news: Vec<_> = news.iter().map(|news| (news.subject.clone(), news.what.clone(), news.attempt)).collect();
         let (queued, filed) = pipeline::processes(store, self.settings, &news, clock::system())?;
         self.queued |= queued;
         for (subject, what, _) in filed.into_iter().map(|number| &news[number]) {
@@ -248,7 +253,7 @@ struct Row {
     name: String,
     state: &'static str,
     active: Option<String>,
-    since: Option<chrono::DateTime<chrono::Utc>>,
+    since: Option<DateTime<Utc>>,
     breaker: State,
     record: ProcessRecord,
 }

@@ -10,7 +10,7 @@ use crate::event::{ProcessName, Subject};
 use crate::host::manager::ServiceManager;
 use crate::host::{clock, files, identity, log, trust};
 use crate::settings::HealthCheck;
-use crate::watchdog::restart::{Probe, cycle};
+use crate::watchdog::restart::{Probe, cycle, was_done};
 use crate::watchdog::told::{self, Told};
 
 /// Each answer of the service manager may take so long.
@@ -33,7 +33,7 @@ impl RestartProcess {
         let subject = Subject::process(name.as_str());
         let outcome = restart(context, &name);
         let why = outcome.as_ref().err().cloned();
-        told::tell(&name, &Told { at: clock::system(), why: why.clone() })?;
+        told::tell(&name, Told::Over { at: clock::system(), why: why.clone() })?;
         match why {
             None => {
                 log::notice(Some(subject.as_str()), &format!("{name} was restarted, and is healthy"));
@@ -60,5 +60,10 @@ fn restart(context: &Context, name: &ProcessName) -> std::result::Result<(), Str
         let answer = plugin::task(&context.site, super::processes::LIBRARY, &request, left + std::time::Duration::from_secs(5));
         super::processes::answered(answer?).map(drop)
     };
-    cycle(&process, &mut manager, probe)
+    if told::cut_short(name).is_some_and(|ran| was_done(&process, &mut manager, probe, &ran)) {
+        log::notice(Some(Subject::process(name.as_str()).as_str()), "an earlier restart was cut short, and had brought it back");
+        return Ok(());
+    }
+    let begin = |ran: String| told::tell(name, Told::Begun { ran }).map_err(|error| error.to_string());
+    cycle(&process, &mut manager, probe, &begin)
 }

@@ -124,6 +124,18 @@ pub fn replace_public(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// Replaces a file by one that everybody may read, in one step that a power cut does not undo; makes its folder.
+///
+/// # Errors
+/// The system's.
+pub fn replace_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let draft = folder.join(format!(".{name}"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&draft)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, folder.join(name)))?;
+    File::open(folder)?.sync_all()
+}
+
 /// Writes a new file so that it is there, whole, after a power cut: two fsyncs.
 ///
 /// # Errors

@@ -15,7 +15,6 @@ pub mod names;
 pub mod pace;
 pub mod processes;
 pub mod program;
-pub mod programs;
 pub mod pulse;
 pub mod reports;
 pub mod secret;

@@ -8,37 +8,39 @@ use crate::event::{Alarm, Event, Outcome, Problem, Subject};
 use crate::settings::Settings;
 use crate::store::{self, Store};
 
-/// Files what is wrong with a subject, or how it became well, if that is news (or `again`: in any case, where something was
-/// wrong), and decides it. Whether somebody is to hear of it, and which of the news it was.
+/// A subject, with what is wrong with it or how it became well, and the time of the attempt that it came of.
+pub type News = (Subject, std::result::Result<String, Alarm>, Option<DateTime<Utc>>);
+
+/// Files what is wrong with a subject, or how it became well, if that is news, and decides it. What came of an attempt is news
+/// in any case, and once: the time of the attempt tells it. Whether somebody is to hear of it, and which of the news it was.
 ///
 /// # Errors
 /// `Failure`, when the database does not answer.
-pub fn processes(
-    store: &mut Store,
-    settings: &Settings,
-    news: &[(Subject, std::result::Result<String, Alarm>, bool)],
-    now: DateTime<Utc>,
-) -> Result<(bool, Vec<usize>)> {
+pub fn processes(store: &mut Store, settings: &Settings, news: &[News], now: DateTime<Utc>) -> Result<(bool, Vec<usize>)> {
     let (mut events, mut numbers) = (Vec::new(), Vec::new());
-    for (number, (subject, what, again)) in news.iter().enumerate() {
+    for (number, (subject, what, attempt)) in news.iter().enumerate() {
         let last = store.with(|db| store::last_of(db, subject))?;
         let failed = last.filter(|last| last.event.outcome == Outcome::Failed).map(|last| last.event.problem);
         let (outcome, problem) = match what {
             Err(alarm) => {
                 let problem = alarm.problem();
-                if !again && failed.is_some_and(|failed| failed.is_same(&problem)) {
+                if attempt.is_none() && failed.is_some_and(|failed| failed.is_same(&problem)) {
                     continue;
                 }
                 (Outcome::Failed, problem)
             }
-            Ok(how) if *again || failed.is_some() => {
+            Ok(how) if attempt.is_some() || failed.is_some() => {
                 let problem =
                     Problem { service_result: Some("success".to_owned()), cause: Some(how.clone()), ..Problem::default() };
                 (Outcome::Succeeded, problem)
             }
             Ok(_) => continue,
         };
-        let run = format!("{}:{}:{number}", problem.service_result.as_deref().unwrap_or_default(), now.timestamp_micros());
+        let run = format!(
+            "{}:{}:{number}",
+            problem.service_result.as_deref().unwrap_or_default(),
+            attempt.unwrap_or(now).timestamp_micros()
+        );
         numbers.push(number);
         events.push(Event {
             subject: subject.clone(),

@@ -28,6 +28,8 @@ pub struct ProcessRecord {
     pub failed: u64,
     /// Since when its circuit breaker is open.
     pub opened: Option<DateTime<Utc>>,
+    /// A cycle was asked for then; what it came to is not kept yet.
+    pub begun: Option<DateTime<Utc>>,
     /// Cycles that brought it back.
     pub restarts: u64,
     /// Cycles that did not.
@@ -72,6 +74,7 @@ pub fn process_records(db: &Connection) -> rusqlite::Result<BTreeMap<String, Pro
         let record = ProcessRecord {
             failed: row.get("failed")?,
             opened: maybe(row.get("opened")?),
+            begun: maybe(row.get("begun")?),
             restarts: row.get("restarts")?,
             failures: row.get("failures")?,
             last: maybe(row.get("last")?),
@@ -85,11 +88,11 @@ pub fn process_records(db: &Connection) -> rusqlite::Result<BTreeMap<String, Pro
 
 /// Keeps what became of one's.
 pub fn keep_process(db: &Connection, name: &str, record: &ProcessRecord) -> rusqlite::Result<()> {
-    let ProcessRecord { failed, opened, restarts, failures, last, restarted, why } = record;
-    let sql = "INSERT OR REPLACE INTO processes (name, failed, opened, restarts, failures, last, restarted, why)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let [opened, last, restarted] = [opened, last, restarted].map(|at| at.map(|at| at.timestamp_micros()));
-    db.execute(sql, params![name, failed, opened, restarts, failures, last, restarted, why]).map(drop)
+    let ProcessRecord { failed, opened, begun, restarts, failures, last, restarted, why } = record;
+    let sql = "INSERT OR REPLACE INTO processes (name, failed, opened, begun, restarts, failures, last, restarted, why)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let [opened, begun, last, restarted] = [opened, begun, last, restarted].map(|at| at.map(|at| at.timestamp_micros()));
+    db.execute(sql, params![name, failed, opened, begun, restarts, failures, last, restarted, why]).map(drop)
 }
 
 /// When the watchdog last asked its database.

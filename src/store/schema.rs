@@ -270,6 +270,7 @@ const MIGRATIONS: &[&str] = &[
         opened INTEGER,                      -- since when its circuit breaker is open
         restarts INTEGER NOT NULL DEFAULT 0,
         failures INTEGER NOT NULL DEFAULT 0,
+        begun INTEGER,                       -- a cycle was asked for then, and what it came to is not kept yet
         last INTEGER,                        -- the last cycle,
         restarted INTEGER,                   -- the last one that brought it back,
         why TEXT                             -- and why the last one failed

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::event::ProcessName;
 use crate::host::manager::{Change, ServiceManager};
 use crate::host::processes::{self, Wanted};
-use crate::host::{clock, log, programs};
+use crate::host::{clock, log, program, trust};
 use crate::settings::{HealthCheck, Process, Strategy};
 
 /// So often a health check is made.
@@ -28,11 +28,16 @@ enum Way<'a> {
     Custom,
 }
 
-/// Tries as often as the section says; at the first healthy try it is done.
+/// Tries as often as the section says; at the first healthy try it is done. Before each try `begin` hears what runs then.
 ///
 /// # Errors
 /// Why the last try failed, as the end of "could not be restarted: ...".
-pub fn cycle(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>) -> Result<(), String> {
+pub fn cycle(
+    process: &Process,
+    manager: &mut ServiceManager,
+    probe: Probe<'_>,
+    begin: &dyn Fn(String) -> Result<(), String>,
+) -> Result<(), String> {
     let mut failed = String::new();
     for attempt in 1..=process.max_attempts {
         if attempt > 1 {
@@ -40,10 +45,12 @@ pub fn cycle(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>) 
         }
         if !process.pre_restart_command.is_empty() {
             // somebody says that it must not be restarted now: that ends the cycle
-            programs::run(&process.pre_restart_command, process.command_timeout)
+            program::follow(&process.pre_restart_command, process.command_timeout)
                 .map_err(|why| format!("its `pre_restart_command` {why}"))?;
         }
-        match attempt_once(process, manager, probe) {
+        let way = way(process, manager)?;
+        begin(runs(&way, manager))?;
+        match restart(&way, process, manager).and_then(|()| becomes_healthy(process, manager, probe)) {
             Ok(()) => return Ok(()),
             Err(why) => {
                 log::warn(Some(&subject(&process.name)), &format!("try {attempt} of {}: {why}", process.max_attempts));
@@ -54,17 +61,40 @@ pub fn cycle(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>) 
     Err(failed)
 }
 
+/// Whether a cycle that was cut short had restarted the process, and that is healthy. `ran` is what ran before.
+pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>, ran: &str) -> bool {
+    let Ok(way) = way(process, manager) else { return false };
+    if let Way::Service(unit) = &way {
+        // the manager goes on with what it was asked for
+        let _ = manager.settled(unit, clock::started() + SERVICE);
+    }
+    let is_another = ran.is_empty() || runs(&way, manager) != ran;
+    is_another && becomes_healthy(process, manager, probe).is_ok()
+}
+
+/// What of the process runs now, as it is never again after a restart; empty where nobody can tell.
+fn runs(way: &Way<'_>, manager: &mut ServiceManager) -> String {
+    match way {
+        Way::Service(unit) => manager.active_since(unit).map(|at| at.timestamp_micros().to_string()).unwrap_or_default(),
+        Way::Process(wanted) => wanted.running().iter().map(|one| one.pid.to_string()).collect::<Vec<_>>().join(" "),
+        Way::Custom => String::new(),
+    }
+}
+
 fn subject(name: &ProcessName) -> String {
     crate::event::Subject::process(name.as_str()).as_str().to_owned()
 }
 
-fn attempt_once(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>) -> Result<(), String> {
-    let way = way(process, manager)?;
-    match &way {
-        Way::Service(unit) => restart_service(manager, unit)?,
-        Way::Process(wanted) => restart_process(process, wanted)?,
-        Way::Custom => in_unit_of_its_own(process)?,
+fn restart(way: &Way<'_>, process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
+    match way {
+        Way::Service(unit) => restart_service(manager, unit),
+        Way::Process(wanted) => restart_process(process, wanted),
+        Way::Custom => in_unit_of_its_own(process),
     }
+}
+
+/// Waits until all of its checks are good.
+fn becomes_healthy(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>) -> Result<(), String> {
     let end = clock::started() + process.health_check_timeout;
     if process.checks.is_empty() {
         return stays(process, manager);
@@ -115,21 +145,20 @@ fn restart_process(process: &Process, wanted: &Wanted<'_>) -> Result<(), String>
     processes::end(&wanted.running(), process.stop_timeout)?;
     let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
     // what is left of an earlier start by this hand would keep the name
-    let systemctl = programs::found(&SYSTEMCTL).ok_or("there is no systemctl")?;
-    let _ = programs::run(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
-    let _ = programs::run(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit.clone()], SERVICE);
+    let systemctl = program::found(&SYSTEMCTL).ok_or("there is no systemctl")?;
+    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
+    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit.clone()], SERVICE);
     let mut command = systemd_run(&unit)?;
     command.extend(["--service-type=exec".to_owned(), format!("--uid={}", process.process_user), "--".to_owned()]);
     command.extend(process.process_command.iter().map(|word| unexpanded(word)));
-    crate::host::trust::only_roots(std::path::Path::new(&process.process_command[0]))?;
-    programs::run(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
+    trust::only_roots(std::path::Path::new(&process.process_command[0]))?;
+    program::follow(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
 }
 
 /// The command may leave a daemon behind: that belongs to no unit of ours that ends.
 fn in_unit_of_its_own(process: &Process) -> Result<(), String> {
     let program = process.restart_command.first().ok_or("it has no `restart_command`")?;
-    crate::host::trust::only_roots(std::path::Path::new(program))
-        .map_err(|why| format!("its `restart_command` is not run: {why}"))?;
+    trust::only_roots(std::path::Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
     let number = std::process::id();
     let mut command =
         systemd_run(&format!("sysalert-custom-{number}-{}", process.name.unit().trim_start_matches("sysalert-restart@")))?;
@@ -138,11 +167,11 @@ fn in_unit_of_its_own(process: &Process) -> Result<(), String> {
     command.extend([format!("--property=RuntimeMaxSec={}s", limit.as_secs()), "--".to_owned()]);
     command.extend(process.restart_command.iter().map(|word| unexpanded(word)));
     // systemd ends it in time; what waits for it ends later
-    programs::run(&command, limit + Duration::from_secs(30)).map_err(|why| format!("its `restart_command` {why}"))
+    program::follow(&command, limit + Duration::from_secs(30)).map_err(|why| format!("its `restart_command` {why}"))
 }
 
 fn systemd_run(unit: &str) -> Result<Vec<String>, String> {
-    let program = programs::found(&SYSTEMD_RUN).ok_or("there is no systemd-run")?;
+    let program = program::found(&SYSTEMD_RUN).ok_or("there is no systemd-run")?;
     Ok(vec![program, "--quiet".into(), "--collect".into(), format!("--unit={unit}")])
 }
 
@@ -160,7 +189,7 @@ fn healthy(
 ) -> Result<(), String> {
     match check {
         HealthCheck::Command(command) => {
-            programs::run(command, left.min(process.command_timeout)).map_err(|why| format!("its `health_check_command` {why}"))
+            program::follow(command, left.min(process.command_timeout)).map_err(|why| format!("its `health_check_command` {why}"))
         }
         HealthCheck::Unit(unit) => match manager.is(unit.as_str()).ok_or("systemd does not answer")?.1.as_str() {
             "active" => Ok(()),

@@ -1,6 +1,8 @@
 //! One round of the watchdog: which processes are in alarm, what is done about them, and what is kept of it. Each step is
 //! committed before the next one, so that a run that dies in between neither forgets a restart nor makes it twice.
 
+mod attempt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -8,9 +10,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Breaker, Fate, Limits, Planned, Row, State, plan, waits_for};
+use super::{Fate, Limits, Planned, Row, State, plan, waits_for};
 use crate::error::Result;
-use crate::event::{Alarm, ProcessName, Subject, local_time, shown_name};
+use crate::event::{Alarm, ProcessName, Subject, shown_name};
 use crate::host::clock::{self, Clock};
 use crate::settings::{Processes, Settings};
 use crate::store::{self, ProcessAlarm, ProcessRecord, Store};
@@ -30,11 +32,16 @@ pub trait World {
     /// # Errors
     /// What is wrong, with what is to be done about it.
     fn ask(&mut self, request: Value) -> Answer<Value>;
-    /// Restarts a process, and waits until that is over.
+    /// Restarts a process, and waits until that is over; it is asked for now, at this time.
     ///
     /// # Errors
     /// Why it is not back.
-    fn restart(&mut self, name: &ProcessName) -> Answer<()>;
+    fn restart(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
+    /// What came of a restart that was asked for then, by a run that did not live to hear of it; waits if it is not over.
+    ///
+    /// # Errors
+    /// Why it is not back, or that nobody knows.
+    fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
     /// Takes in what is news: a subject, and what is wrong with it, or how it became well.
     ///
     /// # Errors
@@ -49,8 +56,8 @@ pub struct News {
     pub subject: Subject,
     /// What is wrong with it, or how it became well.
     pub what: std::result::Result<String, Alarm>,
-    /// True when it is news even if it was so before.
-    pub again: bool,
+    /// The restart that it came of, by its time: then it is news even if it was so before, and only once.
+    pub attempt: Option<DateTime<Utc>>,
 }
 
 /// A process in alarm after a round, for a report.
@@ -92,9 +99,14 @@ pub fn round(
     clock: Clock<'_>,
     dry: bool,
 ) -> Result<Vec<Reported>> {
-    let known = store.with(store::process_alarms)?;
+    let records = store.with(store::process_records)?;
+    let mut round = Round::new(store, processes, world, clock, records, dry);
+    if !dry {
+        round.take_up()?;
+    }
+    let known = round.store.with(store::process_alarms)?;
     let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
-    let asked = world.ask(json!({ "task": "alarms", "known": ids, "first": settings.process_names(), "most": MOST }));
+    let asked = round.world.ask(json!({ "task": "alarms", "known": ids, "first": settings.process_names(), "most": MOST }));
     let alarms = asked.and_then(|answer| {
         serde_json::from_value::<Alarms>(answer).map_err(|_| "its client answers in an unknown way".to_owned())
     });
@@ -104,16 +116,15 @@ pub fn round(
         Err(why) => {
             let wrong = Alarm::Database(why);
             if !dry {
-                let again = false;
-                world.news(store, &[News { subject: database, what: Err(wrong.clone()), again }])?;
+                let attempt = None;
+                round.world.news(round.store, &[News { subject: database, what: Err(wrong.clone()), attempt }])?;
             }
-            return Ok(vec![Reported { shown: processes.name.clone(), wrong: Some(wrong), done: String::new() }]);
+            round.reported.push(Reported { shown: processes.name.clone(), wrong: Some(wrong), done: String::new() });
+            return Ok(round.reported);
         }
     };
-    let records = store.with(store::process_records)?;
-    let mut round = Round::new(store, processes, world, clock, records, dry);
     if !dry {
-        let well = News { subject: database, what: Ok("it can be read again".to_owned()), again: false };
+        let well = News { subject: database, what: Ok("it can be read again".to_owned()), attempt: None };
         round.world.news(round.store, &[well])?;
     }
     let left = alarms.left;
@@ -203,19 +214,20 @@ impl<'a> Round<'a> {
         if self.dry {
             return Ok(rows);
         }
-        self.store.write(|db| {
-            over.iter().try_for_each(|alarm| store::forget_process_alarm(db, alarm.id))?;
-            new.iter().try_for_each(|alarm| store::keep_process_alarm(db, alarm))
-        })?;
         let still: BTreeSet<String> = rows.iter().map(|row| shown_name(&row.name, row.id)).collect();
         let ended: BTreeSet<String> = over.iter().map(|alarm| shown_name(&alarm.name, alarm.id)).collect();
         let ended = ended.difference(&still).map(|shown| News {
             subject: Subject::process(shown),
             what: Ok("its row is not in alarm any more".to_owned()),
-            again: false,
+            attempt: None,
         });
         let ended: Vec<News> = ended.collect();
+        // told before it is forgotten: a run that dies in between tells it once more, which is no news then
         self.world.news(self.store, &ended)?;
+        self.store.write(|db| {
+            over.iter().try_for_each(|alarm| store::forget_process_alarm(db, alarm.id))?;
+            new.iter().try_for_each(|alarm| store::keep_process_alarm(db, alarm))
+        })?;
         Ok(rows)
     }
 
@@ -248,7 +260,7 @@ impl<'a> Round<'a> {
                         wrong: what.clone().err(),
                         done: String::new(),
                     });
-                    return self.world.news(self.store, &[News { subject, what, again: false }]);
+                    return self.world.news(self.store, &[News { subject, what, attempt: None }]);
                 }
             }
         }
@@ -280,7 +292,7 @@ impl<'a> Round<'a> {
             // once it is known that it could not be restarted, that it is tried again is no news
             let tried = self.records.get(&one.shown).is_some_and(|record| record.failed > 0);
             if !(tried && wrong == Alarm::Restarts) {
-                news.push(News { subject: Subject::process(&one.shown), what: Err(wrong), again: false });
+                news.push(News { subject: Subject::process(&one.shown), what: Err(wrong), attempt: None });
             }
         }
         if !self.dry {
@@ -311,69 +323,6 @@ impl<'a> Round<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Restarts one, and keeps what came of it; true when it is back.
-    fn restart(&mut self, one: &Planned, name: &ProcessName) -> Result<bool> {
-        self.restart_for(one, name, "it was restarted, and is healthy").map(|failed| failed.is_none())
-    }
-
-    fn restart_for(&mut self, one: &Planned, name: &ProcessName, words: &str) -> Result<Option<String>> {
-        let failed = self.world.restart(name).err();
-        let now = (self.clock)();
-        let (limits, was) = (self.limits, self.breaker(&one.shown));
-        let breaker = was.after(failed.is_none(), limits, now);
-        let record = self.records.entry(one.shown.clone()).or_default();
-        (record.failed, record.opened, record.last) = (breaker.failed, breaker.opened, Some(now));
-        let what = match &failed {
-            None => {
-                record.restarts += 1;
-                record.restarted = Some(now);
-                Ok(words.to_owned())
-            }
-            Some(why) => {
-                record.failures += 1;
-                record.why = Some(why.clone());
-                Err(Alarm::RestartFailed(why.clone()))
-            }
-        };
-        let record = record.clone();
-        let rows = if failed.is_none() { one.rows.clone() } else { Vec::new() };
-        self.store.write(|db| {
-            store::keep_process(db, &one.shown, &record)?;
-            for alarm in store::process_alarms(db)?.into_iter().filter(|alarm| rows.contains(&alarm.id)) {
-                store::keep_process_alarm(db, &ProcessAlarm { restarted: Some(now), ..alarm })?;
-            }
-            Ok(())
-        })?;
-        let subject = Subject::process(&one.shown);
-        let mut news = vec![News { subject: subject.clone(), what: what.clone(), again: true }];
-        if let (State::Open(until), true) = (breaker.state(limits, now), failed.is_some()) {
-            let opened = News { subject, what: Err(self.open(&one.shown, until)), again: true };
-            // of a trial that fails it is enough to say that the breaker stays open
-            if was.opened.is_some() { news = vec![opened] } else { news.push(opened) }
-        }
-        self.world.news(self.store, &news)?;
-        let done = if failed.is_none() { "restarted, and healthy" } else { "restarted, and not healthy" };
-        self.report(one, what.err(), done);
-        if failed.is_none() {
-            self.settle_rows(&rows)?;
-        }
-        Ok(failed)
-    }
-
-    fn breaker(&self, shown: &str) -> Breaker {
-        self.records.get(shown).map_or_else(Breaker::default, |record| Breaker { failed: record.failed, opened: record.opened })
-    }
-
-    fn open(&self, shown: &str, until: DateTime<Utc>) -> Alarm {
-        let record = self.records.get(shown);
-        let failed = record.map_or(0, |record| record.failed);
-        let why = record.and_then(|record| record.why.as_deref()).unwrap_or("unknown");
-        Alarm::BreakerOpen(format!(
-            "{failed} restarts in a row failed; the next trial comes after {}. The last one: {why}",
-            local_time(until)
-        ))
     }
 
     fn report(&mut self, one: &Planned, wrong: Option<Alarm>, done: &str) {

@@ -37,6 +37,14 @@ impl ServiceManager {
             call.append("fail")
         };
         self.call((MANAGERS_PATH, MANAGER, method), whom, |_| Some(()))?;
+        self.settled(unit, until)
+    }
+
+    /// Waits until a unit has no job any more, or the time is over.
+    ///
+    /// # Errors
+    /// A sentence, when it takes too long, or the manager does not answer.
+    pub fn settled(&mut self, unit: &str, until: Instant) -> Result<(), String> {
         let path = path_of(unit);
         while self.has_job(&path).ok_or("systemd does not answer")? {
             if clock::started() >= until {

@@ -14,6 +14,7 @@ super::on_both!(
     other_names_and_another_host_s_rows,
     over_tcp_with_tls_that_is_required,
     ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first,
+    notes_fit_their_column_in_characters,
 );
 
 const DATABASE: &str = "database:v_process_monitor";
@@ -27,7 +28,7 @@ fn trouble(guest: &Guest) -> Option<String> {
     why
 }
 
-fn each_trouble_is_one_incident_and_no_restart_is_made_for_it(systemd: u32) {
+pub fn each_trouble_is_one_incident_and_no_restart_is_made_for_it(systemd: u32) {
     let guest = guest(systemd, "database", "[process.web]\n");
     service(&guest, "web");
     alarm(&guest, 1, "web", "NULL");
@@ -70,7 +71,7 @@ fn each_trouble_is_one_incident_and_no_restart_is_made_for_it(systemd: u32) {
     assert_ne!(pid(&guest, "web.service"), before);
 }
 
-fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run(systemd: u32) {
+pub fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run(systemd: u32) {
     let guest = guest(systemd, "killed", "[process.web]\n");
     service(&guest, "web");
     alarm(&guest, 1, "web", "NULL");
@@ -93,7 +94,7 @@ fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run(systemd: u32) {
     assert_eq!(trouble(&guest), None);
 }
 
-fn what_may_not_be_written_is_restarted_once(systemd: u32) {
+pub fn what_may_not_be_written_is_restarted_once(systemd: u32) {
     let guest = guest(systemd, "readonly", "[process.web]\n");
     service(&guest, "web");
     let reader = format!("{CONFIG}user = \"reader\"\n[process.web]\n")
@@ -134,7 +135,7 @@ fn what_may_not_be_written_is_restarted_once(systemd: u32) {
     assert_ne!(pid(&guest, "web.service"), twice);
 }
 
-fn other_names_and_another_host_s_rows(systemd: u32) {
+pub fn other_names_and_another_host_s_rows(systemd: u32) {
     let guest = guest(systemd, "names", "");
     sql(
         &guest,
@@ -156,7 +157,7 @@ sound_column = \"q\"\nnotes_column = \"n\"\nhost_column = \"h\"\nhost_id = 7\nch
     assert!(rows.starts_with("0\t - Restarted at ") && rows.ends_with("1\tNULL"), "{rows}");
 }
 
-fn over_tcp_with_tls_that_is_required(systemd: u32) {
+pub fn over_tcp_with_tls_that_is_required(systemd: u32) {
     let guest = guest(systemd, "tls", "");
     guest
         .sh("cd /srv/db; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem \
@@ -171,7 +172,8 @@ fn over_tcp_with_tls_that_is_required(systemd: u32) {
          GRANT SELECT, UPDATE ON v_process_monitor.* TO sysalert@'127.0.0.1';",
     );
     let told = |lines: &str| {
-        let place = format!("host = \"127.0.0.1\"\n{lines}\ncheck_interval");
+        let host = if lines.starts_with("#other") { "other.test" } else { "127.0.0.1" };
+        let place = format!("host = \"{host}\"\n{lines}\ncheck_interval");
         let config = CONFIG.replace("socket = \"/run/db/sock\"\n", "").replacen("check_interval", &place, 1);
         configure(&guest, &config);
         let said = guest.sysalert(&["check", "processes", "--dry-run", "--report", "json"]);
@@ -182,11 +184,27 @@ fn over_tcp_with_tls_that_is_required(systemd: u32) {
     assert_eq!(told("tls = \"preferred\""), "");
     let unknown = told("tls = \"required\"");
     assert!(unknown.contains("no encrypted connection to 127.0.0.1:3306") && unknown.contains("set `ca`"), "{unknown}");
+    // another authority, and another host than the certificate's
+    guest
+        .sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout /dev/null -out /etc/ssl/other.pem \
+             -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2>/dev/null; echo 127.0.0.1 other.test >>/etc/hosts")
+        .ok();
+    for lines in [
+        "tls = \"required\"\nca = \"/etc/ssl/other.pem\"",
+        "tls = \"preferred\"\nca = \"/etc/ssl/other.pem\"",
+        "#other\ntls = \"required\"\nca = \"/etc/ssl/db.pem\"",
+    ] {
+        let refused = told(lines);
+        assert!(
+            refused.contains("no encrypted connection to ") && refused.contains("`host` to the name in it"),
+            "{lines}: {refused}"
+        );
+    }
     let plain = told("tls = \"none\"");
     assert!(plain.contains("a server that wants TLS says the same"), "{plain}");
 }
 
-fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first(systemd: u32) {
+pub fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first(systemd: u32) {
     let guest = guest(systemd, "many", "[process.web]\n");
     service(&guest, "web");
     sql(
@@ -202,8 +220,55 @@ fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first(systemd: u32) {
     eprintln!("the first round: {:?}", begun.elapsed());
     assert_ne!(pid(&guest, "web.service"), before);
     assert_eq!(known(), 500);
-    check(&guest);
+    // the next one, with the most memory that it or a child of it ever had, in KiB
+    super::forget_pace(&guest);
+    let measured = "import resource, subprocess, sys
+enter = ['nsenter', '-t', sys.argv[1], '-m', '-u', '-i', '-n', '-p', '--', 'sysalert', 'check', 'processes', '--report', 'none']
+subprocess.run(enter)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let peak: u64 = guest.python(measured, &[]).ok().parse().unwrap();
     assert_eq!(known(), 1000);
-    let peak = guest.property("sysalert-check@processes.service", "MemoryPeak");
-    eprintln!("MemoryPeak: {peak}");
+    eprintln!("most memory: {peak} KiB");
+    assert!(peak < 48 * 1024, "{peak} KiB");
+}
+
+pub fn notes_fit_their_column_in_characters(systemd: u32) {
+    let guest = guest(systemd, "notes", "[process.web]\n");
+    service(&guest, "web");
+    alarm(&guest, 1, "web", "NULL");
+    // each of these letters has two bytes
+    let longest = " - Restarted at 2026-01-05 03:00:00".len();
+    for (kind, letters, length) in [("VARCHAR(100)", 98, 100), ("VARCHAR(255)", 250, 255), ("TEXT", 300, 300 + longest)] {
+        sql(
+            &guest,
+            &format!(
+                "USE v_process_monitor; ALTER TABLE STATUS_PROCESS MODIFY notes {kind} CHARACTER SET utf8mb4;
+                 UPDATE STATUS_PROCESS SET alarma = 1, notes = REPEAT(CHAR(0xC3A9 USING utf8mb4), {letters})"
+            ),
+        );
+        check(&guest);
+        let told = sql(
+            &guest,
+            "SELECT alarma, CHAR_LENGTH(notes), LENGTH(notes) - CHAR_LENGTH(notes), SUBSTRING_INDEX(notes, ' - Restarted at ', -1) LIKE '2%'
+             FROM v_process_monitor.STATUS_PROCESS",
+        );
+        assert_eq!(told, format!("0\t{length}\t{}\t1", length - longest), "{kind}");
+    }
+    // the tables as they are documented, where nothing is NOT NULL
+    sql(
+        &guest,
+        "USE v_process_monitor; DROP TABLE PROCESE, STATUS_PROCESS;
+         CREATE TABLE STATUS_PROCESS (process_id INT PRIMARY KEY, alarma TINYINT, sound TINYINT, notes TEXT);
+         CREATE TABLE PROCESE (process_id INT PRIMARY KEY, process_name VARCHAR(255));",
+    );
+    alarm(&guest, 1, "web", "NULL");
+    sql(
+        &guest,
+        "USE v_process_monitor; INSERT INTO STATUS_PROCESS VALUES (2, 1, NULL, NULL); INSERT INTO PROCESE VALUES (2, NULL)",
+    );
+    let before = pid(&guest, "web.service");
+    check(&guest);
+    assert_ne!(pid(&guest, "web.service"), before);
+    assert!(row(&guest, 1).starts_with("0\tNULL\t - Restarted at "), "{}", row(&guest, 1));
+    assert!(history(&guest, "process:\"\" (row 2)").contains("its name is empty"));
 }

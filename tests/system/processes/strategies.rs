@@ -5,8 +5,15 @@ use super::{alarm, check, configure, guest, history, pid, row, service, sql};
 super::on_both!(
     a_plain_process_is_known_by_its_program_and_all_of_its_arguments,
     custom_commands_health_checks_and_what_comes_before,
+    a_health_check_over_https_trusts_whom_the_system_trusts,
     a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot,
 );
+
+/// The section of the README, word for word.
+fn custom_example() -> String {
+    let (_, section) = crate::readme::configuration("[process.custom_example]").split_once("[process.custom_example]").unwrap();
+    format!("[process.custom_example]{section}")
+}
 
 /// Answers one request over HTTP.
 const ANSWER: &str = r#"#!/bin/bash
@@ -17,7 +24,7 @@ while read -r line && [[ $line != $'\r' ]]; do :; done
 printf 'HTTP/1.1 %s\r\nContent-Length: 6\r\nConnection: close\r\n\r\nall ok' "$status"
 "#;
 
-fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd: u32) {
+pub fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd: u32) {
     let guest = guest(
         systemd,
         "plain",
@@ -53,18 +60,14 @@ fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd: u32
     assert_eq!(others.map(|unit| pid(&guest, unit)), before);
 }
 
-fn custom_commands_health_checks_and_what_comes_before(systemd: u32) {
+pub fn custom_commands_health_checks_and_what_comes_before(systemd: u32) {
     let guest = guest(
         systemd,
         "custom",
-        r#"
-[process.custom_example]
-restart_strategy = "custom"
-restart_command = ["/usr/local/bin/custom_restart.sh", "%s"]
-health_check_command = ["/usr/bin/pgrep", "-x", "%s"]
-health_check_timeout = "10s"
-restart_delay = "1s"
-max_attempts = 2
+        &format!(
+            "{}{}",
+            custom_example(),
+            r#"
 [process.web]
 health_check_url = "http://127.0.0.1:8099/health"
 health_check_text = "all ok"
@@ -106,7 +109,8 @@ depends_on = ["db"]
 [process.open]
 restart_strategy = "custom"
 restart_command = ["/usr/local/bin/open.sh"]
-"#,
+"#
+        ),
     );
     guest.write_file("/usr/local/bin/answer", ANSWER);
     guest
@@ -146,7 +150,7 @@ restart_command = ["/usr/local/bin/open.sh"]
     assert!(!guest.run(&["test", "-e", "/other"]).success());
 }
 
-fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot(systemd: u32) {
+pub fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot(systemd: u32) {
     let more = "[process.bad]\nstable_time = \"1s\"\nmax_attempts = 2\n";
     let guest = guest(systemd, "breaker", more);
     guest.write_unit(
@@ -183,4 +187,39 @@ fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot
     assert_eq!((&status()["breaker"], &status()["alarm"]), (&"closed".into(), &"ok".into()));
     assert!(super::row(&guest, 1).starts_with("0\t"), "{}", super::row(&guest, 1));
     assert!(guest.sysalert(&["db", "list", "-o", "json"]).json().as_array().unwrap().is_empty());
+}
+
+pub fn a_health_check_over_https_trusts_whom_the_system_trusts(systemd: u32) {
+    let section = |name: &str, port: u16| {
+        format!(
+            "[process.{name}]\nsystem_name = \"web\"\nhealth_check_url = \"https://localhost:{port}/health\"\nhealth_check_text = \"all ok\"
+max_attempts = 1\n"
+        )
+    };
+    let guest = guest(systemd, "https", &(section("known", 8443) + &section("unknown", 8444)));
+    service(&guest, "web");
+    guest
+        .sh("mkdir -p /srv/www /etc/ssl/certs; cd /srv/www; echo 'all ok' >health
+             for name in known unknown; do
+                 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout /srv/$name.key -out /srv/$name.pem \
+                     -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
+             done
+             cat /srv/known.pem >>/etc/ssl/certs/ca-certificates.crt")
+        .ok();
+    for (name, port) in [("known", 8443), ("unknown", 8444)] {
+        guest.write_unit(
+            &format!("{name}.service"),
+            &format!(
+                "[Service]\nWorkingDirectory=/srv/www\nExecStart=/usr/bin/openssl s_server -accept {port} -cert /srv/{name}.pem -key /srv/{name}.key -WWW\n"
+            ),
+        );
+        guest.run(&["systemctl", "start", &format!("{name}.service")]).ok();
+    }
+    alarm(&guest, 1, "known", "NULL");
+    alarm(&guest, 2, "unknown", "NULL");
+    check(&guest);
+    let status = guest.sysalert(&["process", "status"]);
+    assert!(row(&guest, 1).starts_with("0\t") && row(&guest, 2).starts_with("1\t"), "{status}");
+    let why = history(&guest, "process:unknown");
+    assert!(why.contains("issuer") || why.contains("certificate"), "{why}");
 }
