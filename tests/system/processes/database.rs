@@ -229,7 +229,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
     let peak: u64 = guest.python(measured, &[]).ok().parse().unwrap();
     assert_eq!(known(), 1000);
     eprintln!("most memory: {peak} KiB");
-    assert!(peak < 48 * 1024, "{peak} KiB");
+    assert!(peak < 24 * 1024, "{peak} KiB");
 }
 
 pub fn notes_fit_their_column_in_characters(systemd: u32) {
