@@ -120,14 +120,17 @@ fn check(guest: &Guest) {
 
 /// Each round is to look, however soon after the last one.
 fn forget_pace(guest: &Guest) {
-    let forget = format!(
-        "{AS_SYSALERT}path = '/var/lib/sysalert/sysalert.db'
+    on_record(guest, "DELETE FROM meta WHERE key = 'processes_checked'");
+}
+
+/// Changes sysalert's own record, if there is one.
+fn on_record(guest: &Guest, statement: &str) {
+    let program = "path = '/var/lib/sysalert/sysalert.db'
 if os.path.exists(path):
     db = sqlite3.connect(path, timeout=30)
-    db.execute(\"DELETE FROM meta WHERE key = 'processes_checked'\")
-    db.commit()"
-    );
-    guest.python(&forget, &[]).ok();
+    db.execute(sys.argv[2])
+    db.commit()";
+    guest.python(&format!("{AS_SYSALERT}{program}"), &[statement]).ok();
 }
 
 fn history(guest: &Guest, subject: &str) -> String {

@@ -3,8 +3,8 @@
 use super::{alarm, check, guest, row, sql};
 use crate::guest::Guest;
 
-/// A commit is made durable, the bus is asked, the restart's own file takes its place.
-const OF_THE_CHECK: [&str; 2] = ["fdatasync", "sendmsg"];
+/// A commit is made durable, the bus and the database are reached, the bus is asked, a restart's own file takes its place.
+const OF_THE_CHECK: [&str; 3] = ["fsync", "connect", "sendmsg"];
 const OF_THE_RESTART: [&str; 3] = ["fsync", "rename", "sendmsg"];
 
 /// A guest whose process counts its starts, in alarm from the beginning.

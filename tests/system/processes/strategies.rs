@@ -192,7 +192,7 @@ pub fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_
 pub fn a_health_check_over_https_trusts_whom_the_system_trusts(systemd: u32) {
     let section = |name: &str, port: u16| {
         format!(
-            "[process.{name}]\nsystem_name = \"web\"\nhealth_check_url = \"https://localhost:{port}/health\"\nhealth_check_text = \"all ok\"
+            "[process.{name}]\nsystem_name = \"web\"\nhealth_check_url = \"https://127.0.0.1:{port}/health\"\nhealth_check_text = \"all ok\"
 max_attempts = 1\n"
         )
     };
@@ -202,7 +202,7 @@ max_attempts = 1\n"
         .sh("mkdir -p /srv/www /etc/ssl/certs; cd /srv/www; echo 'all ok' >health
              for name in known unknown; do
                  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout /srv/$name.key -out /srv/$name.pem \
-                     -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
+                     -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2>/dev/null
              done
              cat /srv/known.pem >>/etc/ssl/certs/ca-certificates.crt")
         .ok();
