@@ -1,6 +1,8 @@
 //! One observation of a subject, and the words for what was observed.
 
 mod breach;
+mod escape;
+mod gone;
 mod lapse;
 mod problem;
 mod process;
@@ -8,8 +10,10 @@ mod quantity;
 mod subject;
 
 pub use breach::{Blind, Breach, CheckName, Finding, Op};
+pub use escape::{escaped, is_invisible};
+pub use gone::Gone;
 pub use lapse::{Inactive, Lapse};
-pub use problem::{Gone, Problem};
+pub use problem::Problem;
 pub use process::{Alarm, ProcessName, shown_name};
 pub use quantity::{Unit, quantity};
 pub use subject::{CHECK, DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
@@ -92,6 +96,23 @@ pub struct Event {
     pub restarts: bool,
     /// When it was observed.
     pub at: DateTime<Utc>,
+}
+
+impl Event {
+    /// What a look at the subject found; no trigger tells it, nor more of it.
+    pub fn found(subject: &Subject, outcome: Outcome, run: String, problem: Problem, at: DateTime<Utc>) -> Event {
+        Event {
+            subject: subject.clone(),
+            outcome,
+            run,
+            invocation_id: None,
+            problem,
+            triggered_by: None,
+            start: None,
+            restarts: false,
+            at,
+        }
+    }
 }
 
 /// A time for people: local, with its zone.

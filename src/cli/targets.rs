@@ -71,7 +71,7 @@ impl Opened {
         self.manager.as_mut().ok_or_else(|| Error::usage(text).hint("name the units instead"))
     }
 
-    /// Lets systemd read what was written. What cannot be done is told, for all is in place.
+    /// Lets systemd read what was written. What cannot be done is told: nothing that was written is undone.
     pub(super) fn reload(&mut self) -> bool {
         if self.offline {
             return true;
@@ -86,7 +86,7 @@ impl Opened {
                 Scope::User => "systemctl --user daemon-reload",
                 Scope::Global => "each user logs out, or runs systemctl --user daemon-reload",
             };
-            log::warn(None, &format!("all is written, but systemd has not read it ({why}): {how}"));
+            log::warn(None, &format!("systemd has not read what was written ({why}): {how}"));
         }
         reloaded.is_ok()
     }

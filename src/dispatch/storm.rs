@@ -155,7 +155,7 @@ mod tests {
             outcome: Outcome::Succeeded,
             run: "restart:a".to_owned(),
             invocation_id: Some("a".to_owned()),
-            problem: Problem { service_result: Some("success".to_owned()), ..Problem::default() },
+            problem: Problem::success(),
             triggered_by: None,
             start: None,
             restarts: true,

@@ -6,28 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Alarm, Finding, Lapse, UnitName, breach};
 
-/// What is gone with all its units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// A user.
-    User,
-    /// A user's service manager.
-    Manager,
-}
-
-impl Gone {
-    fn of(problem: &Problem) -> Option<Gone> {
-        [Gone::User, Gone::Manager].into_iter().find(|why| problem.service_result.as_deref() == Some(why.result()))
-    }
-
-    fn result(self) -> &'static str {
-        match self {
-            Gone::User => "user-gone",
-            Gone::Manager => "manager-gone",
-        }
-    }
-}
-
 /// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Problem {
@@ -47,6 +25,11 @@ impl Problem {
     /// True when systemd told nothing: it tells something of services alone.
     pub fn is_unknown(&self) -> bool {
         *self == Problem::default()
+    }
+
+    /// Of what ended well.
+    pub fn success() -> Problem {
+        Problem { service_result: Some("success".to_owned()), ..Problem::default() }
     }
 
     /// True of a run that ended well.
@@ -87,24 +70,6 @@ impl Problem {
     /// True of a unit that nothing has started although it is enabled.
     pub fn was_never_started(&self) -> bool {
         self.is_not_running() && self.cause.as_deref() == Some("never")
-    }
-
-    /// That an incident is over because there is nothing left to fail.
-    pub fn gone(why: Gone) -> Problem {
-        Problem { service_result: Some(why.result().to_owned()), ..Problem::default() }
-    }
-
-    /// True of what tells that a unit is gone.
-    pub fn is_gone(&self) -> bool {
-        Gone::of(self).is_some()
-    }
-
-    /// Why a unit is gone, if this tells it: "there is no user alice any more".
-    pub fn why_gone(&self, user: &str) -> Option<String> {
-        Some(match Gone::of(self)? {
-            Gone::User => format!("there is no user {user} any more"),
-            Gone::Manager => format!("the service manager of {user} does not run any more"),
-        })
     }
 
     /// True of a name that no unit has.
@@ -291,6 +256,7 @@ impl fmt::Display for Problem {
             };
         }
         f.write_str(&match self.service_result.as_deref() {
+            Some("instance-gone") => format!("gone: {}", self.why_instance_gone().unwrap_or_default()),
             Some("user-gone") => "its user is gone".to_owned(),
             Some("manager-gone") => "the service manager of its user ended".to_owned(),
             Some("timeout") => self.timeout(),

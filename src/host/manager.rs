@@ -15,7 +15,6 @@ pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl};
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -274,7 +273,7 @@ impl ServiceManager {
     ) -> Option<T> {
         let patience = self.patience;
         let words = [path, interface, property].map(str::to_owned);
-        self.ask(move |bus| property_of(bus, &words, kind, patience, read))
+        self.ask(move |bus| properties::get(bus, &words, kind, patience, read))
     }
 
     /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
@@ -318,38 +317,6 @@ fn line(connect: Connect) -> Sender<Question> {
         }
     });
     line
-}
-
-fn property_of<T>(
-    bus: &mut Bus,
-    [path, interface, property]: &[String; 3],
-    kind: &str,
-    patience: Duration,
-    read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
-) -> Result<Option<T>, NoAnswer> {
-    let made = (|| {
-        let mut call = bus.new_method_call(NAME, path.as_str(), "org.freedesktop.DBus.Properties", "Get").ok()?;
-        for word in [interface, property] {
-            let word = CString::new(word.as_str()).ok()?;
-            call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
-        }
-        Some(call)
-    })();
-    let Some(mut call) = made else { return Ok(None) };
-    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
-        Ok(reply) => reply,
-        // a property that this systemd does not have is an answer, too
-        Err(error) => return if is_unknown(&error) { Ok(None) } else { Err(NoAnswer) },
-    };
-    let Ok(mut iter) = reply.iter() else { return Ok(None) };
-    let entered = iter.enter_container(ContainerType::Variant, kind).unwrap_or(false);
-    Ok(if entered { read(&mut iter) } else { None })
-}
-
-/// The manager answers that it has nothing of this name.
-fn is_unknown(error: &systemd::bus::Error) -> bool {
-    let name: &str = error.name().as_ref();
-    name.starts_with("org.freedesktop.DBus.Error.Unknown")
 }
 
 /// How a run ended, from the manager's words for it.

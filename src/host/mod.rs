@@ -12,6 +12,7 @@ pub mod log_file;
 pub mod manager;
 pub mod mounts;
 pub mod names;
+pub mod once;
 pub mod pace;
 pub mod processes;
 pub mod program;

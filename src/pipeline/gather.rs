@@ -119,7 +119,8 @@ pub(super) fn gather(
             let incident = store::active(db, &subject)?;
             let flapping = incident.as_ref().and_then(|incident| Some(incident.flaps()?.last)).filter(|_| window.is_some());
             let well = flapping.map_or(Ok(false), |last| store::is_well(db, &subject, last))?;
-            let last = store::last_of(db, &subject)?.filter(|last| last.event.outcome == Outcome::Failed);
+            let last = if incident.is_some() { store::last_of(db, &subject)? } else { None };
+            let last = last.filter(|last| last.event.outcome == Outcome::Failed);
             // with broken settings nothing was decided
             let is_settled = flapping.is_some() && store::undecided(db)?.iter().all(|other| other.event.subject != subject);
             Ok(Known {
@@ -129,7 +130,7 @@ pub(super) fn gather(
                 // of one that is polled there is no record before
                 recorded_since: recorded_since.or(Some(gathering.now)).max(polled_since),
                 open: incident.is_some() && !well,
-                down: incident.is_some() && last.is_some_and(|last| last.event.problem.is_not_running()),
+                down: last.is_some_and(|last| last.event.problem.is_not_running()),
                 flapping,
                 well,
                 is_settled,

@@ -183,7 +183,7 @@ impl Looking<'_> {
             let is_seen = last.is_some_and(|last| last.event.problem.is_polled());
             if incident.is_some() && (is_seen || why == Gone::User) {
                 let run = format!("gone:{}", self.now.timestamp_micros());
-                over.push(event(subject, Outcome::Succeeded, run, Problem::gone(why), self.now));
+                over.push(Event::found(subject, Outcome::Succeeded, run, Problem::gone(why), self.now));
             }
         }
         Ok(over)
@@ -260,7 +260,7 @@ fn failure(unit: &Seen, now: DateTime<Utc>) -> Option<Event> {
     let run = unit.run.clone()?;
     // perhaps long ago
     let at = unit.since.map_or(now, |since| since.min(now));
-    Some(Event { invocation_id: Some(run.clone()), ..event(&unit.subject, Outcome::Failed, run, problem.clone(), at) })
+    Some(Event { invocation_id: Some(run.clone()), ..Event::found(&unit.subject, Outcome::Failed, run, problem.clone(), at) })
 }
 
 /// What no trigger tells of this unit, if it is news.
@@ -282,7 +282,7 @@ fn news_of(store: &Store, settings: &Settings, unit: &Seen, now: DateTime<Utc>) 
                 Some(run) if problem.is_not_running() => run.clone(),
                 _ => format!("{}:{}", problem.service_result.as_deref().unwrap_or_default(), now.timestamp_micros()),
             };
-            let event = event(&unit.subject, Outcome::Failed, run, problem.clone(), now);
+            let event = Event::found(&unit.subject, Outcome::Failed, run, problem.clone(), now);
             (!is_known && !is_told).then(|| Event { invocation_id: unit.run.clone(), ..event })
         }
         Judgement::Works | Judgement::Rests(_) if incident.is_some() => {
@@ -296,25 +296,12 @@ fn news_of(store: &Store, settings: &Settings, unit: &Seen, now: DateTime<Utc>) 
                 // what failed is well again when its runs say so
                 None => false,
             };
-            let success = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
             let run = format!("well:{}", now.timestamp_micros());
-            is_over
-                .then(|| Event { invocation_id: unit.run.clone(), ..event(&unit.subject, Outcome::Succeeded, run, success, now) })
+            is_over.then(|| Event {
+                invocation_id: unit.run.clone(),
+                ..Event::found(&unit.subject, Outcome::Succeeded, run, Problem::success(), now)
+            })
         }
         _ => None,
     })
-}
-
-fn event(subject: &Subject, outcome: Outcome, run: String, problem: Problem, at: DateTime<Utc>) -> Event {
-    Event {
-        subject: subject.clone(),
-        outcome,
-        run,
-        invocation_id: None,
-        problem,
-        triggered_by: None,
-        start: None,
-        restarts: false,
-        at,
-    }
 }

@@ -322,8 +322,7 @@ impl Looking<'_> {
             Judgement::Unsure => return None,
             Judgement::Well => {
                 failed?;
-                let problem = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
-                (Outcome::Succeeded, format!("well:{}", now.timestamp_micros()), problem)
+                (Outcome::Succeeded, format!("well:{}", now.timestamp_micros()), Problem::success())
             }
             Judgement::Lapsed(lapse) => {
                 let (problem, occurrence) = (lapse.problem(), schedule::occurrence(lapse, since, self.at));
@@ -336,16 +335,6 @@ impl Looking<'_> {
                 (Outcome::Failed, occurrence.unwrap_or_else(|| format!("since:{}", now.timestamp_micros())), problem)
             }
         };
-        Some(Event {
-            subject: subject.clone(),
-            outcome,
-            run,
-            invocation_id: None,
-            problem,
-            triggered_by: None,
-            start: None,
-            restarts: false,
-            at: now,
-        })
+        Some(Event::found(subject, outcome, run, problem, now))
     }
 }

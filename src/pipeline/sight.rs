@@ -25,24 +25,14 @@ pub fn sight(site: &Site, store: &mut Store, settings: &Settings, trouble: Optio
     let subject = Subject::check(&site.manager, "services");
     let (blind, last) = store.with(|db| Ok((store::blind(db)?, store::last_of(db, &subject)?)))?;
     let is_told = last.is_some_and(|last| last.event.outcome == Outcome::Failed);
-    let event = |outcome, problem| Event {
-        subject: subject.clone(),
-        outcome,
-        run: format!("{}:{}", outcome.as_str(), now.timestamp_micros()),
-        invocation_id: None,
-        problem,
-        triggered_by: None,
-        start: None,
-        restarts: false,
-        at: now,
+    let event = |outcome: Outcome, problem| {
+        let run = format!("{}:{}", outcome.as_str(), now.timestamp_micros());
+        Event::found(&subject, outcome, run, problem, now)
     };
     let (blind, event) = match trouble {
         // the usual look costs no commit
         None if blind == 0 && !is_told => return Ok(false),
-        None => {
-            let problem = Problem { service_result: Some("success".to_owned()), ..Problem::default() };
-            (0, is_told.then(|| event(Outcome::Succeeded, problem)))
-        }
+        None => (0, is_told.then(|| event(Outcome::Succeeded, Problem::success()))),
         Some(_) if is_told => return Ok(false),
         Some(error) if blind + 1 >= ROW => {
             (0, Some(event(Outcome::Failed, Lapse::Blind { why: error.message.clone() }.problem())))

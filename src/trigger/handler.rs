@@ -45,7 +45,7 @@ pub fn event(
 /// Whether a success may be believed. systemd 252 calls OnSuccess= at every automatic restart, too, and then without an
 /// exit code; a skipped run (ExecCondition=) has the result "exec-condition".
 pub fn is_true_success(event: &Event) -> bool {
-    event.problem.service_result.as_deref() == Some("success") && event.problem.exit_code.is_some()
+    event.problem.is_success() && event.problem.exit_code.is_some()
 }
 
 /// Which run it was. Without an invocation (a failed dependency, a mount) each call is an observation of its own.

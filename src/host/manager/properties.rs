@@ -5,10 +5,10 @@ use std::ffi::CString;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use systemd::bus::{Bus, ContainerType, MessageIter, ObjectPath};
+use systemd::bus::{Bus, ContainerType, Message, MessageIter, ObjectPath};
 use utf8_cstr::Utf8CStr;
 
-use super::{NAME, NoAnswer, ServiceManager, is_unknown, string};
+use super::{NAME, NoAnswer, ServiceManager, string};
 use crate::host::clock;
 
 /// What an object is like. The interfaces of a unit have no two properties of one name that somebody asks for.
@@ -108,24 +108,48 @@ impl ServiceManager {
 }
 
 fn get_all(bus: &mut Bus, path: &str, interface: &str, patience: Duration) -> Result<Option<Properties>, NoAnswer> {
-    let made = (|| {
-        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", "GetAll").ok()?;
-        let word = CString::new(interface).ok()?;
-        call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
-        Some(call)
-    })();
-    let Some(mut call) = made else { return Ok(None) };
-    let mut reply = match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
-        Ok(reply) => reply,
-        // a unit that is gone
-        Err(error) => return if is_unknown(&error) { Ok(None) } else { Err(NoAnswer) },
-    };
+    let Some(mut reply) = asked(bus, path, "GetAll", &[interface], patience)? else { return Ok(None) };
     let mut properties = Properties::default();
     if let Ok(mut iter) = reply.iter() {
         // what was read until something cannot be is right
         let _ = read(&mut properties, &mut iter);
     }
     Ok(Some(properties))
+}
+
+/// One property, of this kind.
+pub(super) fn get<T>(
+    bus: &mut Bus,
+    [path, interface, property]: &[String; 3],
+    kind: &str,
+    patience: Duration,
+    read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
+) -> Result<Option<T>, NoAnswer> {
+    let Some(mut reply) = asked(bus, path, "Get", &[interface, property], patience)? else { return Ok(None) };
+    let Ok(mut iter) = reply.iter() else { return Ok(None) };
+    let entered = iter.enter_container(ContainerType::Variant, kind).unwrap_or(false);
+    Ok(if entered { read(&mut iter) } else { None })
+}
+
+/// The answer of `org.freedesktop.DBus.Properties`; none when the manager has nothing of this name: a unit that is gone, a
+/// property that this systemd does not have.
+fn asked(bus: &mut Bus, path: &str, method: &str, words: &[&str], patience: Duration) -> Result<Option<Message>, NoAnswer> {
+    let made = (|| {
+        let mut call = bus.new_method_call(NAME, path, "org.freedesktop.DBus.Properties", method).ok()?;
+        for word in words {
+            let word = CString::new(*word).ok()?;
+            call.append(Utf8CStr::from_cstr(&word).ok()?).ok()?;
+        }
+        Some(call)
+    })();
+    let Some(mut call) = made else { return Ok(None) };
+    match call.call(u64::try_from(patience.as_micros()).unwrap_or(u64::MAX)) {
+        Ok(reply) => Ok(Some(reply)),
+        Err(error) => {
+            let name: &str = error.name().as_ref();
+            if name.starts_with("org.freedesktop.DBus.Error.Unknown") { Ok(None) } else { Err(NoAnswer) }
+        }
+    }
 }
 
 fn read(properties: &mut Properties, iter: &mut MessageIter<'_>) -> systemd::Result<()> {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Change, Looking, success};
+use super::{Change, Looking};
 use crate::event::{Event, Outcome, Problem};
 
 impl Looking<'_> {
@@ -15,7 +15,7 @@ impl Looking<'_> {
             let ended = run.ended_well.is_some() || self.known.mark.is_none();
             let Some(at) = run.restarted.filter(|at| ended && *at > self.since && *at <= mark) else { continue };
             // not the run itself: that it was active for long may be on record as its success
-            let event = self.event(Outcome::Succeeded, &format!("restart:{}", run.invocation), success(), at);
+            let event = self.event(Outcome::Succeeded, &format!("restart:{}", run.invocation), Problem::success(), at);
             let invocation_id = Some(run.invocation.clone());
             self.look.changes.push(Change::File(Event { invocation_id, restarts: true, ..event }));
         }
@@ -38,10 +38,10 @@ impl Looking<'_> {
         let asks = self.known.is_settled && !self.look.waits && is_over(last);
         let Some(unit) = self.unit.as_ref().filter(|_| asks) else { return };
         let problem = match (unit.active.as_str(), unit.active_since) {
-            ("active" | "reloading", Some(since)) if is_over(since) => success(),
-            ("inactive", _) if well => success(),
+            ("active" | "reloading", Some(since)) if is_over(since) => Problem::success(),
+            ("inactive", _) if well => Problem::success(),
             // stopped, or gone, or never started again
-            ("inactive", _) => Problem { cause: Some("stop".to_owned()), ..success() },
+            ("inactive", _) => Problem { cause: Some("stop".to_owned()), ..Problem::success() },
             // what is new may be told by itself
             ("failed", _) if is_news => return,
             ("failed", _) => return self.look.changes.push(Change::StaysFailed),

@@ -1,5 +1,8 @@
 //! Rules: what a measured value means. Pure.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use wildmatch::WildMatch;
 
 use super::Reading;
@@ -81,6 +84,19 @@ impl Rule {
         format!("{} {} {}", self.metric, self.op.as_str(), self.unit.show_limit(self.value))
     }
 
+    /// Counts in the unit of what was measured, where neither the sensor nor the rule itself says one.
+    pub fn count_in(&mut self, units: &BTreeMap<String, Unit>) {
+        if let Some(unit) = units.get(&self.metric).filter(|_| self.unit == Unit::Number) {
+            self.unit = *unit;
+        }
+    }
+
+    /// All that it judges by: a rule that says something else is another one.
+    pub fn print(&self) -> String {
+        let Rule { name, instances, metric, unit, op, value, clear, critical, consecutive, severity: _, enabled: _ } = self;
+        format!("{name} {instances}: {metric} {} {value} {clear} {critical:?} {} x{consecutive}", op.as_str(), unit.name())
+    }
+
     /// How far beyond the limit a value is, from 0 to 1: of the way from the limit to the worst there is. Where nothing is the
     /// worst, twice the limit is (or half of it, where less is worse).
     pub fn badness(&self, value: f64) -> f64 {
@@ -112,10 +128,11 @@ pub fn for_instance<'r>(rules: &'r [Rule], instance: &str) -> Vec<&'r Rule> {
     found
 }
 
-/// A name before a glob, and of globs the one with more letters.
-fn specific(glob: &str) -> (bool, usize) {
-    let wild = glob.chars().filter(|c| matches!(c, '*' | '?')).count();
-    (wild == 0, glob.chars().count() - wild)
+/// A name before a glob, and of globs the one with more letters, then with fewer `*`. What is alike in all that is told apart by
+/// its letters, so that the order in which rules stand decides nothing.
+fn specific(glob: &str) -> (bool, usize, Reverse<usize>, Reverse<&str>) {
+    let (stars, marks) = (glob.matches('*').count(), glob.matches('?').count());
+    (stars + marks == 0, glob.chars().count() - stars - marks, Reverse(stars), Reverse(glob))
 }
 
 /// The value of a metric of this instance.
