@@ -4,8 +4,11 @@ use super::{CONFIG, alarm, check, configure, guest, history, sql};
 
 super::on_both!(who_is_restarted_when_in_which_order_and_what_the_log_keeps);
 
+/// A test, on this version of systemd.
+type Test = fn(u32);
+
 /// A setting of the old configuration, or of what it promised, and where it is shown.
-const SHOWN_BY: &[(&str, fn(u32))] = &[
+const SHOWN_BY: &[(&str, Test)] = &[
     ("host", super::database::over_tcp_with_tls_that_is_required),
     ("user", super::database::what_may_not_be_written_is_restarted_once),
     ("password", super::database::each_trouble_is_one_incident_and_no_restart_is_made_for_it),
