@@ -2,12 +2,14 @@
 
 mod heartbeat;
 mod method;
+mod processes;
 mod sensors;
 mod services;
 mod units;
 
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
+pub use processes::{HealthCheck, LogFile, Process, Processes, Strategy};
 pub use sensors::{BLIND, Sensors, Watch};
 pub use services::{Listed, Services};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
@@ -23,7 +25,7 @@ use wildmatch::WildMatch;
 
 use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
 use crate::error::{Error, Result};
-use crate::event::{CHECK, UnitName};
+use crate::event::{CHECK, ProcessName, UnitName};
 use crate::message::TEMPLATE_KEYS;
 use crate::policy;
 
@@ -76,6 +78,10 @@ pub static CATALOGUE: LazyLock<Vec<Section>> = LazyLock::new(|| {
         Section::new("heartbeat", &[heartbeat::KEYS]),
         Section::new("services", &[services::KEYS]),
         Section::new("sensors", &[sensors::KEYS]),
+        Section::new("processes", &[processes::KEYS]),
+        Section::new("processes.default", &[processes::PROCESS_KEYS]),
+        Section::new("processes.log", &[processes::LOG_KEYS]),
+        Section { named: true, ..Section::new("process", &[processes::PROCESS_KEYS, processes::OWN_KEYS]) },
     ];
     sections.extend(sensors::sections());
     sections
@@ -83,6 +89,9 @@ pub static CATALOGUE: LazyLock<Vec<Section>> = LazyLock::new(|| {
 
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
+
+/// What the names of the watchdog's sections begin with, but for those of single processes.
+const PROCESSES: &str = "processes";
 
 /// The keys of a unit's settings that name methods.
 const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
@@ -106,6 +115,8 @@ pub struct Settings {
     pub heartbeat: Option<Heartbeat>,
     /// What is polled.
     pub services: Services,
+    /// The watchdog's database, if there is one.
+    pub processes: Option<Processes>,
     document: Document,
     globs: Vec<(WildMatch, String)>,
     units: Option<Rc<dyn UnitFiles>>,
@@ -141,6 +152,7 @@ impl Settings {
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
         let services = Services::read(&document);
+        let processes = Processes::read(&document);
         let settings = Settings {
             host,
             methods,
@@ -150,6 +162,7 @@ impl Settings {
             textfile,
             heartbeat,
             services,
+            processes,
             globs,
             document,
             units: None,
@@ -198,6 +211,17 @@ impl Settings {
         names
     }
 
+    /// How a process is restarted and looked at; `None`: it may not be restarted.
+    pub fn process(&self, name: &ProcessName) -> Option<Process> {
+        let may = processes::has_section(&self.document, name) || self.processes.as_ref()?.allows(name);
+        may.then(|| processes::process(&self.document, name))
+    }
+
+    /// The names of the processes that have a section, the most urgent first.
+    pub fn process_names(&self) -> Vec<String> {
+        processes::names(&self.document)
+    }
+
     /// What is written for a unit, the most specific first.
     fn written<'a>(&'a self, unit: &str, own: &'a [Setting]) -> Vec<&'a [Setting]> {
         // a check is no unit: only what names checks is for it
@@ -223,19 +247,21 @@ impl Settings {
     /// Every effective setting with where it stands; `None` where it is the default.
     pub fn effective(&self) -> Vec<(String, String, Value, Option<Origin>)> {
         let mut rows = Vec::new();
-        for section in CATALOGUE.iter() {
+        // without a database nothing of the watchdog holds
+        let holds = |section: &&Section| !section.name.starts_with(PROCESSES) || self.document.has(&section.name);
+        for section in CATALOGUE.iter().filter(holds) {
             let names: Vec<Option<&str>> =
                 if section.named { self.document.names(&section.name).map(|(name, _)| Some(name)).collect() } else { vec![None] };
             for own in names {
                 let title =
                     own.map_or_else(|| section.name.to_string(), |own| format!("{}.{}", section.name, bare_or_quoted(own)));
                 let written = self.document.section(&section.name, own);
-                // a unit's section says only what it changes; the rest is [policy]'s
+                // a unit's section says only what it changes; the rest is [policy]'s, and a process's [processes.default]'s
                 let defaults = section
                     .keys
                     .iter()
                     .flat_map(|list| list.iter())
-                    .filter(|key| section.name != "unit" && !key.default.is_empty());
+                    .filter(|key| !matches!(section.name.as_ref(), "unit" | "process") && !key.default.is_empty());
                 let defaults = defaults.filter(|key| !written.iter().any(|setting| setting.key == key.name));
                 rows.extend(written.iter().map(|s| (title.clone(), s.key.clone(), s.value.clone(), Some(s.origin.clone()))));
                 rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
@@ -266,6 +292,7 @@ impl Settings {
             method::wrong_templates(&self.document, &self.methods),
             heartbeat::wrong(&self.document, &self.methods),
             services::wrong(&self.document),
+            processes::wrong(&self.document),
             sensors::wrong(&self.document),
         ]
         .concat();

@@ -17,6 +17,8 @@ mod outbox;
 mod output;
 mod plugin_host;
 mod preview;
+mod processes;
+mod restart_process;
 mod silence;
 mod status;
 mod targets;
@@ -82,7 +84,7 @@ enum Verb {
     Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     Dispatch,
-    /// Look at what never triggers: the units of [services], and schedules
+    /// Look at what never triggers: units of [services], schedules, processes of a database
     Check(check::Check),
     /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),
@@ -108,11 +110,16 @@ enum Verb {
     Test(test::Test),
     /// Show the configured methods, their plugins and their health
     Methods(methods::Methods),
+    /// Show the processes of the watchdog's database, or restart one
+    #[command(subcommand)]
+    Process(processes::Process),
     /// Validate or show the configuration
     #[command(subcommand)]
     Config(config::Config),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
+    #[command(hide = true)]
+    RestartProcess(restart_process::RestartProcess),
     #[command(hide = true, name = crate::dispatch::own_words::VERB)]
     TemplateHost,
     #[command(hide = true)]
@@ -183,6 +190,8 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Test(verb) => verb.run(context),
         Verb::Methods(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
+        Verb::Process(verb) => verb.run(context),
+        Verb::RestartProcess(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
         Verb::TemplateHost => template_host::run(),
         Verb::Answer => answer::run(),
