@@ -177,7 +177,8 @@ fn one_failure_arrives_by_every_plugin_and_its_recovery_resolves_it() {
     methods.sort();
     let used: BTreeSet<&str> = methods.iter().map(|(_, plugin)| plugin.as_str()).collect();
     let installed = guest.sh("cd /usr/lib/sysalert/plugins; ls *.so").ok();
-    let installed: BTreeSet<&str> = installed.lines().map(|file| file.trim_end_matches(".so")).collect();
+    let mut installed: BTreeSet<&str> = installed.lines().map(|file| file.trim_end_matches(".so")).collect();
+    assert!(installed.remove("processes"), "the watchdog's library lies there, too, and is no method");
     let tested: BTreeSet<&str> = PLUGINS.iter().map(|(plugin, _)| *plugin).collect();
     assert_eq!((&used, &tested), (&installed, &installed), "each plugin has a method, and a row here");
 

@@ -71,8 +71,9 @@ fn installed_plugins_and_the_examples_pass_and_the_examples_deliver() {
     services::serve(&guest);
     cluster(&guest);
     let installed = guest.sh("cd /usr/lib/sysalert/plugins; ls *.so").ok();
-    let names: Vec<&str> = installed.lines().map(|file| file.trim_end_matches(".so")).collect();
-    assert_eq!(names, PLUGINS.map(|(name, _, _)| name));
+    // the watchdog's library lies there, too, and is no method
+    let names = installed.lines().map(|file| file.trim_end_matches(".so")).filter(|name| *name != "processes");
+    assert_eq!(names.collect::<Vec<_>>(), PLUGINS.map(|(name, _, _)| name));
     for (name, settings, answer) in PLUGINS {
         let path = format!("/usr/lib/sysalert/plugins/{name}.so");
         passes(&guest, &[&path]);
