@@ -1,6 +1,8 @@
 //! Sensors: each that is due is measured once, its rules are judged, and what of that is news becomes an event. All of it is
 //! one commit.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +11,7 @@ use serde_json::Value;
 use super::decide;
 use super::sweep::grace;
 use crate::error::Result;
-use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject, Unit, local_time};
+use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject, local_time};
 use crate::host::once::Once;
 use crate::host::sensing::Sensing;
 use crate::host::world::World;
@@ -18,7 +20,8 @@ use crate::settings::{BLIND, Settings, Watch};
 use crate::store::{self, Nothing, Seen, Sensed, Store};
 use crate::trigger::sensor::rule::{Judgement, Rule, for_instance};
 use crate::trigger::sensor::streak::{News, Streak, follow};
-use crate::trigger::sensor::{self, Before, Measured, Probe, Sensor};
+use crate::trigger::sensor::{Before, Measured, Probe, Sensor};
+use seen::{gone_words, in_units, say_gone, value_of};
 
 /// What a run brought.
 #[derive(Debug)]
@@ -73,13 +76,6 @@ pub struct Judged {
 const TIMES: u32 = 3;
 /// A timer comes a moment sooner or later: what is due so soon is due now.
 const SLACK: TimeDelta = TimeDelta::seconds(15);
-/// A sensor that measures more than anybody can have is cut off here.
-const MOST_INSTANCES: usize = 500;
-const MOST_METRICS: usize = 110;
-/// So much is kept of what is said beside the values, and of each sentence.
-const MOST_DETAILS: usize = 20;
-const LONGEST: usize = 300;
-
 /// Measures what is due, and takes in what that means.
 ///
 /// # Errors
@@ -122,7 +118,7 @@ pub fn measure(known: Vec<Sensed>, settings: &Settings, machine: &dyn Sensing, n
     let look = |mut watch: Watch| {
         let name = watch.full_name();
         let last = known.iter().find(|sensed| sensed.name == name);
-        let mut seen = seen(watch.sensor, measured(&watch, &machine, last, now));
+        let mut seen = seen::seen(watch.sensor, measured(&watch, &machine, last, now));
         in_units(&mut watch, &mut seen);
         Looking { sensor: watch.sensor, name, at: now, due: None, seen, rules: watch.rules, results: Vec::new() }
     };
@@ -170,7 +166,7 @@ impl Run {
         let measured = measured(watch, machine, last.as_ref(), self.now);
         let kept = measured.keep.clone().or(last.map(|last| last.kept)).unwrap_or(Value::Null);
         let left_out = measured.left_out.clone();
-        let mut seen = seen(watch.sensor, measured);
+        let mut seen = seen::seen(watch.sensor, measured);
         in_units(watch, &mut seen);
         let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &mut seen, counts, &left_out) };
         let sensed = Sensed { name: name.clone(), at: self.now, boot: machine.boot(), kept, seen: seen.clone() };
@@ -328,45 +324,6 @@ fn not_due(watch: &Watch, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<Dat
     (last <= now && now + SLACK < due).then_some(due)
 }
 
-/// What has a streak and is not there any more: a sensor that measured says of all else why it has no value. It is said.
-fn say_gone(watch: &Watch, seen: &mut Seen, counts: &Counts) -> Vec<String> {
-    // of a sensor that saw nothing, nothing is gone
-    if seen.nothing.is_some() || watch.sensor.instance.is_none() {
-        return Vec::new();
-    }
-    let is_known = |of: &str| seen.readings.contains_key(of) || seen.missing.iter().any(|(missing, _)| missing == of);
-    let mut gone: Vec<String> =
-        counts.keys().map(|(_, instance, _)| instance.clone()).filter(|instance| !is_known(instance)).collect();
-    gone.dedup();
-    seen.missing.extend(gone.iter().map(|instance| (instance.clone(), gone_words(watch).to_owned())));
-    gone
-}
-
-fn gone_words(watch: &Watch) -> &'static str {
-    watch.sensor.instance.as_ref().map_or("it is not there any more", |instances| instances.gone)
-}
-
-/// Lets the rules count in the units of what was measured, and says which of them cannot.
-fn in_units(watch: &mut Watch, seen: &mut Seen) {
-    watch.count_in(&seen.units);
-    for rule in &watch.rules {
-        if let Some(unit) = seen.units.get(&rule.metric).filter(|unit| **unit != rule.unit) {
-            let words = |unit: Unit| if unit == Unit::Number { "plain numbers" } else { unit.name() };
-            let (rule, metric, own, unit) = (&rule.name, &rule.metric, words(rule.unit), words(*unit));
-            let why = (String::new(), format!("the rule {rule} is written in {own}, and {metric} is measured in {unit}"));
-            if !seen.missing.contains(&why) {
-                seen.missing.push(why);
-            }
-        }
-    }
-}
-
-/// The value that a rule is about; none, where it is written in another unit.
-fn value_of(seen: &Seen, instance: &str, rule: &Rule) -> Option<f64> {
-    let value = seen.readings.get(instance)?.get(&rule.metric).copied();
-    value.filter(|_| seen.units.get(&rule.metric).is_none_or(|unit| *unit == rule.unit))
-}
-
 /// The instances that were seen, or should have been, or have a streak; each with its rules.
 fn pairs<'a>(watch: &'a Watch, seen: &'a Seen, counts: &'a Counts) -> Vec<(&'a str, &'a Rule)> {
     let mut instances: BTreeSet<&str> = seen.readings.keys().map(String::as_str).collect();
@@ -398,35 +355,6 @@ fn judged(
 ) -> Judged {
     let (times, standing) = streak.map_or((0, None), |streak| (streak.times, streak.standing));
     Judged { instance: instance.to_owned(), rule: rule.clone(), value, judgement, is_judged, streak: times, standing }
-}
-
-/// What was measured, as it is kept: finite, and no more than anybody can have.
-fn seen(sensor: &Sensor, measured: Measured) -> Seen {
-    let short = |text: String| text.chars().take(LONGEST).collect::<String>();
-    let mut seen = Seen::default();
-    match measured.outcome {
-        sensor::Outcome::NoData(why) => seen.nothing = Some(Nothing::NoData(short(why))),
-        sensor::Outcome::Error(why) => seen.nothing = Some(Nothing::Error(short(why))),
-        sensor::Outcome::Readings(readings) => {
-            for reading in readings.into_iter().filter(|reading| reading.value.is_finite()) {
-                if seen.readings.len() >= MOST_INSTANCES && !seen.readings.contains_key(&reading.instance) {
-                    continue;
-                }
-                let metrics = seen.readings.entry(reading.instance).or_default();
-                if metrics.len() < MOST_METRICS {
-                    let known = sensor.metrics.iter().find(|known| known.name == reading.metric).map(|known| known.unit);
-                    let unit = known.or(reading.unit).unwrap_or(Unit::Number);
-                    seen.units.insert(reading.metric.clone().into_owned(), unit);
-                    metrics.insert(reading.metric.into_owned(), reading.value);
-                }
-            }
-        }
-    }
-    let missing = measured.missing.into_iter().take(MOST_INSTANCES);
-    seen.missing = missing.map(|missing| (missing.instance, short(missing.why))).collect();
-    let details = measured.details.into_iter().take(MOST_DETAILS);
-    seen.details = details.map(|detail| (detail.instance, short(detail.text))).collect();
-    seen
 }
 
 #[cfg(test)]
