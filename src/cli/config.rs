@@ -1,4 +1,6 @@
-//! `sysalert config check|show`: the configuration, validated and with the origin of each setting.
+//! `sysalert config check|show|reference`: the configuration, validated and with the origin of each setting; what it may hold.
+
+pub(super) mod reference;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -17,6 +19,8 @@ pub(super) enum Config {
     Check,
     /// Show every effective setting with file and line
     Show(Show),
+    /// Show every key of every section with its default and its meaning
+    Reference(reference::Reference),
 }
 
 #[derive(Debug, Args)]
@@ -30,6 +34,7 @@ impl Config {
         match self {
             Config::Check => check(context),
             Config::Show(show) => show.run(context),
+            Config::Reference(reference) => reference.run(context),
         }
     }
 }
