@@ -206,6 +206,11 @@ impl Settings {
         Sensors::read(&self.document)
     }
 
+    /// The names and globs that have a `[unit."..."]`.
+    pub fn named_units(&self) -> Vec<String> {
+        self.document.names("unit").map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// The names and globs of units that should succeed from time to time, as they are written.
     pub fn expecting(&self) -> Vec<String> {
         let expects = |name: &&str| self.document.section("unit", Some(name)).iter().any(|one| one.key == "expect_success");

@@ -16,6 +16,9 @@ use crate::settings::Settings;
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
     /// Validate it; the exit status is 78 when something is wrong
+    #[command(
+        after_help = "Examples:\n  sysalert config check\n  sysalert --config new.toml config check  before it is put in place"
+    )]
     Check,
     /// Show every effective setting with file and line
     Show(Show),
@@ -23,7 +26,12 @@ pub(super) enum Config {
     Reference(reference::Reference),
 }
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  sysalert config show            what holds, and where that is written";
+
 #[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES)]
 pub(super) struct Show {
     #[command(flatten)]
     output: Output,

@@ -11,7 +11,14 @@ use crate::error::Result;
 use crate::host::{Site, log};
 use crate::settings::CATALOGUE;
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert config reference | less          to read
+  sysalert config reference >example.toml   to begin with
+  sysalert config reference -o json         for a program";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Reference {
     #[command(flatten)]
     output: Output,
@@ -207,10 +214,14 @@ fn toml_of(parts: &[Part]) -> String {
     text
 }
 
-/// "What it is for."
-fn capital(text: &str) -> String {
+/// "What it is for."; but a value that is explained, as in "false: it is not measured", stays as it is written.
+pub(in crate::cli) fn capital(text: &str) -> String {
+    let is_value = text.split(' ').next().is_some_and(|word| word.ends_with(':'));
     let mut rest = text.chars();
-    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    let first: String = match rest.next() {
+        Some(first) if !is_value => first.to_uppercase().collect(),
+        first => first.into_iter().collect(),
+    };
     format!("{first}{}.", rest.as_str())
 }
 
