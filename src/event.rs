@@ -1,6 +1,7 @@
 //! One observation of a subject, and the words for what was observed.
 
 mod breach;
+mod escape;
 mod gone;
 mod lapse;
 mod problem;
@@ -8,6 +9,7 @@ mod quantity;
 mod subject;
 
 pub use breach::{Blind, Breach, CheckName, Finding, Op};
+pub use escape::{escaped, is_invisible};
 pub use gone::Gone;
 pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;

@@ -19,7 +19,7 @@ use crate::host::{clock, wake};
 use crate::incident::Severity;
 use crate::pipeline;
 use crate::policy::Rules;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::store::{self, Older, Store};
 
 /// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
@@ -106,7 +106,6 @@ impl Check {
             if sensed.queued {
                 wake::raise(site)?;
             }
-            sensors::keep(&settings, &sensed, now);
             Some(sensed)
         } else {
             None
@@ -123,24 +122,27 @@ impl Check {
 
         let of_sensors = sensed.as_ref().map_or(State::Ok, sensors::worst);
         let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok).max(of_sensors);
+        let text = || {
+            let bad = rows.iter().filter(|row| row.state != State::Ok).map(|row| format!("{} {}", row.name, row.why));
+            let bad: Vec<String> = bad.chain(sensed.iter().flat_map(sensors::bad)).collect();
+            let checked = rows.len() + sensed.as_ref().map_or(0, |sensed| sensed.sensors.len());
+            let tables = [text(&rows), sensed.as_ref().map(|sensed| sensors::text(sensed, now)).unwrap_or_default()];
+            let tables = tables.into_iter().filter(|table| !table.is_empty()).map(|table| format!("\n{table}"));
+            head(worst, &bad, checked) + &tables.collect::<String>()
+        };
+        let json = || {
+            let mut report = Map::new();
+            report.insert("state".into(), worst.word().into());
+            report.insert("checks".into(), rows.iter().map(Row::json).collect());
+            report.extend(sensed.iter().flat_map(|sensed| sensors::json(sensed, now)));
+            Value::Object(report)
+        };
+        if let Some(sensed) = &sensed {
+            sensors::keep(&settings, sensed, now, || [text(), format!("{:#}\n", json())]);
+        }
         match self.report {
-            Report::Text => {
-                let bad = rows.iter().filter(|row| row.state != State::Ok).map(|row| format!("{} {}", row.name, row.why));
-                let bad: Vec<String> = bad.chain(sensed.iter().flat_map(sensors::bad)).collect();
-                let checked = rows.len() + sensed.as_ref().map_or(0, |sensed| sensed.sensors.len());
-                let tables = [text(&rows), sensed.as_ref().map(|sensed| sensors::text(sensed, now)).unwrap_or_default()];
-                let tables = tables.into_iter().filter(|table| !table.is_empty()).map(|table| format!("\n{table}"));
-                output::print(&(head(worst, &bad, checked) + &tables.collect::<String>()))?;
-            }
-            Report::Json => {
-                let mut report = Map::new();
-                report.insert("state".into(), worst.word().into());
-                report.insert("checks".into(), rows.iter().map(Row::json).collect());
-                if let Some(sensed) = &sensed {
-                    report.extend(sensors::json(sensed, now));
-                }
-                output::json(&Value::Object(report))?;
-            }
+            Report::Text => output::print(&text())?,
+            Report::Json => output::json(&json())?,
             Report::None => {}
         }
         Ok(worst.exit_status())
@@ -200,20 +202,33 @@ impl Check {
 
     /// What is checked; sensors measure for it, and nothing is judged or recorded.
     fn list(&self, context: &Context, settings: &Settings) -> Result<u8> {
-        let mut tables = Vec::new();
-        if self.is_wanted(What::Services) {
-            let rows = settings.services.units.iter().map(|unit| vec!["services".to_owned(), unit.name()]);
-            tables.push(output::table(&["CHECK", "WHAT"], rows));
-        }
-        if self.is_wanted(What::Sensors) {
+        let services: Option<Vec<String>> =
+            self.is_wanted(What::Services).then(|| settings.services.units.iter().map(settings::Listed::name).collect());
+        let sensors = if self.is_wanted(What::Sensors) {
             let known = match context.read()? {
                 Some(store) => store.with(store::sensors)?,
                 None => Vec::new(),
             };
             let measure = || pipeline::measure(known, settings, &machine(context), clock::system());
-            tables.push(sensors::list(&output::waiting_for("measuring", measure)));
+            Some(output::waiting_for("measuring", measure))
+        } else {
+            None
+        };
+        match self.report {
+            Report::Text => {
+                let rows = |names: Vec<String>| names.into_iter().map(|name| vec!["services".to_owned(), name]);
+                let services = services.map(|names| output::table(&["CHECK", "WHAT"], rows(names)));
+                let tables: Vec<String> = services.into_iter().chain(sensors.as_deref().map(sensors::list)).collect();
+                output::print(&tables.join("\n"))?;
+            }
+            Report::Json => {
+                let mut list: Map<String, Value> =
+                    services.map(|names| ("services".to_owned(), names.into())).into_iter().collect();
+                list.extend(sensors.as_deref().map(sensors::list_json).unwrap_or_default());
+                output::json(&Value::Object(list))?;
+            }
+            Report::None => {}
         }
-        output::print(&tables.join("\n"))?;
         Ok(0)
     }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Breach, CHECK, Event, Manager, Outcome, SCHEDULE, Subject, UnitName};
+use crate::event::{Breach, CHECK, CheckName, Event, Finding, Manager, Outcome, Problem, SCHEDULE, Subject, UnitName};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
 use crate::host::{Options, Site, identity};
+use crate::message::visible;
 use crate::settings::{self, Settings};
-use crate::store::Store;
+use crate::store::{self, Store};
+use crate::trigger::sensor::SENSORS;
 
 /// How long a verb waits for the lock.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,8 +112,8 @@ impl Context {
     /// `check:services`, `check:storage:/var:low_disk`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
         // as it is shown
-        if typed.starts_with(CHECK) && !typed.chars().any(char::is_control) {
-            return Ok(Subject::stored(typed.to_owned()));
+        if let Some(subject) = Subject::typed_check(typed).map_or_else(|| self.rule_of(typed), |check| Ok(Some(check)))? {
+            return Ok(subject);
         }
         let (typed, of): (&str, fn(&Manager, &UnitName) -> Subject) = match typed.strip_prefix(SCHEDULE) {
             Some(typed) => (typed, Subject::schedule),
@@ -124,19 +126,55 @@ impl Context {
         Ok(of(&manager, &UnitName::typed(unit)?))
     }
 
+    /// The check whose name lacks its "check:", or of which a message or a table names only what it is about: "command.mailq",
+    /// "storage /var".
+    fn rule_of(&self, typed: &str) -> Result<Option<Subject>> {
+        let watch = typed.split([':', ' ']).next().unwrap_or_default();
+        let is_sensor = SENSORS.iter().any(|sensor| watch.split('.').next() == Some(sensor.name));
+        // `ssh` is a unit
+        if !is_sensor || !typed.contains([':', ' ', '.']) {
+            return Ok(None);
+        }
+        if let Some(check) = Subject::typed_check(&format!("{CHECK}{typed}")).filter(Subject::is_sensor) {
+            return Ok(Some(check));
+        }
+        let Some(store) = self.read()? else { return Ok(None) };
+        let is_meant = |subject: &Subject| CheckName::of(subject).is_some_and(|name| name.is_about(typed));
+        let mut found: Vec<Subject> = store.with(store::subjects)?.into_iter().filter(is_meant).collect();
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            _ => {
+                let names: Vec<&str> = found.iter().map(Subject::name).collect();
+                let text = format!("{} has several rules on record", visible(typed.as_bytes()));
+                Err(Error::usage(text).hint(format!("name one of them: {}", names.join(", "))))
+            }
+        }
+    }
+
     fn files(&self) -> &Result<Files> {
         self.files.get_or_init(|| files::configuration(&self.site.config))
     }
 }
 
-/// What an event of a check says: "bytes_used_percent is 95.0 %, more than 90 %".
+/// What an event of a check says: "bytes_used_percent is 95.0 %, more than 90 %"; a program of somebody else's in its own words.
 pub(super) fn of_check(event: &Event) -> String {
     match event.outcome {
-        Outcome::Failed => event.problem.to_string(),
+        Outcome::Failed => words_of(&event.subject, &event.problem),
         Outcome::Succeeded => {
-            let now = Breach::of(&event.problem).map(|breach| format!(": {}", breach.now()));
+            let now = Breach::of(&event.problem).map(|breach| match breach.said(&event.subject) {
+                Some(words) => format!(": {}", visible(words.as_bytes())),
+                None => format!(": {}", breach.now()),
+            });
             format!("is well again{}", now.unwrap_or_default())
         }
+    }
+}
+
+/// How something failed, in a line.
+pub(in crate::cli) fn words_of(subject: &Subject, problem: &Problem) -> String {
+    match problem.finding() {
+        Some(Finding::Breach(breach)) => breach.said(subject).map_or_else(|| breach.words(), |words| visible(words.as_bytes())),
+        _ => problem.to_string(),
     }
 }
 

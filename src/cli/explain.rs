@@ -6,13 +6,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::config::{origin_of, toml_of};
-use super::context::{Context, never_recorded, of_check};
+use super::context::{Context, never_recorded, of_check, words_of};
 use super::outbox::next_try;
 use super::output::{self, Format, Output};
 use crate::error::Result;
-use crate::event::{Outcome, local_time, utc_time};
+use crate::event::{Breach, Outcome, local_time, utc_time};
 use crate::host::clock;
 use crate::incident::State;
+use crate::message::visible;
 use crate::policy::Rules;
 use crate::store::{self, Row, Which};
 
@@ -71,6 +72,9 @@ impl Explain {
         let reads_lines = settings.as_ref().is_some_and(|settings| settings.rules(subject.name()).asks_for_error(&last.event));
         let settings = settings.map(|settings| settings.written_for(subject.name())).unwrap_or_default();
         let decision = last.reason.as_ref().map(ToString::to_string);
+        let breach = Breach::of(&last.event.problem);
+        // what was seen beside the value; of a program what it said
+        let details = breach.as_ref().map(|breach| breach.details.as_slice()).unwrap_or_default();
 
         if self.output.output == Format::Json {
             let deliveries: Vec<_> = deliveries
@@ -81,7 +85,8 @@ impl Explain {
                 "subject": subject.as_str(),
                 "outcome": last.event.outcome.as_str(),
                 "at": utc_time(last.event.at),
-                "what": last.event.problem.to_string(),
+                "what": words_of(&subject, &last.event.problem),
+                "details": details,
                 "invocation_id": last.event.invocation_id,
                 "error": last.error,
                 "decision": decision,
@@ -110,6 +115,14 @@ impl Explain {
         }
         if let Some(error) = &last.error {
             say("error", error);
+        }
+        let said = breach.as_ref().filter(|breach| breach.said(&subject).is_some());
+        if let Some(breach) = said {
+            say("value", &breach.words());
+        }
+        // its first words stand above
+        for detail in details.iter().skip(usize::from(said.is_some())) {
+            say("seen", &visible(detail.as_bytes()));
         }
         let none_yet = match reads_lines {
             true => "none yet: sysalert-dispatch.service reads the run's last lines first, as `same_problem` says",

@@ -86,9 +86,8 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
 /// What the metric of a rule was when it was last measured.
 fn measured(sensors: &[Sensed], event: &Event) -> Option<String> {
     let (name, breach) = (CheckName::of(&event.subject)?, Breach::of(&event.problem)?);
-    let is_its = |sensed: &&Sensed| sensed.name == name.sensor || sensed.name == format!("{}.{}", name.sensor, name.instance);
-    let sensed = sensors.iter().find(is_its)?;
-    let value = sensed.seen.readings.get(name.instance)?.get(&breach.metric)?;
+    let sensed = sensors.iter().find(|sensed| sensed.name == name.watch)?;
+    let value = sensed.seen.readings.get(&name.real_instance())?.get(&breach.metric)?;
     Some(format!("{} at {}", breach.unit.show(*value), local_time(sensed.at)))
 }
 

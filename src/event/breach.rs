@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::escape::unescaped;
 use super::quantity::Unit;
 use super::{Problem, Subject};
 
@@ -112,6 +113,8 @@ pub enum Finding {
     Blind(Blind),
 }
 
+/// The sensor whose checks are somebody else's programs.
+const COMMAND: &str = "command";
 const LIMIT: &str = "limit";
 const CRITICAL: &str = "critical-limit";
 const BLIND: &str = "not-measured";
@@ -144,6 +147,12 @@ impl Breach {
     /// "bytes_used_percent is 95.0 %, more than 90 %"; of what is so or is not, that.
     pub fn words(&self) -> String {
         if self.unit == Unit::Flag { self.now() } else { format!("{}, {}", self.now(), self.beyond()) }
+    }
+
+    /// What the program said first, of a check of somebody else's: those words say more than its figures. Hostile.
+    pub fn said(&self, subject: &Subject) -> Option<&str> {
+        let words = self.details.first()?;
+        CheckName::of(subject).is_some_and(|name| name.sensor == COMMAND).then_some(words)
     }
 
     /// "more than 90 %".
@@ -190,9 +199,11 @@ impl fmt::Display for Finding {
 /// A check's name in parts: `storage`, `/var`, `low_disk` of `check:storage:/var:low_disk`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckName<'a> {
-    /// The sensor.
+    /// As it stands in the configuration: "storage", "command.mailq".
+    pub watch: &'a str,
+    /// The sensor: "storage", "command".
     pub sensor: &'a str,
-    /// Of what; "" where there is one.
+    /// Of what, escaped; "" where there is one.
     pub instance: &'a str,
     /// The rule.
     pub rule: &'a str,
@@ -201,15 +212,26 @@ pub struct CheckName<'a> {
 impl<'a> CheckName<'a> {
     /// The parts of a subject that is a check.
     pub fn of(subject: &'a Subject) -> Option<CheckName<'a>> {
-        let (sensor, rest) = subject.as_str().strip_prefix(super::CHECK)?.split_once(':')?;
+        let (watch, rest) = subject.as_str().strip_prefix(super::CHECK)?.split_once(':')?;
         // an instance may have any character
         let (instance, rule) = rest.rsplit_once(':')?;
-        Some(CheckName { sensor, instance, rule })
+        Some(CheckName { watch, sensor: watch.split('.').next().unwrap_or(watch), instance, rule })
     }
 
-    /// "storage /var", "cpu".
+    /// What the instance is really called.
+    pub fn real_instance(&self) -> String {
+        unescaped(self.instance).unwrap_or_else(|| self.instance.to_owned())
+    }
+
+    /// Whether a person who writes this means what it is about: the instance as it is shown, or as it is called.
+    pub fn is_about(&self, typed: &str) -> bool {
+        let instance = typed.strip_prefix(self.watch).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
+        instance.is_some_and(|instance| instance == self.instance || instance == self.real_instance())
+    }
+
+    /// "storage /var", "cpu", "command.mailq".
     pub fn what(&self) -> String {
-        if self.instance.is_empty() { self.sensor.to_owned() } else { format!("{} {}", self.sensor, self.instance) }
+        if self.instance.is_empty() { self.watch.to_owned() } else { format!("{} {}", self.watch, self.instance) }
     }
 }
 

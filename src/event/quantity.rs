@@ -68,7 +68,7 @@ impl Unit {
     /// A limit of this unit for people, as they would write it: "90 %".
     pub fn show_limit(self, limit: f64) -> String {
         match self {
-            Unit::Percent if limit.fract() == 0.0 => format!("{limit:.0} %"),
+            Unit::Percent if limit.fract() == 0.0 => format!("{} %", short(limit, 0)),
             Unit::Flag => short(limit, 0),
             _ => self.show(limit),
         }
@@ -100,14 +100,23 @@ pub fn quantity(text: &str) -> Option<(f64, Option<Unit>)> {
     Some((time.as_secs_f64(), Some(Unit::Seconds)))
 }
 
+/// From here on nobody reads the digits of a number.
+const LONG: f64 = 1e15;
+
 /// With at most so many digits behind the point, and one at least where it is not whole.
 fn short(value: f64, digits: usize) -> String {
-    if value.fract() == 0.0 && digits != 1 { format!("{value:.0}") } else { format!("{value:.digits$}") }
+    if value.abs() >= LONG {
+        format!("{value:e}")
+    } else if value.fract() == 0.0 && digits != 1 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.digits$}")
+    }
 }
 
 fn bytes(value: f64) -> String {
     let fits = SIZES.iter().take(4).find(|(_, size)| value.abs() >= *size);
-    fits.map_or_else(|| format!("{value:.0} B"), |(word, size)| format!("{:.1} {word}", value / size))
+    fits.map_or_else(|| format!("{value:.0} B"), |(word, size)| format!("{} {word}", short(value / size, 1)))
 }
 
 #[cfg(test)]
@@ -148,12 +157,17 @@ mod tests {
             (Unit::Count, 3.0, "3"),
             (Unit::Seconds, 600.0, "10m"),
             (Unit::Seconds, 0.25, "0.250 s"),
-            (Unit::Seconds, f64::MAX, &format!("{:.0} s", f64::MAX)),
+            (Unit::Seconds, 1e308, "1e308 s"),
+            (Unit::Bytes, 1e308, "9.094947017729282e295 TiB"),
+            (Unit::Percent, -1e308, "-1e308 %"),
+            (Unit::Number, 1e308, "1e308"),
+            (Unit::Count, 123_456_789_012_345.0, "123456789012345"),
             (Unit::Number, 4.2, "4.20"),
             (Unit::Number, 4.0, "4"),
             (Unit::Flag, 1.0, "yes"),
         ] {
             assert_eq!(unit.show(value), expected);
+            assert!(unit.show_limit(value).len() < 30, "{}", unit.show_limit(value));
         }
     }
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::CheckName;
+use super::escape::{escaped, unescaped};
 use crate::error::{Error, Result};
 
 /// A unit's full name, legal by systemd's rules (`systemd.unit(5)`, "Description").
@@ -60,6 +62,11 @@ impl FromStr for UnitName {
     }
 }
 
+/// FNV-1a: the same in each version of this program.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// A foreign text for a message: control characters shown, length bounded.
 fn quoted(text: &str) -> String {
     let short: String = text.chars().take(80).collect();
@@ -103,14 +110,27 @@ pub const SCHEDULE: &str = "schedule:";
 /// What a check begins with, there, too.
 pub const CHECK: &str = "check:";
 
-/// So much of an instance's name is in a subject's.
-const LONGEST_INSTANCE: usize = 200;
+/// An instance's name has so many characters in a subject's; a longer one is cut, and told apart by a number.
+const LONGEST_INSTANCE: usize = 300;
+const SHORTENED: usize = 280;
 
 impl Subject {
-    /// A rule of a sensor, for an instance, which may be called anything.
+    /// A rule of a sensor ("storage", "command.mailq"), for an instance, which may be called anything.
     pub fn sensor(sensor: &str, instance: &str, rule: &str) -> Subject {
-        let safe: String = instance.escape_debug().take(LONGEST_INSTANCE).collect();
+        let mut safe = escaped(instance);
+        if let Some((end, _)) = safe.char_indices().nth(SHORTENED).filter(|_| safe.chars().count() > LONGEST_INSTANCE) {
+            safe = format!("{}...{:016x}", &safe[..end], hash(instance));
+        }
         Subject(format!("{CHECK}{sensor}:{safe}:{rule}"))
+    }
+
+    /// A check as a person types it: as it is shown, or with what the instance is really called.
+    pub fn typed_check(text: &str) -> Option<Subject> {
+        let typed = Subject(text.to_owned());
+        match CheckName::of(&typed).filter(|_| typed.is_sensor()) {
+            Some(name) if unescaped(name.instance).is_none() => Some(Subject::sensor(name.watch, name.instance, name.rule)),
+            _ => (typed.is_check() && !text.chars().any(char::is_control)).then_some(typed),
+        }
     }
 
     /// A unit of this manager.
@@ -212,7 +232,6 @@ impl fmt::Display for Subject {
 
 #[cfg(test)]
 mod tests {
-    use super::super::CheckName;
     use super::*;
 
     #[test]
@@ -262,12 +281,42 @@ mod tests {
             [("", ""), ("/var", "/var"), ("/a:b/c", "/a:b/c"), ("/mnt/\u{1b}[31m\n", "/mnt/\\u{1b}[31m\\n"), ("/ä b", "/ä b")]
         {
             let subject = Subject::sensor("storage", instance, "low_disk");
-            let name = CheckName { sensor: "storage", instance: shown, rule: "low_disk" };
+            let name = CheckName { watch: "storage", sensor: "storage", instance: shown, rule: "low_disk" };
             assert_eq!(CheckName::of(&subject), Some(name), "{subject}");
+            assert_eq!(name.real_instance(), instance);
             assert_eq!((subject.name(), subject.full_name()), (subject.as_str(), subject.as_str()));
             assert_eq!((subject.manager(), subject.unit_name(), subject.is_users()), ("system", subject.as_str(), false));
         }
-        assert!(Subject::sensor("storage", &"x".repeat(1000), "r").as_str().len() < 220);
+        let command = Subject::sensor("command.mailq", "", "failed");
+        let name = CheckName { watch: "command.mailq", sensor: "command", instance: "", rule: "failed" };
+        assert_eq!((command.as_str(), CheckName::of(&command)), ("check:command.mailq::failed", Some(name)));
+        assert!(command.is_sensor() && name.what() == "command.mailq");
         assert_eq!(CheckName::of(&Subject::stored("unit:a.service".into())), None);
+    }
+
+    #[test]
+    fn long_names_stay_apart() {
+        let of = |end: &str| Subject::sensor("storage", &("/".to_owned() + &"x".repeat(1000) + end), "r");
+        assert!(of("a").as_str().len() < 330);
+        assert_ne!(of("a"), of("b"));
+        assert!(Subject::sensor("storage", &"x".repeat(300), "r").as_str().contains(&"x".repeat(300)));
+    }
+
+    #[test]
+    fn a_check_is_typed_as_it_is_shown_or_as_it_is_called() {
+        for (typed, expected) in [
+            ("check:storage:/srv/new\\nline:full", Some("check:storage:/srv/new\\nline:full")),
+            ("check:storage:/srv/new\nline:full", Some("check:storage:/srv/new\\nline:full")),
+            ("check:storage:/srv/back\\slash:full", Some("check:storage:/srv/back\\\\slash:full")),
+            ("check:storage:/srv/back\\\\slash:full", Some("check:storage:/srv/back\\\\slash:full")),
+            ("check:storage:/srv/a:b c%d\"e'f*:full", Some("check:storage:/srv/a:b c%d\"e'f*:full")),
+            ("check:command.mailq::failed", Some("check:command.mailq::failed")),
+            ("check:services", Some("check:services")),
+            ("check:serv\nices", None),
+            ("backup.service", None),
+        ] {
+            let subject = Subject::typed_check(typed);
+            assert_eq!(subject.as_ref().map(Subject::as_str), expected, "{typed}");
+        }
     }
 }

@@ -63,9 +63,9 @@ fn read(path: &Path) -> Result<Option<String>> {
 
 fn unreadable(path: &Path, cause: &io::Error) -> Error {
     match cause.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Error::file("read", path, cause).hint("it belongs to root:sysalert; members of the group sysalert may read it")
-        }
+        io::ErrorKind::PermissionDenied => Error::file("read", path, cause).hint(
+            "root and members of the group sysalert may read it; with --user a configuration and a record of your own are used",
+        ),
         _ => Error::new(Kind::Config, format!("cannot read {}: {cause}", path.display())),
     }
 }

@@ -64,7 +64,11 @@ pub fn make_state_folder(site: &Site) -> Result<()> {
 fn make(site: &Site) -> Result<()> {
     let made = DirBuilder::new().recursive(!site.is_systems).mode(0o750).create(&site.state);
     match made {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file("make", &site.state, &error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let of_system = site.is_systems && error.kind() == io::ErrorKind::PermissionDenied;
+            let error = Error::file("make", &site.state, &error);
+            return Err(if of_system { error.hint("root can; with --user a record of your own is used") } else { error });
+        }
         _ => {}
     }
     if site.is_systems && geteuid().is_root() {
@@ -112,5 +116,5 @@ pub fn who() -> String {
 /// The error for somebody who may not read the state.
 pub fn not_allowed(path: &Path) -> Error {
     Error::new(Kind::Permission, format!("{} may be read only by root and members of its group", path.display()))
-        .hint("run it as root, or add yourself to the group: usermod -aG sysalert NAME")
+        .hint("run it as root, or be added to the group (usermod -aG sysalert NAME); with --user a record of your own is used")
 }

@@ -11,6 +11,7 @@ pub mod log;
 pub mod manager;
 pub mod mounts;
 pub mod names;
+pub mod once;
 pub mod pace;
 pub mod program;
 pub mod pulse;

@@ -33,6 +33,14 @@ pub trait Sensing {
     /// The system's.
     fn read(&self, path: &str) -> io::Result<String>;
 
+    /// The same as it is by now: after something that took time.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_again(&self, path: &str) -> io::Result<String> {
+        self.read(path)
+    }
+
     /// The ID of this boot; empty where the kernel does not tell.
     fn boot(&self) -> String {
         self.read("/proc/sys/kernel/random/boot_id").map(|text| text.trim().replace('-', "")).unwrap_or_default()

@@ -67,12 +67,12 @@ pub fn lines(path: &Path, from: Option<&Place>, line: &mut dyn FnMut(&str)) -> i
     let mut reached = None;
     for (number, (file, start)) in files.into_iter().enumerate() {
         let is_over = number + 1 < count;
-        let (offset, more) = file.read(start, budget, is_over, line)?;
-        reached = Some(Reached { place: file.place(offset)?, more, gap });
+        let (place, more) = file.read(start, budget, is_over, line)?;
+        budget = budget.saturating_sub(place.offset.saturating_sub(start));
+        reached = Some(Reached { place, more, gap });
         if more {
             break;
         }
-        budget = budget.saturating_sub(offset.saturating_sub(start));
     }
     reached.ok_or_else(|| io::Error::other("there is no such log"))
 }
@@ -118,16 +118,12 @@ impl Log {
         Ok(Log { file, inode: about.ino(), size: about.size(), written: (about.mtime(), about.mtime_nsec()) })
     }
 
-    fn place(&self, offset: u64) -> io::Result<Place> {
-        Ok(Place { inode: self.inode, offset, mark: self.mark(offset)? })
-    }
-
     fn is_at(&self, place: &Place) -> bool {
-        self.size >= place.offset && self.mark(place.offset).is_ok_and(|mark| mark == place.mark)
+        self.size >= place.offset && self.before(place.offset).is_ok_and(|bytes| mark(&bytes) == place.mark)
     }
 
-    /// Of the bytes before this one: FNV-1a, the same in every version of this program.
-    fn mark(&self, offset: u64) -> io::Result<u64> {
+    /// The bytes before this one, as many as a place is known by.
+    fn before(&self, offset: u64) -> io::Result<Vec<u8>> {
         let start = offset.saturating_sub(MARKED);
         let mut bytes: Vec<u8> = Vec::new();
         let mut part = [0; 64];
@@ -138,8 +134,8 @@ impl Log {
             }
             bytes.extend(&part[..count]);
         }
-        let bytes = bytes.iter().take(usize::try_from(offset - start).unwrap_or(usize::MAX));
-        Ok(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+        bytes.truncate(usize::try_from(offset - start).unwrap_or(usize::MAX));
+        Ok(bytes)
     }
 
     /// Where the first line begins that begins here or later.
@@ -149,40 +145,56 @@ impl Log {
         }
         let mut reader = BufReader::new(&self.file);
         reader.seek(SeekFrom::Start(offset - 1))?;
-        Ok(offset - 1 + past_end(&mut reader)?)
+        Ok(offset - 1 + past_end(&mut reader, &mut Vec::new())?)
     }
 
     /// Hands over the whole lines from there on; of a file to which nothing more comes the last line, too, if it has no end. Where
-    /// it stopped, and whether there is more than that many bytes.
-    fn read(&self, start: u64, most: u64, is_over: bool, line: &mut dyn FnMut(&str)) -> io::Result<(u64, bool)> {
+    /// it stopped, and whether there is more than that many bytes. The place is made of what was read: by now the log may be cut.
+    fn read(&self, start: u64, most: u64, is_over: bool, line: &mut dyn FnMut(&str)) -> io::Result<(Place, bool)> {
+        let mut last = self.before(start)?;
         let mut reader = BufReader::new(&self.file);
         reader.seek(SeekFrom::Start(start))?;
         let mut offset = start;
         let mut bytes = Vec::new();
+        let place = |offset: u64, last: &[u8]| Place { inode: self.inode, offset, mark: mark(last) };
         while offset - start < most {
             bytes.clear();
             let mut count = reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? as u64;
             let is_whole = bytes.last() == Some(&b'\n');
             if count == 0 || (!is_whole && count < LONGEST && !is_over) {
-                return Ok((offset, false));
+                return Ok((place(offset, &last), false));
             }
+            keep_last(&mut last, &bytes);
             if !is_whole && count == LONGEST {
-                count += past_end(&mut reader)?;
+                count += past_end(&mut reader, &mut last)?;
             }
             offset += count;
             let text = String::from_utf8_lossy(&bytes);
             line(text.strip_suffix('\n').unwrap_or(&text));
         }
-        Ok((offset, true))
+        Ok((place(offset, &last), true))
     }
 }
 
+/// FNV-1a, the same in every version of this program.
+fn mark(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Of all that was read the last bytes, as many as a place is known by.
+fn keep_last(last: &mut Vec<u8>, bytes: &[u8]) {
+    last.extend(bytes);
+    let more = last.len().saturating_sub(usize::try_from(MARKED).unwrap_or(usize::MAX));
+    last.drain(..more);
+}
+
 /// Reads to the end of the line, and how many bytes that were.
-fn past_end(reader: &mut impl BufRead) -> io::Result<u64> {
+fn past_end(reader: &mut impl BufRead, last: &mut Vec<u8>) -> io::Result<u64> {
     let mut count = 0;
     loop {
         let mut bytes = Vec::new();
         let part = reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? as u64;
+        keep_last(last, &bytes);
         count += part;
         if part == 0 || bytes.last() == Some(&b'\n') {
             return Ok(count);
@@ -301,6 +313,34 @@ mod tests {
         assert_eq!(log.read(), "");
         log.write("d\n");
         assert_eq!(log.read(), "d");
+    }
+
+    #[test]
+    fn nothing_is_lost_or_read_twice_when_the_log_is_rotated_while_it_is_read() {
+        let rename = |log: &Reader| log.rename("log", "log.1");
+        let copy = |log: &Reader| log.copy_and_truncate("log.1");
+        for (name, rotate) in [("renamed", &rename as &dyn Fn(&Reader)), ("copied and truncated", &copy)] {
+            let mut log = Reader::new();
+            log.write("a\n");
+            assert_eq!(log.read(), "a");
+            // of the flood only the beginning is in a buffer when the log is rotated
+            let flood = "0123456789abcdef\n".repeat(10_000);
+            log.write(&format!("b\n{flood}c\n"));
+            let mut found = Vec::new();
+            let reached = lines(&log.path("log"), log.place.as_ref(), &mut |line| {
+                if found.is_empty() {
+                    rotate(&log);
+                    log.write("d\n");
+                }
+                found.push(line.to_owned());
+            });
+            log.place = Some(reached.unwrap().place);
+            log.write("e\n");
+            let rest = log.read();
+            let all: Vec<&str> = found.iter().map(String::as_str).chain(rest.split(' ')).collect();
+            assert_eq!((all[0], &all[10_001..]), ("b", &["c", "d", "e"][..]), "{name}");
+            assert_eq!(log.read(), "", "{name}");
+        }
     }
 
     #[test]

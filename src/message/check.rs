@@ -4,17 +4,18 @@ use sysalert_abi::Kind;
 
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone, safe, visible};
-use crate::event::{Blind, Breach, CheckName, Finding, local_time};
+use crate::event::{Blind, Breach, CheckName, Finding, is_invisible, local_time};
 use crate::incident::Severity;
 
 /// The message about one.
 pub(super) fn compose(report: &Report<'_>) -> Letter {
-    let name = CheckName::of(&report.event.subject).unwrap_or(CheckName { sensor: "check", instance: "", rule: "" });
+    let name =
+        CheckName::of(&report.event.subject).unwrap_or(CheckName { watch: "check", sensor: "check", instance: "", rule: "" });
     let (of, host) = (format!("{} on {}", name.what(), report.host), report.host);
     let was = report.failures.last().and_then(|(_, problem)| problem.finding());
     let words = match (report.event.problem.finding(), report.kind) {
         (_, Kind::Recovery) => recovered(report, &name, &of, was),
-        (Some(Finding::Breach(breach)), _) => breached(report, &name, &of, &breach),
+        (Some(Finding::Breach(breach)), _) => breached(report, &of, &breach),
         (Some(Finding::Blind(blind)), _) => blinded(report, &name, &blind),
         (None, _) => Words::unknown(report, &of),
     };
@@ -55,12 +56,8 @@ impl Words {
     }
 }
 
-fn breached(report: &Report<'_>, name: &CheckName<'_>, of: &str, breach: &Breach) -> Words {
-    let what = match breach.details.first() {
-        // a check of somebody else's has words of its own
-        Some(words) if name.sensor == "command" => safe(words),
-        _ => breach.words(),
-    };
+fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
+    let what = breach.said(&report.event.subject).map_or_else(|| breach.words(), safe);
     let clear = breach.unit.show_limit(breach.clear);
     let lasts = report.again.map(|again| span(again.at - report.incident.first_failure));
     let (status, how) = match (breach.critical, &lasts) {
@@ -113,12 +110,14 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
     let lasted = span(report.event.at - report.incident.first_failure);
     let (subject, lead, what, facts) = match (Breach::of(&report.event.problem), was) {
         (Some(now), was) => {
+            let subject = &report.event.subject;
             let was = match was {
-                Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.words()),
+                Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.said(subject).map_or_else(|| was.words(), safe)),
                 _ => String::new(),
             };
+            let is = now.said(subject).map_or_else(|| now.now(), safe);
             let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
-            (format!("{of} is well again: {}", now.now()), format!("{of} is well again: {}.{was}", now.now()), now.now(), facts)
+            (format!("{of} is well again: {is}"), format!("{of} is well again: {is}.{was}"), is, facts)
         }
         (None, Some(Finding::Blind(blind))) => {
             let why = visible(blind.why.as_bytes());
@@ -164,7 +163,8 @@ fn facts(report: &Report<'_>, own: Vec<(&'static str, String)>) -> Vec<(&'static
 /// Where to look further.
 fn commands(report: &Report<'_>, name: &CheckName<'_>, own: Vec<String>) -> Vec<String> {
     let check = shell(report.event.subject.name());
-    let mut commands: Vec<String> = own.iter().map(|command| command.replace("{}", &shell(name.instance))).collect();
+    let instance = shell(&name.real_instance());
+    let mut commands: Vec<String> = own.iter().map(|command| command.replace("{}", &instance)).collect();
     commands.push("sysalert check sensors".to_owned());
     commands.push(format!("sysalert explain {check}"));
     if report.acknowledge && report.kind != Kind::Recovery {
@@ -173,8 +173,46 @@ fn commands(report: &Report<'_>, name: &CheckName<'_>, own: Vec<String>) -> Vec<
     commands
 }
 
-/// A word as a shell takes it.
+/// A word as a shell takes it; one that would break the line or hide something as bash, zsh and ksh do.
 pub fn shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    let is_hidden = |c: char| c.is_control() || is_invisible(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else if word.chars().any(is_hidden) {
+        let quoted = |c: char| match c {
+            '\\' | '\'' => format!("\\{c}"),
+            '\n' => "\\n".to_owned(),
+            c if is_hidden(c) => format!("\\U{:08x}", u32::from(c)),
+            c => c.to_string(),
+        };
+        format!("$'{}'", word.chars().map(quoted).collect::<String>())
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_was() {
+        for (word, quoted) in [
+            ("/var", "/var"),
+            ("", "''"),
+            ("/srv/a b", "'/srv/a b'"),
+            ("/srv/$(id)*`x`", "'/srv/$(id)*`x`'"),
+            ("it's", "'it'\\''s'"),
+            ("/srv/new\nline's\\ \u{1b}", "$'/srv/new\\nline\\'s\\\\ \\U0000001b'"),
+            ("\u{202e}a", "$'\\U0000202ea'"),
+        ] {
+            assert_eq!(shell(word), quoted);
+            let said =
+                Command::new("bash").env("LC_ALL", "C.UTF-8").args(["-c", &format!("printf %s {quoted}")]).output().unwrap();
+            assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
+        }
+    }
 }

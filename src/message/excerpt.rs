@@ -3,6 +3,7 @@
 use chrono::{DateTime, Local, Utc};
 
 use super::redact::redact;
+use crate::event::is_invisible;
 
 /// A line of the journal as it came.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +70,6 @@ pub fn visible(bytes: &[u8]) -> String {
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
-}
-
-/// Characters that turn or hide the text around them (Unicode's bidirectional and zero-width format characters).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn cut(text: &str) -> String {

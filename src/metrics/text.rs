@@ -88,7 +88,8 @@ fn sensors<'a>(family: Family<'_, 'a>, totals: &'a Totals) {
             sensed.seen.readings.iter().flat_map(|(of, metrics)| metrics.iter().map(move |(metric, value)| (of, metric, value)));
         all.map(|(of, metric, value)| {
             let labels = vec![("sensor", sensed.name.as_str()), ("instance", of.as_str()), ("metric", metric.as_str())];
-            (labels, value.to_string())
+            // three hundred digits are as many bytes
+            (labels, if value.abs() < 1e18 { value.to_string() } else { format!("{value:e}") })
         })
     });
     let help = "What a sensor measured last, by its own names; `sysalert check --list` tells the units.";

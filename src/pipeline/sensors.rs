@@ -10,6 +10,7 @@ use super::decide;
 use super::sweep::grace;
 use crate::error::Result;
 use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject};
+use crate::host::once::Once;
 use crate::host::sensing::Sensing;
 use crate::host::world::World;
 use crate::incident::Severity;
@@ -72,7 +73,7 @@ const TIMES: u32 = 3;
 const SLACK: TimeDelta = TimeDelta::seconds(15);
 /// A sensor that measures more than anybody can have is cut off here.
 const MOST_INSTANCES: usize = 500;
-const MOST_METRICS: usize = 100;
+const MOST_METRICS: usize = 110;
 /// So much is kept of what is said beside the values, and of each sentence.
 const MOST_DETAILS: usize = 20;
 const LONGEST: usize = 300;
@@ -91,7 +92,8 @@ pub fn sensors(
     let (known, streaks) = store.with(|db| Ok((store::sensors(db)?, store::streaks(db)?)))?;
     let in_grace = grace(world, Some(settings)).is_some_and(|grace| grace.holds(now));
     let times = known.iter().map(|sensed| (sensed.name.clone(), sensed.at)).collect();
-    let mut run = Run { boot: machine.boot(), in_grace, now, times, writes: Vec::new() };
+    let machine = Once::new(machine);
+    let mut run = Run { in_grace, now, times, writes: Vec::new() };
     let mut before: BTreeMap<String, Sensed> = known.into_iter().map(|sensed| (sensed.name.clone(), sensed)).collect();
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     for store::Streak { sensor, instance, rule, times, since, seen, standing } in streaks {
@@ -101,7 +103,7 @@ pub fn sensors(
     let mut sensors = Vec::new();
     for watch in settings.sensors().watches {
         let (last, counts) = (before.remove(&watch.full_name()), counts.remove(&watch.full_name()));
-        sensors.push(run.look(&watch, machine, last, counts.unwrap_or_default()));
+        sensors.push(run.look(&watch, &machine, last, counts.unwrap_or_default()));
     }
     // nobody watches these any more
     run.writes.extend(before.into_keys().map(Write::ForgetSensor));
@@ -114,10 +116,11 @@ pub fn sensors(
 
 /// Measures all of them, due or not, after what is known of the last run; nothing is judged or written.
 pub fn measure(known: Vec<Sensed>, settings: &Settings, machine: &dyn Sensing, now: DateTime<Utc>) -> Vec<Looking> {
+    let machine = Once::new(machine);
     let look = |watch: Watch| {
         let name = watch.full_name();
         let last = known.iter().find(|sensed| sensed.name == name);
-        let seen = seen(measured(&watch, machine, last, now));
+        let seen = seen(measured(&watch, &machine, last, now));
         Looking { sensor: watch.sensor, name, at: now, due: None, seen, rules: watch.rules, results: Vec::new() }
     };
     settings.sensors().watches.into_iter().map(look).collect()
@@ -142,7 +145,6 @@ enum Write {
 }
 
 struct Run {
-    boot: String,
     in_grace: bool,
     now: DateTime<Utc>,
     /// When each sensor ran before.
@@ -165,7 +167,7 @@ impl Run {
         let kept = measured.keep.clone().or(last.map(|last| last.kept)).unwrap_or(Value::Null);
         let seen = seen(measured);
         let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &seen, counts) };
-        let sensed = Sensed { name: name.clone(), at: self.now, boot: self.boot.clone(), kept, seen: seen.clone() };
+        let sensed = Sensed { name: name.clone(), at: self.now, boot: machine.boot(), kept, seen: seen.clone() };
         self.writes.push(Write::Sensor(sensed));
         Looking { sensor: watch.sensor, name, at: self.now, due: None, seen, rules: watch.rules.clone(), results }
     }
@@ -209,7 +211,7 @@ impl Run {
     }
 
     fn tell(&mut self, watch: &Watch, seen: &Seen, instance: &str, rule: &Rule, value: Option<f64>, news: Option<News>) {
-        let subject = Subject::sensor(watch.sensor.name, &instance_of(watch, instance), &rule.name);
+        let subject = Subject::sensor(&watch.full_name(), instance, &rule.name);
         let of_instance = || seen.details.iter().filter(|(of, _)| of == instance).map(|(_, text)| text.clone());
         let breach = |critical: bool| Breach {
             metric: rule.metric.clone(),
@@ -234,7 +236,7 @@ impl Run {
     /// A sensor that fails again and again has an incident of its own, until it measures or has nothing to measure.
     fn is_blind(&mut self, watch: &Watch, seen: &Seen, before: Option<Streak>) {
         let key = (watch.full_name(), String::new(), BLIND.to_owned());
-        let subject = Subject::sensor(watch.sensor.name, &watch.name, BLIND);
+        let subject = Subject::sensor(&watch.full_name(), "", BLIND);
         let Some(Nothing::Error(why)) = &seen.nothing else {
             if before.as_ref().is_some_and(|before| before.standing.is_some()) {
                 self.file(&subject, Outcome::Succeeded, Problem::success());
@@ -254,8 +256,6 @@ impl Run {
     fn forget(&mut self, sensor: &str, instance: &str, rule: &str, stands: bool) {
         self.writes.push(Write::EndStreak([sensor, instance, rule].map(str::to_owned)));
         if stands {
-            // of "command.mailq" the name is the instance
-            let (sensor, instance) = sensor.split_once('.').unwrap_or((sensor, instance));
             self.writes.push(Write::Clear(Subject::sensor(sensor, instance, rule)));
         }
     }
@@ -299,15 +299,6 @@ impl Run {
 fn not_due(watch: &Watch, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let due = last + TimeDelta::from_std(watch.every).ok()?;
     (last <= now && now + SLACK < due).then_some(due)
-}
-
-/// The name of `[sensor.command.NAME]` is the instance of what it measures.
-fn instance_of(watch: &Watch, instance: &str) -> String {
-    match (watch.name.as_str(), instance) {
-        ("", instance) => instance.to_owned(),
-        (name, instance) if instance.is_empty() || instance == name => name.to_owned(),
-        (name, instance) => format!("{name}:{instance}"),
-    }
 }
 
 fn value_of(seen: &Seen, instance: &str, metric: &str) -> Option<f64> {
@@ -365,3 +356,6 @@ fn seen(measured: Measured) -> Seen {
     seen.details = details.map(|detail| (detail.instance, short(detail.text))).collect();
     seen
 }
+
+#[cfg(test)]
+mod broken;

@@ -119,17 +119,16 @@ struct Draft {
     origin: Option<Origin>,
 }
 
-/// The rules of a sensor. What is written adds to the one of the same name and instances that stands before it, else to the
-/// default one of its name; but `clear` and `critical` belong to their `value`.
+/// The rules of a sensor. What is written adds to the one of the same name and instances that a file before this one has, else to
+/// the one of its name for all instances, wherever that stands; but `clear` and `critical` belong to their `value`.
 fn drafts(sensor: &'static Sensor, values: &Values<'_>, tables: &[Table]) -> Vec<Draft> {
     let mut drafts: Vec<Draft> =
         defaults(sensor, values).into_iter().map(|table| Draft { layers: vec![table.settings], origin: None }).collect();
-    let builtin = drafts.len();
-    for table in tables {
-        let name = text(&table.settings, "name");
-        let mount = text(&table.settings, "mount").unwrap_or_else(|| "*".to_owned());
-        let same = drafts.iter().position(|draft| draft.text("name") == name && draft.mount() == mount);
-        let model = same.or_else(|| drafts[..builtin].iter().position(|draft| draft.text("name") == name));
+    let (general, special): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| mount(&table.settings) == EVERY);
+    for table in general.into_iter().chain(special) {
+        let (name, mount) = (text(&table.settings, "name"), mount(&table.settings));
+        let of = |instances: &str| drafts.iter().position(|draft| draft.text("name") == name && draft.mount() == instances);
+        let (same, model) = (of(&mount), of(&mount).or_else(|| of(EVERY)));
         let mut layers = model.map_or_else(Vec::new, |place| drafts[place].layers.clone());
         if table.settings.iter().any(|setting| setting.key == "value") {
             for layer in &mut layers {
@@ -155,7 +154,36 @@ fn defaults(sensor: &'static Sensor, values: &Values<'_>) -> Vec<Table> {
         text = text.replace(&format!("\"{{{}}}\"", key.name), &values.value(&key.name).to_string());
     }
     let document = Document::read(&[(Path::new("defaults").into(), text)], &super::CATALOGUE);
-    document.map(|document| document.tables(&section, name).to_vec()).unwrap_or_default()
+    let mut tables = document.map(|document| document.tables(&section, name).to_vec()).unwrap_or_default();
+    for setting in tables.iter_mut().flat_map(|table| &mut table.settings) {
+        setting.origin.line = NOWHERE;
+    }
+    tables
+}
+
+/// The line of what nobody has written.
+const NOWHERE: usize = 0;
+
+/// The glob of a rule that is for all instances.
+const EVERY: &str = "*";
+
+fn mount(settings: &[Setting]) -> String {
+    text(settings, "mount").unwrap_or_else(|| EVERY.to_owned())
+}
+
+/// The rules that a file has twice: of which one would hold nobody could tell. A later file may change what one before it has.
+fn twice(tables: &[Table]) -> impl Iterator<Item = String> {
+    let key = |table: &Table| (table.origin.file.clone(), text(&table.settings, "name"), mount(&table.settings));
+    tables.iter().enumerate().filter_map(move |(number, table)| {
+        let first = tables[..number].iter().find(|other| key(other) == key(table))?;
+        let name = text(&table.settings, "name")?;
+        let of = match mount(&table.settings).as_str() {
+            EVERY => String::new(),
+            mount => format!(" for \"{}\"", mount.escape_debug()),
+        };
+        let (at, first) = (&table.origin, &first.origin);
+        Some(format!("{at}: the rule `{}`{of} stands in {first}, too: write it once", name.escape_debug()))
+    })
 }
 
 fn text(settings: &[Setting], key: &str) -> Option<String> {
@@ -173,7 +201,7 @@ impl Draft {
     }
 
     fn mount(&self) -> String {
-        self.text("mount").unwrap_or_else(|| "*".to_owned())
+        self.text("mount").unwrap_or_else(|| EVERY.to_owned())
     }
 
     /// The rule, unless it is turned off.
@@ -181,7 +209,15 @@ impl Draft {
     /// # Errors
     /// What is wrong with it, with the line where that stands.
     fn rule(&self, sensor: &'static Sensor) -> Result<Option<Rule>, String> {
-        let at = |key: &str| self.setting(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
+        let written = |key: &str| self.setting(key).filter(|setting| setting.origin.line != NOWHERE);
+        let at = |key: &str| written(key).map(|setting| &setting.origin).or(self.origin.as_ref()).map(ToString::to_string);
+        // what a default says and no longer fits, whoever wrote the rest must say
+        let but = |key: &str| match self.setting(key).filter(|setting| setting.origin.line == NOWHERE) {
+            Some(setting) => {
+                format!("; {} is its default: a `value` of your own takes those of `clear` and `critical` away", setting.value)
+            }
+            None => String::new(),
+        };
         let wrong = |key: &str, why: String| Err(format!("{}: {why}", at(key).unwrap_or_default()));
         let place = || format!("[[{}.rule]]", section(sensor));
         let Some(name) = self.text("name") else { return wrong("", format!("{} needs a `name`", place())) };
@@ -196,7 +232,7 @@ impl Draft {
         }
         let enabled = self.setting("enabled").is_none_or(|setting| setting.value != Value::Bool(false));
         // for some instances it takes the place of the one for all
-        if !enabled && self.mount() == "*" {
+        if !enabled && self.mount() == EVERY {
             return Ok(None);
         }
         if let (Some(_), true) = (self.setting("mount"), sensor.instance.is_none()) {
@@ -210,22 +246,23 @@ impl Draft {
             return wrong("metric", format!("the sensor {} has no metric `{}`{near}", sensor.name, metric.escape_debug()));
         }
         let unit = known.map_or(Unit::Number, |known| known.unit);
-        let number = |key: &str| match self.setting(key) {
-            None => Ok(None),
-            Some(setting) => match read(known.map(|known| known.unit), &setting.value) {
-                Some(number) => Ok(Some(number)),
-                None => Err(format!("{}: `{key}` has another unit than {metric} ({})", setting.origin, unit.as_str())),
-            },
+        let number = |key: &str| {
+            let Some(setting) = self.setting(key) else { return Ok(None) };
+            read(known.map(|known| known.unit), &setting.value).map(Some).ok_or_else(|| {
+                let (at, unit) = (at(key).unwrap_or_default(), unit.as_str());
+                format!("{at}: `{key}` of the rule `{name}` has another unit than {metric} ({unit}){}", but(key))
+            })
         };
         let Some(value) = number("value")? else { return wrong("", format!("the rule `{name}` needs a `value`")) };
         let op = self.text("op").and_then(|word| Op::parse(&word)).unwrap_or(Op::Gt);
         let (clear, critical) = (number("clear")?, number("critical")?);
         let (more, less) = (matches!(op, Op::Gt | Op::Gte), matches!(op, Op::Lt | Op::Lte));
         if clear.is_some_and(|clear| (more && clear > value) || (less && clear < value) || (!more && !less && clear != value)) {
-            return wrong("clear", format!("`clear` of the rule `{name}` lies beyond its `value`: it would never be over"));
+            let why = format!("`clear` of the rule `{name}` lies beyond its `value`: it would never be over{}", but("clear"));
+            return wrong("clear", why);
         }
         if critical.is_some_and(|critical| (more && critical < value) || (less && critical > value) || (!more && !less)) {
-            return wrong("critical", format!("`critical` of the rule `{name}` must lie beyond its `value`"));
+            return wrong("critical", format!("`critical` of the rule `{name}` must lie beyond its `value`{}", but("critical")));
         }
         let consecutive = self.setting("consecutive").and_then(|setting| setting.value.as_u64()).unwrap_or(1);
         Ok(Some(Rule {
@@ -259,7 +296,7 @@ pub(super) fn remind(document: &Document, check: &str) -> Option<Duration> {
     let subject = Subject::stored(check.to_owned());
     let name = CheckName::of(&subject)?;
     let sensor = SENSORS.iter().find(|sensor| sensor.name == name.sensor)?;
-    let own = sensor.named.then_some(name.instance);
+    let own = name.watch.split_once('.').map(|(_, own)| own).filter(|_| sensor.named);
     let written = [document.section(&section(sensor), own)];
     Values { keys: sensor.keys, written: &written }.interval("renotify_time")
 }
@@ -268,25 +305,53 @@ pub(super) fn remind(document: &Document, check: &str) -> Option<Duration> {
 pub(super) fn wrong(document: &Document) -> Vec<String> {
     let mut complaints = Vec::new();
     for (sensor, name) in watched(document) {
-        let tables = document.tables(&section(sensor), name.as_deref());
-        let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if let Some(name) = name.as_ref().filter(|name| name.is_empty() || !is_plain(name)) {
-            let origin = document.names(&section(sensor)).find(|(own, _)| own == name).map(|(_, origin)| origin.to_string());
-            let origin = origin.unwrap_or_default();
-            complaints.push(format!("{origin}: a name has only letters, digits, _ and -: [{}.{name:?}]", section(sensor)));
+        let (title, name) = (section(sensor), name.as_deref());
+        let (settings, tables) = (document.section(&title, name), document.tables(&title, name));
+        let written = [settings];
+        let values = Values { keys: sensor.keys, written: &written };
+        let origin = || document.names(&title).find(|(own, _)| Some(*own) == name).map(|(_, origin)| origin.to_string());
+        let at = || origin().unwrap_or_default();
+        let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if let Some(name) = name.filter(|name| name.is_empty() || !is_plain(name)) {
+            complaints.push(format!("{}: a name has only letters, digits, _ and -: [{title}.{name:?}]", at()));
         }
+        if let Some(name) = name.filter(|_| values.boolean("enabled") && values.list("command").is_empty()) {
+            let words = "`command = [\"/path/of/the/program\", \"argument\"]`";
+            complaints.push(format!("{}: [{title}.{name}] needs {words}", at()));
+        }
+        complaints.extend(settings.iter().chain(tables.iter().flat_map(|table| &table.settings)).filter_map(no_path));
         if !tables.is_empty() {
-            let written = [document.section(&section(sensor), name.as_deref())];
-            let values = Values { keys: sensor.keys, written: &written };
             complaints.extend(drafts(sensor, &values, tables).iter().filter_map(|draft| draft.rule(sensor).err()));
+            complaints.extend(twice(tables));
         }
     }
-    let settings = document.section("sensors", None);
-    let relative =
-        |setting: &&Setting| setting.key == "report_dir" && !setting.value.as_str().is_some_and(|path| path.starts_with('/'));
+    complaints.extend(document.section("sensors", None).iter().filter_map(no_path));
     complaints
-        .extend(settings.iter().find(relative).map(|setting| format!("{}: `report_dir` must be a whole path", setting.origin)));
-    complaints
+}
+
+/// What should name a place of the machine and cannot: it would be looked for in vain, and nobody would know.
+fn no_path(setting: &Setting) -> Option<String> {
+    let key = setting.key.as_str();
+    let all = match &setting.value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        value => value.as_str().into_iter().collect::<Vec<_>>(),
+    };
+    let complaint = |text: &str, why: &str| Some(format!("{}: `{key}` {why}: {text:?} is none", setting.origin));
+    match key {
+        "report_dir" | "log_file" => {
+            let text = all.into_iter().find(|text| !text.starts_with('/'))?;
+            complaint(text, "must be a whole path")
+        }
+        "command" => {
+            let program = all.into_iter().next().filter(|program| !program.starts_with('/'))?;
+            complaint(program, "must begin with the program's whole path")
+        }
+        "include" | "exclude" | "mount" => {
+            let text = all.into_iter().find(|text| !text.starts_with(['/', '*', '?']) || text.contains(['[', ']']))?;
+            complaint(text, "is a whole path, or a glob in which * and ? stand for any others, as in \"/mnt/*\"")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -345,8 +410,65 @@ mod tests {
             one("name = \"little\"\nmetric = \"memory_available_bytes\"\nop = \"lt\"\nvalue = \"2KiB\"\nclear = 4096")[3],
             "little: memory_available_bytes lt 2.0 KiB, clear 4096, x1, warning"
         );
-        let twice = "[[sensor.memory.rule]]\nname = \"low_memory\"\nvalue = 80\n[[sensor.memory.rule]]\nname = \"low_memory\"\nclear = 70";
-        assert_eq!(rules(twice)[0], "low_memory: memory_used_percent gt 80 %, clear 70, x2, warning");
+    }
+
+    #[test]
+    fn a_later_file_changes_a_rule_and_one_file_has_it_once() {
+        let of = |text: &str| format!("[[sensor.storage.rule]]\nname = \"low_disk\"\n{text}\n");
+        let read = |first: &str, later: &str| {
+            let files = [("a.toml".into(), first.to_owned()), ("b.toml".into(), later.to_owned())];
+            Settings::read(&files).map_err(|error| error.message)
+        };
+        let settings = read(&of("mount = \"/srv\"\nvalue = 80"), &of("mount = \"/srv\"\nclear = 70")).unwrap();
+        let watches = settings.sensors().watches;
+        let storage = watches.iter().find(|watch| watch.sensor.name == "storage").unwrap();
+        let found = for_instance(&storage.rules, "/srv");
+        assert_eq!((found[0].value, found[0].clear), (80.0, 70.0));
+        for (first, second, expected) in [
+            ("value = 80", "clear = 70", "a.toml:4: the rule `low_disk` stands in a.toml:1, too: write it once"),
+            (
+                "value = 80\nmount = \"/srv/*\"",
+                "mount = \"/srv/*\"",
+                "a.toml:5: the rule `low_disk` for \"/srv/*\" stands in a.toml:1, too: write it once",
+            ),
+        ] {
+            let error = read(&format!("{}{}", of(first), of(second)), "").unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_more_specific_rule_wins_whichever_stands_first() {
+        let of = |text: &str| format!("[[sensor.storage.rule]]\n{text}\n");
+        let written = [
+            of("name = \"low_disk\"\nmount = \"/mnt/**\"\nconsecutive = 3"),
+            of("name = \"low_disk\"\nvalue = 80"),
+            of("name = \"low_disk\"\nmount = \"/mnt/?\"\nvalue = 70"),
+            of("name = \"low_disk\"\nmount = \"/mnt/*\"\nvalue = 60"),
+            of("name = \"own\"\nmount = \"/mnt/x\"\nvalue = 40"),
+            of("name = \"own\"\nmetric = \"inodes_used_percent\"\nvalue = 50\nconsecutive = 2"),
+        ];
+        let shown = |texts: &mut dyn Iterator<Item = &String>| {
+            let settings = Settings::read(&[("x.toml".into(), texts.cloned().collect())]).unwrap();
+            let watches = settings.sensors().watches;
+            let storage = watches.into_iter().find(|watch| watch.sensor.name == "storage").unwrap();
+            let show = |rule: &&Rule| format!("{} {} x{}", rule.name, rule.words(), rule.consecutive);
+            ["/", "/mnt/x", "/mnt/long", "/mnt/a/b"].map(|mount| {
+                let mut rules: Vec<String> = for_instance(&storage.rules, mount).iter().map(show).collect();
+                rules.retain(|rule| !rule.contains("low_inodes") && !rule.contains("read_only"));
+                rules.sort();
+                rules.join("; ")
+            })
+        };
+        let expected = [
+            "low_disk bytes_used_percent gt 80 % x1; own inodes_used_percent gt 50 % x2",
+            "low_disk bytes_used_percent gt 70 % x1; own inodes_used_percent gt 40 % x2",
+            "low_disk bytes_used_percent gt 60 % x1; own inodes_used_percent gt 50 % x2",
+            "low_disk bytes_used_percent gt 60 % x1; own inodes_used_percent gt 50 % x2",
+        ];
+        assert_eq!(shown(&mut written.iter()), expected);
+        assert_eq!(shown(&mut written.iter().rev()), expected);
+        assert_eq!(shown(&mut written[3..].iter().chain(&written[..3])), expected);
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub struct StoryMachine {
     busy: Cell<Option<u64>>,
     logs: RefCell<Option<Rc<TempDir>>>,
     now: Cell<Option<DateTime<Utc>>>,
+    reads: RefCell<Vec<String>>,
 }
 
 impl StoryMachine {
@@ -106,19 +107,38 @@ impl StoryMachine {
         }
     }
 
-    /// It is so late.
+    /// It is so late, and a run begins.
     pub fn at(&self, now: DateTime<Utc>) {
         self.now.set(Some(now));
+        self.reads.borrow_mut().clear();
     }
-}
 
-impl Sensing for StoryMachine {
-    fn read(&self, path: &str) -> io::Result<String> {
+    /// The files that the run has read.
+    pub fn reads(&self) -> Vec<String> {
+        self.reads.borrow().clone()
+    }
+
+    fn text(&self, path: &str) -> io::Result<String> {
         if let Some(text) = self.files.borrow().get(path) {
             return Ok(text.clone());
         }
         let kernel = self.kernel.borrow().clone().ok_or(io::ErrorKind::NotFound)?;
         Here::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proc").join(kernel)).read(path)
+    }
+}
+
+impl Sensing for StoryMachine {
+    fn read(&self, path: &str) -> io::Result<String> {
+        let mut reads = self.reads.borrow_mut();
+        assert!(!reads.iter().any(|read| read == path), "{path} is read twice in a run");
+        reads.push(path.to_owned());
+        self.text(path)
+    }
+
+    fn read_again(&self, path: &str) -> io::Result<String> {
+        // before and after what takes time: a sample, the answers of file systems
+        assert!(["/proc/stat", "/proc/self/mountinfo"].contains(&path), "{path} is read twice in a run");
+        self.text(path)
     }
 
     fn wait(&self, time: Duration) {

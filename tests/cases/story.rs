@@ -624,6 +624,9 @@ impl Telling {
         let mut store = self.open();
         self.machine.at(at);
         let looked = pipeline::sensors(&mut store, &settings, &self.world, &self.machine, at).unwrap();
+        if looked.sensors.iter().all(|looking| looking.due.is_some()) {
+            assert_eq!(self.machine.reads(), Vec::<String>::new(), "nothing is due, and something is read");
+        }
         self.say(when, if looked.in_grace { "the sensors are measured, in grace" } else { "the sensors are measured" });
         for looking in &looked.sensors {
             let due = looking.due.map(|due| format!("{} is due at {}", looking.name, counted(due)));

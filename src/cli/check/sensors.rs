@@ -5,17 +5,18 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use crate::cli::output;
-use crate::event::{short_time, utc_time};
+use crate::event::{Subject, escaped, short_time, utc_time};
 use crate::host::{log, reports};
+use crate::incident::Severity;
 use crate::message::{shell, visible};
 use crate::pipeline::{Judged, Looking, Sensed};
 use crate::settings::Settings;
 use crate::store::Nothing;
-use crate::trigger::sensor::rule::{Judgement, for_instance};
+use crate::trigger::sensor::rule::{Judgement, Rule, for_instance};
 use crate::trigger::sensor::triage::{self, Factor};
 use crate::trigger::sensor::{Metric, Unit};
 
-/// A name of the machine's, safe to print.
+/// A text of the machine's, safe to print.
 fn plain(text: &str) -> String {
     visible(text.as_bytes())
 }
@@ -27,7 +28,7 @@ impl Judged {
     }
 
     fn what(&self, sensor: &str) -> String {
-        let of = if self.instance.is_empty() { sensor.to_owned() } else { format!("{sensor} {}", plain(&self.instance)) };
+        let of = if self.instance.is_empty() { sensor.to_owned() } else { format!("{sensor} {}", escaped(&self.instance)) };
         let value = self.value.map_or_else(|| "not measured".to_owned(), |value| self.rule.unit.show(value));
         format!("{of}: {} is {value} (limit {}, {})", self.rule.metric, self.rule.unit.show_limit(self.limit()), self.rule.name)
     }
@@ -44,7 +45,7 @@ impl Judged {
     }
 
     fn factor_words(&self, why: &str) -> String {
-        let of = if self.instance.is_empty() { String::new() } else { format!(" {}", plain(&self.instance)) };
+        let of = if self.instance.is_empty() { String::new() } else { format!(" {}", escaped(&self.instance)) };
         format!("{}{of}: {why}", self.rule.name)
     }
 }
@@ -109,7 +110,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
     };
     vec![
         looking.name.clone(),
-        plain(&result.instance),
+        escaped(&result.instance),
         rule.metric.clone(),
         result.value.map_or_else(|| "-".to_owned(), |value| rule.unit.show(value)),
         format!("{} {}", rule.op.as_str(), rule.unit.show_limit(result.limit())),
@@ -123,7 +124,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
 fn notes(looking: &Looking) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |of: &str, what: &str| {
-        let of = if of.is_empty() { String::new() } else { format!(" {}", plain(of)) };
+        let of = if of.is_empty() { String::new() } else { format!(" {}", escaped(of)) };
         notes.push(format!("{}{of}: {}", looking.name, plain(what)));
     };
     match &looking.seen.nothing {
@@ -145,32 +146,38 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     if factors.is_empty() {
         return String::new();
     }
-    let (_, urgency) = triage::total(&factors);
+    let (score, urgency) = triage::total(&factors);
+    let worst = sensed.sensors.iter().flat_map(anomalies).filter_map(|result| result.standing).max();
     let line = |result: &Judged| {
-        let of = if result.instance.is_empty() { String::new() } else { format!(" {}", plain(&result.instance)) };
-        let value = result.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        let of = if result.instance.is_empty() { String::new() } else { format!(" {}", escaped(&result.instance)) };
+        let value = result.value.map_or_else(|| "-".to_owned(), |value| number(value, 2));
         let Judged { rule, streak, .. } = result;
         format!(
             "  [{}{of}] {} = {value} ({} {}) - Streak: {streak}\n",
             rule.name,
             rule.metric,
             rule.op.as_str(),
-            number(result.limit())
+            number(result.limit(), 1)
         )
     };
     let lines: String = sensed.sensors.iter().flat_map(anomalies).map(line).collect();
     format!(
-        "[{}] SYSALERT ALERT\nAnomaly Count: {}\nSeverity: {}\n\n{lines}\n{}\n\n",
+        "[{}] SYSALERT ALERT\nAnomaly Count: {}\nSeverity: {}\nTriage: {}, {score} of 100\n\n{lines}\n{}\n\n",
         utc_time(now),
         factors.len(),
-        urgency.as_str().to_uppercase(),
+        worst.map_or("", Severity::as_str).to_uppercase(),
+        urgency.as_str(),
         "-".repeat(70)
     )
 }
 
-/// "80.0", as linmon has it.
-fn number(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.1}") } else { value.to_string() }
+/// "80.0", as linmon has it, with so many digits behind the point; what is too long to be read in powers of ten.
+fn number(value: f64, digits: usize) -> String {
+    match value.abs() {
+        1e15.. => format!("{value:e}"),
+        _ if digits == 1 && value.fract() != 0.0 => value.to_string(),
+        _ => format!("{value:.digits$}"),
+    }
 }
 
 /// The whole report for programs.
@@ -217,22 +224,23 @@ fn monitor(looking: &Looking) -> Value {
         "metrics": metrics,
         "missing": looking.seen.missing.iter().map(|one| pair(one, "why")).collect::<Vec<_>>(),
         "details": looking.seen.details.iter().map(|one| pair(one, "text")).collect::<Vec<_>>(),
-        "results": looking.results.iter().map(result_json).collect::<Vec<_>>(),
-        "anomalies": anomalies.iter().map(|result| anomaly_json(result)).collect::<Vec<_>>(),
+        "results": looking.results.iter().map(|result| result_json(looking, result)).collect::<Vec<_>>(),
+        "anomalies": anomalies.iter().map(|result| anomaly_json(looking, result)).collect::<Vec<_>>(),
         "suggested_commands": suggested(looking),
     })
 }
 
-fn result_json(result: &Judged) -> Value {
-    let mut json = anomaly_json(result);
+fn result_json(looking: &Looking, result: &Judged) -> Value {
+    let mut json = anomaly_json(looking, result);
     json["violated"] = Value::Bool(matches!(result.judgement, Judgement::Violated { .. }));
     json["anomaly"] = Value::Bool(result.standing.is_some());
     json
 }
 
-fn anomaly_json(result: &Judged) -> Value {
+fn anomaly_json(looking: &Looking, result: &Judged) -> Value {
     let rule = &result.rule;
     json!({
+        "check": subject(looking, result).name(),
         "rule_name": rule.name,
         "instance": result.instance,
         "metric": rule.metric,
@@ -255,12 +263,18 @@ fn suggested(looking: &Looking) -> Vec<String> {
     let mut commands = Vec::new();
     for command in looking.sensor.suggests {
         if command.contains("{}") {
-            commands.extend(instances.iter().map(|instance| command.replace("{}", &shell(&plain(instance)))));
+            commands.extend(instances.iter().map(|instance| command.replace("{}", &shell(instance))));
         } else {
             commands.push((*command).to_owned());
         }
     }
+    commands.extend(anomalies(looking).map(|result| format!("sysalert explain {}", shell(subject(looking, result).name()))));
     commands
+}
+
+/// By what name every other command knows a rule.
+fn subject(looking: &Looking, result: &Judged) -> Subject {
+    Subject::sensor(&looking.name, &result.instance, &result.rule.name)
 }
 
 /// The commands for all that is wrong.
@@ -269,21 +283,47 @@ fn commands(sensed: &Sensed) -> Vec<String> {
     troubled.flat_map(suggested).collect()
 }
 
+/// A metric as it is listed.
+struct Listed<'a> {
+    instance: &'a str,
+    metric: &'a str,
+    about: Option<&'static str>,
+    unit: Unit,
+    value: Option<f64>,
+    rules: Vec<&'a Rule>,
+}
+
+/// Every metric of a sensor: what was measured, and then what could be.
+fn listed(looking: &Looking) -> Vec<Listed<'_>> {
+    let seen = &looking.seen.readings;
+    let measured = seen.iter().flat_map(|(instance, metrics)| {
+        metrics.iter().map(move |(metric, value)| (instance.as_str(), metric.as_str(), Some(*value)))
+    });
+    let is_seen = |metric: &&Metric| seen.values().any(|metrics| metrics.contains_key(metric.name));
+    let unseen = looking.sensor.metrics.iter().filter(|metric| !is_seen(metric)).map(|metric| ("", metric.name, None));
+    let all = measured.chain(unseen).map(|(instance, metric, value)| {
+        let known = looking.sensor.metrics.iter().find(|known| known.name == metric);
+        let rules = for_instance(&looking.rules, instance).into_iter().filter(|rule| rule.metric == metric).collect();
+        let unit = known.map_or(Unit::Number, |known| known.unit);
+        Listed { instance, metric, about: known.map(|known| known.about), unit, value, rules }
+    });
+    all.collect()
+}
+
 /// Every metric with its value and its rules.
 pub(super) fn list(sensors: &[Looking]) -> String {
-    let rows = sensors.iter().flat_map(|looking| {
-        let mut rows = Vec::new();
-        for (instance, metrics) in &looking.seen.readings {
-            for (metric, value) in metrics {
-                let known = looking.sensor.metrics.iter().find(|known| known.name == metric);
-                rows.push(listed(looking, instance, metric, known, Some(*value)));
-            }
-        }
-        let is_seen = |metric: &&Metric| looking.seen.readings.values().any(|metrics| metrics.contains_key(metric.name));
-        let unseen = looking.sensor.metrics.iter().filter(|metric| !is_seen(metric));
-        rows.extend(unseen.map(|metric| listed(looking, "", metric.name, Some(metric), None)));
-        rows
-    });
+    let row = |looking: &Looking, one: &Listed<'_>| {
+        let rules: Vec<String> = one.rules.iter().map(|rule| rule_words(rule, one.unit)).collect();
+        vec![
+            looking.name.clone(),
+            escaped(one.instance),
+            plain(one.metric),
+            one.value.map_or_else(|| "-".to_owned(), |value| one.unit.show(value)),
+            one.unit.as_str().to_owned(),
+            rules.join("; "),
+        ]
+    };
+    let rows = sensors.iter().flat_map(|looking| listed(looking).iter().map(|one| row(looking, one)).collect::<Vec<_>>());
     let mut text = output::table(&["SENSOR", "OF", "METRIC", "VALUE", "UNIT", "RULES"], rows);
     let notes: Vec<String> = sensors.iter().flat_map(notes).collect();
     if !notes.is_empty() {
@@ -292,35 +332,55 @@ pub(super) fn list(sensors: &[Looking]) -> String {
     text
 }
 
-fn listed(looking: &Looking, instance: &str, metric: &str, known: Option<&Metric>, value: Option<f64>) -> Vec<String> {
-    let unit = known.map_or(Unit::Number, |known| known.unit);
-    let rules = for_instance(&looking.rules, instance).into_iter().filter(|rule| rule.metric == metric);
-    let rules: Vec<String> = rules
-        .map(|rule| {
-            let limit = |limit: f64| unit.show_limit(limit);
-            let critical = rule.critical.map(|critical| format!(", critical {}", limit(critical))).unwrap_or_default();
-            let times = if rule.consecutive > 1 { format!(", {} in a row", rule.consecutive) } else { String::new() };
-            format!("{}: {} {}{critical}{times}", rule.name, rule.op.as_str(), limit(rule.value))
-        })
-        .collect();
-    vec![
-        looking.name.clone(),
-        plain(instance),
-        plain(metric),
-        value.map_or_else(|| "-".to_owned(), |value| unit.show(value)),
-        unit.as_str().to_owned(),
-        rules.join("; "),
-    ]
+fn rule_words(rule: &Rule, unit: Unit) -> String {
+    let critical = rule.critical.map(|critical| format!(", critical {}", unit.show_limit(critical))).unwrap_or_default();
+    let times = if rule.consecutive > 1 { format!(", {} in a row", rule.consecutive) } else { String::new() };
+    format!("{}: {} {}{critical}{times}", rule.name, rule.op.as_str(), unit.show_limit(rule.value))
 }
 
-/// Keeps the report, if it is to be kept and something was measured.
-pub(super) fn keep(settings: &Settings, sensed: &Sensed, now: DateTime<Utc>) {
+/// The same for programs: `sensors` with what could not be measured, and `metrics`.
+pub(super) fn list_json(sensors: &[Looking]) -> Map<String, Value> {
+    let sensor = |looking: &Looking| {
+        let mut whole = monitor(looking);
+        let parts = ["status", "why", "missing", "details"].map(|key| (key.to_owned(), whole[key].take()));
+        (looking.name.clone(), Value::Object(parts.into_iter().collect()))
+    };
+    let rule = |rule: &&Rule| {
+        json!({
+            "rule_name": rule.name,
+            "operator": rule.op.as_str(),
+            "threshold": rule.value,
+            "clear": rule.clear,
+            "critical": rule.critical,
+            "consecutive_required": rule.consecutive,
+            "severity": rule.severity.as_str(),
+        })
+    };
+    let metric = |looking: &Looking, one: &Listed<'_>| {
+        json!({
+            "sensor": looking.name,
+            "instance": one.instance,
+            "metric": one.metric,
+            "about": one.about,
+            "unit": one.unit.as_str(),
+            "value": one.value,
+            "rules": one.rules.iter().map(rule).collect::<Vec<_>>(),
+        })
+    };
+    let metrics = sensors.iter().flat_map(|looking| listed(looking).iter().map(|one| metric(looking, one)).collect::<Vec<_>>());
+    let all = [
+        ("sensors".to_owned(), Value::Object(sensors.iter().map(sensor).collect())),
+        ("metrics".to_owned(), Value::Array(metrics.collect())),
+    ];
+    all.into_iter().collect()
+}
+
+/// Keeps the report, as text and as JSON, if it is to be kept and something was measured.
+pub(super) fn keep(settings: &Settings, sensed: &Sensed, now: DateTime<Utc>, forms: impl FnOnce() -> [String; 2]) {
     let settings = settings.sensors();
     let Some(folder) = settings.report_dir.filter(|_| sensed.sensors.iter().any(|looking| looking.due.is_none())) else { return };
-    let json = format!("{:#}\n", Value::Object(json(sensed, now)));
-    let forms = [("txt", text(sensed, now)), ("json", json)];
-    let forms = [(forms[0].0, forms[0].1.as_str()), (forms[1].0, forms[1].1.as_str())];
-    if let Err(error) = reports::keep(&folder, now, &forms, settings.report_keep) {
+    let [text, json] = forms();
+    if let Err(error) = reports::keep(&folder, now, &[("txt", &text), ("json", &json)], settings.report_keep) {
         let text =
             format!("the report cannot be kept in {}: {error}; it may be written below the state folder", folder.display());
         log::warn(None, &text);

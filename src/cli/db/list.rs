@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, words_of};
 use crate::cli::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{short_time, utc_time};
@@ -80,10 +80,11 @@ fn how(row: &Row) -> String {
         Some(_) => format!("{}, {} times", flapping.does(), flapping.times),
         None => format!("{}, {} times", flapping.did(), flapping.times),
     });
+    let failed = words_of(&incident.subject, &row.problem);
     let how = match flaps {
         Some(flaps) if incident.failures == 0 => flaps,
-        Some(flaps) if incident.flaps().is_some() => format!("{flaps}: {}", row.problem),
-        _ => row.problem.to_string(),
+        Some(flaps) if incident.flaps().is_some() => format!("{flaps}: {failed}"),
+        _ => failed,
     };
     incident.acknowledged.as_ref().map_or(how.clone(), |acknowledged| format!("{how} ({acknowledged})"))
 }

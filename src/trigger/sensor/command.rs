@@ -5,7 +5,7 @@ mod output;
 
 use std::time::Duration;
 
-use super::{COMMON, Detail, Measured, Metric, Probe, Reading, Sensor, Unit};
+use super::{COMMON, Detail, Measured, Metric, Missing, Probe, Reading, Sensor, Unit};
 use crate::config::{Key, Kind};
 use crate::host::program::End;
 use output::Output;
@@ -73,16 +73,24 @@ fn measure(probe: &Probe<'_>) -> Measured {
     // half a number would be another one
     let output =
         if why.is_none() || matches!(ran.end, End::Exited(_)) { Output::read(&ran.output) } else { Output::text(&ran.output) };
-    let mut readings = vec![Reading::of(probe.name, "status", f64::from(status))];
+    let mut readings = vec![Reading::new("status", f64::from(status))];
     let severity = f64::from([0, 1, 2, 1][usize::try_from(status).unwrap_or(0).min(3)]);
-    readings.push(Reading::of(probe.name, "status_severity", severity));
+    readings.push(Reading::new("status_severity", severity));
     for (label, value) in output.figures {
         if readings.iter().all(|known| known.metric != label) {
-            readings.push(Reading { metric: label.into(), instance: probe.name.to_owned(), value });
+            readings.push(Reading { metric: label.into(), instance: String::new(), value });
         }
     }
-    let detail = |text: String| Detail { instance: probe.name.to_owned(), text };
-    Measured { details: why.into_iter().chain(output.lines).map(detail).collect(), ..Measured::readings(readings) }
+    let detail = |text: String| Detail { instance: String::new(), text };
+    let missing = (output.left_out > 0).then(|| {
+        let (all, most) = (output::FIGURES + output.left_out, output::FIGURES);
+        Missing { instance: String::new(), why: format!("only the first {most} of its {all} performance data are taken") }
+    });
+    Measured {
+        missing: missing.into_iter().collect(),
+        details: why.into_iter().chain(output.lines).map(detail).collect(),
+        ..Measured::readings(readings)
+    }
 }
 
 /// The status by the convention, and why, where the program did not say it itself.

@@ -75,7 +75,7 @@ fn measure(probe: &Probe<'_>) -> Measured {
         (earlier(probe), first)
     } else {
         probe.machine.wait(sample);
-        match probe.machine.read(STAT).map(|text| ticks(&text)) {
+        match probe.machine.read_again(STAT).map(|text| ticks(&text)) {
             Ok(Some(second)) => (Some(first), second),
             Ok(None) => return not_understood(),
             Err(error) => return unread(STAT, &error),

@@ -1,5 +1,7 @@
 //! Rules: what a measured value means. Pure.
 
+use std::cmp::Reverse;
+
 use wildmatch::WildMatch;
 
 use super::Reading;
@@ -112,10 +114,11 @@ pub fn for_instance<'r>(rules: &'r [Rule], instance: &str) -> Vec<&'r Rule> {
     found
 }
 
-/// A name before a glob, and of globs the one with more letters.
-fn specific(glob: &str) -> (bool, usize) {
-    let wild = glob.chars().filter(|c| matches!(c, '*' | '?')).count();
-    (wild == 0, glob.chars().count() - wild)
+/// A name before a glob, and of globs the one with more letters, then with fewer `*`. What is alike in all that is told apart by
+/// its letters, so that the order in which rules stand decides nothing.
+fn specific(glob: &str) -> (bool, usize, Reverse<usize>, Reverse<&str>) {
+    let (stars, marks) = (glob.matches('*').count(), glob.matches('?').count());
+    (stars + marks == 0, glob.chars().count() - stars - marks, Reverse(stars), Reverse(glob))
 }
 
 /// The value of a metric of this instance.

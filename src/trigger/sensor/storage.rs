@@ -100,7 +100,7 @@ fn measure(probe: &Probe<'_>) -> Measured {
     let answers = probe.machine.spaces(&questions, timeout);
     let mut answers: BTreeMap<&str, Answer> = asked.iter().map(|one| one.path.as_str()).zip(answers).collect();
     // what is unmounted meanwhile would be told with the figures of what lies below it
-    let after = probe.machine.read(TABLE).map(|text| read(&text)).unwrap_or_default();
+    let after = probe.machine.read_again(TABLE).map(|text| read(&text)).unwrap_or_default();
 
     let (mut readings, mut missing, mut details, mut writable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for one in &chosen {

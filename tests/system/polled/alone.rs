@@ -160,6 +160,8 @@ fn a_check_says_how_each_unit_is_in_words_in_json_and_as_a_status() {
 fn the_timer_polls_twice_a_minute_and_by_itself() {
     let guest = Guest::boot("timer", Options::new());
     assert_eq!(guest.property("sysalert-check@services.timer", "ActiveState"), "active", "as the preset says");
+    let soon = guest.run(&["systemctl", "show", "-P", "TimersMonotonic", "sysalert-check@services.timer"]).ok();
+    assert!(soon.contains("OnActiveUSec=5s"), "soon after it is started, too: {soon}");
     let pace = guest.run(&["systemctl", "show", "-P", "TimersCalendar", "sysalert-check@services.timer"]).ok();
     assert!(pace.contains("OnCalendar=*-*-* *:*:00/30") && pace.matches("OnCalendar=").count() == 1, "{pace}");
     guest.write_unit("one.service", AS_TOLD);

@@ -47,8 +47,14 @@ fn the_report_for_programs_has_linmons_structure() {
     let now = "2026-01-05T10:00:01Z".parse().unwrap();
     // 15 for the third run in a row, and 15 for half of the way from 90 % to 100 %
     let triage = json!({ "severity": "high", "score": 30, "factors": ["low_disk /var: repeated (streak=3)"] });
-    let commands = ["df -h /var", "df -i /var", "du -xh --max-depth=1 /var 2>/dev/null | sort -h | tail -10"];
+    let commands = [
+        "df -h /var",
+        "df -i /var",
+        "du -xh --max-depth=1 /var 2>/dev/null | sort -h | tail -10",
+        "sysalert explain check:storage:/var:low_disk",
+    ];
     let anomaly = json!({
+        "check": "check:storage:/var:low_disk",
         "rule_name": "low_disk", "instance": "/var", "metric": "bytes_used_percent", "unit": "%", "value": 95.0,
         "threshold": 90.0, "clear": 85.0, "critical": 97.0, "operator": "gt", "streak": 3, "consecutive_required": 1,
         "severity": "warning",
@@ -59,6 +65,7 @@ fn the_report_for_programs_has_linmons_structure() {
         json
     };
     let mut missing = anomaly.clone();
+    missing["check"] = json!("check:storage:/mnt/\\u{1b}[31mx:low_disk");
     (missing["instance"], missing["value"], missing["streak"]) = (json!("/mnt/\u{1b}[31mx"), Value::Null, json!(0));
     let expected = json!({
         "timestamp": "2026-01-05T10:00:01.000000Z",
@@ -86,7 +93,7 @@ fn the_report_for_programs_has_linmons_structure() {
 fn the_report_for_people_begins_with_linmons_block() {
     let text = text(&sensed(), "2026-01-05T10:00:01Z".parse().unwrap());
     let block = format!(
-        "[2026-01-05T10:00:01.000000Z] SYSALERT ALERT\nAnomaly Count: 1\nSeverity: HIGH\n\n  \
+        "[2026-01-05T10:00:01.000000Z] SYSALERT ALERT\nAnomaly Count: 1\nSeverity: WARNING\nTriage: high, 30 of 100\n\n  \
          [low_disk /var] bytes_used_percent = 95.00 (gt 90.0) - Streak: 3\n\n{}\n",
         "-".repeat(70)
     );
@@ -94,4 +101,32 @@ fn the_report_for_people_begins_with_linmons_block() {
     assert!(!text.contains('\u{1b}'), "{text}");
     assert!(text.contains("it does not answer") && text.contains("    df -h /var\n"), "{text}");
     assert_eq!(worst(&sensed()), State::Warning);
+}
+
+#[test]
+fn the_list_has_every_metric_with_its_rules_for_people_and_for_programs() {
+    let sensors = sensed().sensors;
+    let text = list(&sensors);
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["SENSOR", "OF", "METRIC", "VALUE", "UNIT", "RULES"]);
+    assert_eq!(rows[1].join(" "), "storage /var bytes_used_percent 95.0 % % low_disk: gt 90 %, critical 97 %");
+    assert_eq!(rows[2].join(" "), "storage bytes_total - bytes", "what could be measured");
+    assert!(text.contains("it does not answer") && !text.contains('\u{1b}'), "{text}");
+
+    let mut json = Value::Object(list_json(&sensors));
+    let metrics = json["metrics"].take();
+    let rule = json!({
+        "rule_name": "low_disk", "operator": "gt", "threshold": 90.0, "clear": 85.0, "critical": 97.0,
+        "consecutive_required": 1, "severity": "warning",
+    });
+    let metric = json!({
+        "sensor": "storage", "instance": "/var", "metric": "bytes_used_percent", "unit": "%", "value": 95.0, "rules": [rule],
+        "about": "of what anybody but root may take",
+    });
+    assert_eq!(metrics[0], metric);
+    assert_eq!((&metrics[1]["metric"], &metrics[1]["value"]), (&json!("bytes_total"), &Value::Null));
+    assert_eq!(metrics.as_array().unwrap().len(), sensors[0].sensor.metrics.len());
+    let missing = json!([{ "instance": "/mnt/\u{1b}[31mx", "why": "it does not answer" }]);
+    let storage = json!({ "status": "ok", "why": null, "missing": missing, "details": [] });
+    assert_eq!(json, json!({ "sensors": { "storage": storage }, "metrics": null }));
 }

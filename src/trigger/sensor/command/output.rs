@@ -7,13 +7,15 @@ pub(super) struct Output {
     pub lines: Vec<String>,
     /// Labels and their values in seconds, bytes, percent, or as they are.
     pub figures: Vec<(String, f64)>,
+    /// So many more there were.
+    pub left_out: usize,
 }
 
 /// So many lines are shown, and of each so many characters.
 const LINES: usize = 5;
 const LINE: usize = 300;
 /// So many figures are taken; a longer label is none.
-const FIGURES: usize = 100;
+pub(super) const FIGURES: usize = 100;
 const LABEL: usize = 64;
 
 impl Output {
@@ -22,16 +24,16 @@ impl Output {
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         let (text, data) = first.split_once('|').unwrap_or((first, ""));
         let (more, more_data) = rest.split_once('|').unwrap_or((rest, ""));
-        let mut figures = Vec::new();
+        let (mut figures, mut left_out) = (Vec::new(), 0);
         for data in [data, more_data] {
-            self::figures(data, &mut figures);
+            left_out += self::figures(data, &mut figures);
         }
-        Output { lines: lines(text).chain(lines(more)).take(LINES).collect(), figures }
+        Output { lines: lines(text).chain(lines(more)).take(LINES).collect(), figures, left_out }
     }
 
     /// The same of a program that did not come to its end.
     pub(super) fn text(bytes: &[u8]) -> Output {
-        Output { figures: Vec::new(), ..Output::read(bytes) }
+        Output { figures: Vec::new(), left_out: 0, ..Output::read(bytes) }
     }
 }
 
@@ -40,21 +42,27 @@ fn lines(text: &str) -> impl Iterator<Item = String> {
     lines.map(|line| line.chars().take(LINE).collect())
 }
 
-/// "'label one'=5MB;10;20;0;100 other=1.5s": what is no figure is passed over.
-fn figures(data: &str, found: &mut Vec<(String, f64)>) {
+/// "'label one'=5MB;10;20;0;100 other=1.5s": what is no figure is passed over. How many there are beyond those that are taken.
+fn figures(data: &str, found: &mut Vec<(String, f64)>) -> usize {
+    let mut left_out = 0;
     let mut rest = data.trim_start();
-    while !rest.is_empty() && found.len() < FIGURES {
-        let Some((label, after)) = label(rest) else { return };
+    while !rest.is_empty() {
+        let Some((label, after)) = label(rest) else { break };
         let (value, next) = after.split_at(after.find(char::is_whitespace).unwrap_or(after.len()));
         let is_name = !label.is_empty() && label.chars().count() <= LABEL && !label.contains(char::is_control);
         if let Some(value) = figure(value.split(';').next().unwrap_or_default())
             && is_name
             && found.iter().all(|(known, _)| *known != label)
         {
-            found.push((label, value));
+            if found.len() < FIGURES {
+                found.push((label, value));
+            } else {
+                left_out += 1;
+            }
         }
         rest = next.trim_start();
     }
+    left_out
 }
 
 /// A label and what follows its "=". In quotes it may hold anything; a quote is written twice then.
@@ -109,7 +117,7 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> String {
-        let Output { lines, figures } = Output::read(text.as_bytes());
+        let Output { lines, figures, .. } = Output::read(text.as_bytes());
         let figures: Vec<String> = figures.iter().map(|(label, value)| format!("{label}={value}")).collect();
         format!("{} | {}", lines.join(" / "), figures.join(" "))
     }
@@ -149,9 +157,9 @@ mod tests {
         let many: String = (0..5000).map(|number| format!("f{number}=1 ")).collect();
         let long = format!("{}\n{}|{}=1 {many}", "x".repeat(9999), "line\n".repeat(99), "l".repeat(65));
         let output = Output::read(long.as_bytes());
-        assert_eq!((output.lines.len(), output.lines[0].len(), output.figures.len()), (5, 300, 100));
+        assert_eq!((output.lines.len(), output.lines[0].len(), output.figures.len(), output.left_out), (5, 300, 100, 4900));
         assert!(output.figures.iter().all(|(label, _)| label.len() <= 64));
         assert_eq!(Output::read(b"\xff\0\x1b[2J|\xff=1 \0=2").figures, [("\u{fffd}".to_owned(), 1.0)]);
-        assert_eq!(Output::text(b"half | a=1"), Output { lines: vec!["half".into()], figures: Vec::new() });
+        assert_eq!(Output::text(b"half | a=1"), Output { lines: vec!["half".into()], ..Output::default() });
     }
 }

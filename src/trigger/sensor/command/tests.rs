@@ -17,7 +17,7 @@ fn run(command: &Value, timeout: &str) -> String {
     let measured = measure(&Probe { machine: &here, name: "x", values, before: None, now: chrono::DateTime::UNIX_EPOCH });
     match measured.outcome {
         Outcome::Readings(readings) => {
-            assert!(readings.iter().all(|one| one.instance == "x"));
+            assert!(readings.iter().all(|one| one.instance.is_empty()));
             let figures: Vec<String> = readings.iter().map(|one| format!("{} {}", one.metric, one.value)).collect();
             let details: Vec<String> = measured.details.into_iter().map(|one| one.text).collect();
             format!("{}: {}", figures.join(", "), details.join(" / "))
@@ -44,6 +44,21 @@ fn real_programs_and_how_they_end() {
     assert_eq!(slow, "status 3, status_severity 1: it took longer than 1s, and was killed / begun");
     let flood = run(&json!(["/bin/sh", "-c", "yes a"]), "20s");
     assert!(flood.starts_with("status 3, status_severity 1: it said more than 65536 bytes, and was killed / a"), "{flood}");
+}
+
+#[test]
+fn what_is_cut_off_is_said() {
+    let origin = Origin { file: Path::new("x.toml").into(), line: 1 };
+    let script = "printf 'OK |'; for n in $(seq 150); do printf ' m%d=1' $n; done";
+    let settings = [Setting { key: "command".into(), value: json!(["/bin/sh", "-c", script]), origin }];
+    let written = [settings.as_slice()];
+    let values = Values { keys: SENSOR.keys, written: &written };
+    let here = Here::new("/");
+    let measured = measure(&Probe { machine: &here, name: "x", values, before: None, now: chrono::DateTime::UNIX_EPOCH });
+    let Outcome::Readings(readings) = measured.outcome else { panic!() };
+    assert_eq!(readings.len(), 102, "its own two beside them");
+    let missing: Vec<_> = measured.missing.iter().map(|one| one.why.as_str()).collect();
+    assert_eq!(missing, ["only the first 100 of its 150 performance data are taken"]);
 }
 
 #[test]

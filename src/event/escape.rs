@@ -1,0 +1,63 @@
+//! Names that may hold anything, such as a mount point's: as one line that can be read, typed and taken back.
+
+/// Characters that turn or hide the text around them (Unicode's bidirectional and zero-width format characters).
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The name with "\n", "\u{1b}" and "\\" for what nobody can see or type, and for the backslash itself.
+pub fn escaped(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c == '\\' || c.is_control() || is_invisible(c) { text.extend(c.escape_default()) } else { text.push(c) }
+    }
+    text
+}
+
+/// The name that was escaped so; `None` of what is no such text.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    let mut name = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        name += plain;
+        let mut chars = escape.chars();
+        name.push(match chars.next()? {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            '\\' => '\\',
+            'u' => {
+                let (digits, after) = chars.as_str().strip_prefix('{')?.split_once('}')?;
+                chars = after.chars();
+                char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+            }
+            _ => return None,
+        });
+        rest = chars.as_str();
+    }
+    name += rest;
+    (escaped(&name) == text).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_and_comes_back() {
+        for (name, shown) in [
+            ("/srv/ä b:c%d", "/srv/ä b:c%d"),
+            ("/srv/\u{1b}[31m\n\t", "/srv/\\u{1b}[31m\\n\\t"),
+            ("/srv/back\\slash\\n", "/srv/back\\\\slash\\\\n"),
+            ("/srv/q\"uo'te", "/srv/q\"uo'te"),
+            ("/srv/\u{202e}", "/srv/\\u{202e}"),
+            ("", ""),
+        ] {
+            assert_eq!(escaped(name), shown);
+            assert_eq!(unescaped(shown).as_deref(), Some(name));
+        }
+        for text in ["a\nb", "back\\slash", "\\", "\\u{110000}", "\\u{41}", "\\u{+1b}", "\\u1b", "\\'"] {
+            assert_eq!(unescaped(text), None, "{text}");
+        }
+    }
+}
