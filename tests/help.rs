@@ -82,7 +82,7 @@ impl Machine {
         let show =
             "sysalert() { if [ \"$1\" = complete ]; then command sysalert \"$@\"; else printf 'RUN:%s;' \"$@\"; echo; fi; }";
         let mut script = self.command("timeout");
-        script.args(["60", "script", "--quiet", "--command", &shell.join(" "), "/dev/null"]);
+        script.args(["120", "script", "--quiet", "--command", &shell.join(" "), "/dev/null"]);
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let typed: String = lines.iter().map(|line| format!("{line}\t\n")).collect();
         script.stdin.take().unwrap().write_all(format!("{show}\n{prepare}\n{typed}exit\n").as_bytes()).unwrap();
@@ -153,7 +153,7 @@ fn a_plugins_keys_are_in_the_reference_and_in_the_manual() {
     assert!(shown.contains("#[method.bell]\n#plugin = \"bell\"\n\n# The FIFO (a text; required)\n#path = \"...\"\n"), "{shown}");
     machine.run(&["generate", "man", "--out", "man"]);
     let page = fs::read_to_string(machine.path("man/man5/sysalert.toml.5")).unwrap();
-    assert!(page.contains(".SS [method.NAME] with plugin = \"bell\"\n.TP\n\\fBpath\\fR (required)\nThe FIFO.\n"), "{page}");
+    assert!(page.contains(".SS [method.NAME] of the plugin bell\n.TP\n\\fBpath\\fR (required)\nThe FIFO.\n"), "{page}");
     // each key of the reference has its place there
     for row in told.as_array().unwrap() {
         assert!(page.contains(&format!(".TP\n\\fB{}\\fR", row["key"].as_str().unwrap())), "{row}");

@@ -124,7 +124,7 @@ fn keys(parts: &[Part]) -> String {
     let mut page = String::new();
     for part in parts {
         let heading = match &part.plugin {
-            Some(plugin) => format!("[method.NAME] with plugin = \"{plugin}\""),
+            Some(plugin) => format!("[method.NAME] of the plugin {plugin}"),
             None => part.heading.clone(),
         };
         // a plugin's section says what it is by its heading
