@@ -160,13 +160,15 @@ impl Context {
 pub(super) fn of_check(event: &Event) -> String {
     match event.outcome {
         Outcome::Failed => words_of(&event.subject, &event.problem),
-        Outcome::Succeeded => {
-            let now = Breach::of(&event.problem).map(|breach| match breach.said(&event.subject) {
-                Some(words) => format!(": {}", visible(words.as_bytes())),
-                None => format!(": {}", breach.now()),
-            });
-            format!("is well again{}", now.unwrap_or_default())
-        }
+        Outcome::Succeeded if event.problem.why_instance_gone().is_some() => event.problem.to_string(),
+        Outcome::Succeeded => match Breach::of(&event.problem) {
+            Some(Breach { none: Some(none), .. }) => none,
+            Some(breach) => {
+                let said = breach.said(&event.subject).map(|words| visible(words.as_bytes()));
+                format!("is well again: {}", said.unwrap_or_else(|| breach.now()))
+            }
+            None => "is well again".to_owned(),
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use crate::host::clock;
 use crate::incident::State;
 use crate::message::visible;
 use crate::policy::Rules;
-use crate::store::{self, Row, Which};
+use crate::store::{self, ByNow, Row, Which};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,6 +76,14 @@ impl Explain {
         // what was seen beside the value; of a program what it said
         let details = breach.as_ref().map(|breach| breach.details.as_slice()).unwrap_or_default();
 
+        let by_now = match breach.as_ref().filter(|_| last.event.outcome == Outcome::Failed) {
+            Some(breach) => store.with(|db| store::by_now(db, &subject, &breach.metric))?.map(|by_now| match by_now {
+                ByNow::Value(value, at) => format!("{} at {}", breach.unit.show(value), local_time(at)),
+                ByNow::NoData(since, why) => format!("no data since {}: {}", local_time(since), visible(why.as_bytes())),
+            }),
+            None => None,
+        };
+
         if self.output.output == Format::Json {
             let deliveries: Vec<_> = deliveries
                 .iter()
@@ -87,6 +95,7 @@ impl Explain {
                 "at": utc_time(last.event.at),
                 "what": words_of(&subject, &last.event.problem),
                 "details": details,
+                "by_now": by_now,
                 "invocation_id": last.event.invocation_id,
                 "error": last.error,
                 "decision": decision,
@@ -123,6 +132,9 @@ impl Explain {
         // its first words stand above
         for detail in details.iter().skip(usize::from(said.is_some())) {
             say("seen", &visible(detail.as_bytes()));
+        }
+        if let Some(by_now) = &by_now {
+            say("by now", by_now);
         }
         let none_yet = match reads_lines {
             true => "none yet: sysalert-dispatch.service reads the run's last lines first, as `same_problem` says",

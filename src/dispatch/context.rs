@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
 use crate::error::Result;
-use crate::event::{Breach, CheckName, Event, Lapse, Start, Subject, local_time};
+use crate::event::{Breach, Event, Lapse, Start, Subject, local_time};
 use crate::host::world::{Evidence, World};
 use crate::message::{self, Context, Raw};
 use crate::settings::Settings;
-use crate::store::{self, Sensed, Store};
+use crate::store::{self, ByNow, Store};
 use crate::trigger::runs::{self, Account};
 
 /// Up to when the journal is complete, for whom.
@@ -55,40 +55,41 @@ impl Complete {
 /// `Failure`, when the database does not answer.
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
-    let bare_checks = bare.iter().any(|(_, kind, event)| *kind == Kind::Reminder && event.subject.is_sensor());
     // what is no failed run shows no lines
     let (ready, late): (Vec<_>, Vec<_>) = bare
         .into_iter()
         .partition(|(_, kind, event)| *kind == Kind::Recovery || event.subject.is_schedule() || complete.reaches(event.at));
-    let sensors = if bare_checks { store.with(store::sensors)? } else { Vec::new() };
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
             let most = settings.rules(event.subject.name()).journal_lines;
             let context = match kind {
-                Kind::Reminder if event.subject.is_sensor() => {
-                    Context { measured: measured(&sensors, event), ..Context::default() }
-                }
+                Kind::Reminder if event.subject.is_sensor() => by_now(store, event)?,
                 _ if event.subject.is_check() => Context::default(),
                 _ if event.subject.is_schedule() => timetable(world, event),
                 Kind::Recovery => Context::default(),
                 _ => context(world, event, most, complete),
             };
-            (*alert, context)
+            Ok((*alert, context))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     if !gathered.is_empty() {
         store.write(|db| gathered.iter().try_for_each(|(alert, context)| store::set_context(db, *alert, context)))?;
     }
     Ok(late.is_empty())
 }
 
-/// What the metric of a rule was when it was last measured.
-fn measured(sensors: &[Sensed], event: &Event) -> Option<String> {
-    let (name, breach) = (CheckName::of(&event.subject)?, Breach::of(&event.problem)?);
-    let sensed = sensors.iter().find(|sensed| sensed.name == name.watch)?;
-    let value = sensed.seen.readings.get(&name.real_instance())?.get(&breach.metric)?;
-    Some(format!("{} at {}", breach.unit.show(*value), local_time(sensed.at)))
+/// What a rule's metric is by now, or since when there is none.
+fn by_now(store: &Store, event: &Event) -> Result<Context> {
+    let Some(breach) = Breach::of(&event.problem) else { return Ok(Context::default()) };
+    Ok(match store.with(|db| store::by_now(db, &event.subject, &breach.metric))? {
+        Some(ByNow::Value(value, at)) => {
+            let measured = format!("{} at {}", breach.unit.show(value), local_time(at));
+            Context { measured: Some(measured), ..Context::default() }
+        }
+        Some(ByNow::NoData(since, why)) => Context { unmeasured: Some((since, why)), ..Context::default() },
+        None => Context::default(),
+    })
 }
 
 /// What there is to say of a schedule: when it last ran and will run; of what does not load, why.

@@ -87,6 +87,9 @@ pub struct Breach {
     pub critical: bool,
     /// How bad it is: "info", "warning", "critical".
     pub severity: String,
+    /// Of a count of events that is none again: what that says, since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub none: Option<String>,
     /// More for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
@@ -149,9 +152,10 @@ impl Breach {
         if self.unit == Unit::Flag { self.now() } else { format!("{}, {}", self.now(), self.beyond()) }
     }
 
-    /// What the program said first, of a check of somebody else's: those words say more than its figures. Hostile.
+    /// What the program said first of how it is, of a check of somebody else's: those words say more than its exit status, and nothing
+    /// of a rule about its figures. Hostile.
     pub fn said(&self, subject: &Subject) -> Option<&str> {
-        let words = self.details.first()?;
+        let words = self.details.first().filter(|_| self.metric.starts_with("status"))?;
         CheckName::of(subject).is_some_and(|name| name.sensor == COMMAND).then_some(words)
     }
 
@@ -249,6 +253,7 @@ mod tests {
             clear: 85.0,
             critical,
             severity: "warning".into(),
+            none: None,
             details: vec!["a <b>".into()],
             commands: vec!["df -h".into()],
         }

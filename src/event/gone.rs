@@ -24,7 +24,20 @@ impl Gone {
     }
 }
 
+/// What a rule of a sensor was about: a file system that is not mounted any more.
+const INSTANCE: &str = "instance-gone";
+
 impl Problem {
+    /// That what a rule was about is gone, for this reason.
+    pub fn instance_gone(why: String) -> Problem {
+        Problem { service_result: Some(INSTANCE.to_owned()), cause: Some(why), ..Problem::default() }
+    }
+
+    /// Why what a rule was about is gone, if this tells it.
+    pub fn why_instance_gone(&self) -> Option<&str> {
+        self.cause.as_deref().filter(|_| self.service_result.as_deref() == Some(INSTANCE))
+    }
+
     /// That an incident is over because there is nothing left to fail.
     pub fn gone(why: Gone) -> Problem {
         Problem { service_result: Some(why.result().to_owned()), ..Problem::default() }

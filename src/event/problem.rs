@@ -247,6 +247,7 @@ impl fmt::Display for Problem {
             };
         }
         f.write_str(&match self.service_result.as_deref() {
+            Some("instance-gone") => format!("gone: {}", self.why_instance_gone().unwrap_or_default()),
             Some("user-gone") => "its user is gone".to_owned(),
             Some("manager-gone") => "the service manager of its user ended".to_owned(),
             Some("timeout") => self.timeout(),

@@ -49,6 +49,18 @@ impl Unit {
         }
     }
 
+    /// Its name for programs, as it is stored, too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Percent => "percent",
+            Unit::Bytes => "bytes",
+            Unit::Count => "count",
+            Unit::Seconds => "seconds",
+            Unit::Number => "number",
+            Unit::Flag => "flag",
+        }
+    }
+
     /// A value of this unit for people: "95.0 %", "4.7 GiB", "10m".
     pub fn show(self, value: f64) -> String {
         match self {

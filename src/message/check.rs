@@ -28,6 +28,7 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
         lists: if words.details.is_empty() { Vec::new() } else { vec![("What was seen", words.details)] },
         commands: commands(report, &name, words.commands),
         tone: match report.kind {
+            Kind::Recovery if report.event.problem.why_instance_gone().is_some() => Tone::Neutral,
             Kind::Recovery => Tone::Well,
             _ if severity < Severity::Warning => Tone::Neutral,
             _ => Tone::Trouble,
@@ -67,6 +68,8 @@ fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
     };
     let mut facts = vec![("Value", breach.unit.show(breach.value))];
     facts.extend(report.context.measured.clone().map(|measured| ("By now", measured)));
+    let unmeasured = report.context.unmeasured.as_ref().map(|(since, why)| (local_time(*since), safe(why)));
+    facts.extend(unmeasured.as_ref().map(|(since, why)| ("By now", format!("no data since {since}: {why}"))));
     facts.push(("Limit", breach.unit.show_limit(breach.limit)));
     facts.push(("Over at", clear));
     let lead = match report.again {
@@ -77,13 +80,21 @@ fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
                 }
                 None => "Nobody has acknowledged it.".to_owned(),
             };
-            format!("{of}: {what}. It has been so for {}. {nobody}", lasts.unwrap_or_default())
+            match &unmeasured {
+                // whether it is still so nobody knows
+                Some((since, why)) => format!("{of}: no data since {since}: {why}. Reported last: {what}. {nobody}"),
+                None => format!("{of}: {what}. It has been so for {}. {nobody}", lasts.unwrap_or_default()),
+            }
         }
         None => format!("{of}{how}: {what}."),
     };
+    let (status, subject) = match &unmeasured {
+        Some((since, _)) => ("No data any more", format!("{of}: no data since {since}; reported last: {what}")),
+        None => (status, format!("{of}{how}: {what}")),
+    };
     Words {
         status,
-        subject: format!("{of}{how}: {what}"),
+        subject,
         what,
         lead,
         facts,
@@ -108,6 +119,14 @@ fn blinded(report: &Report<'_>, name: &CheckName<'_>, blind: &Blind) -> Words {
 
 fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Finding>) -> Words {
     let lasted = span(report.event.at - report.incident.first_failure);
+    if let Some(why) = report.event.problem.why_instance_gone() {
+        let why = safe(why);
+        let was = was.map_or_else(String::new, |was| format!(" Reported last: {was}."));
+        let lead = format!("{of} is gone: {why}. With that its incident ends; whether it is well nobody knows.{was}");
+        let what = why.split("; ").next().unwrap_or_default().to_owned();
+        let facts = vec![("Lasted", lasted)];
+        return Words { status: "Gone", subject: format!("{of} is gone: {what}"), what, lead, facts, ..Words::default() };
+    }
     let (subject, lead, what, facts) = match (Breach::of(&report.event.problem), was) {
         (Some(now), was) => {
             let subject = &report.event.subject;
@@ -115,6 +134,17 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
                 Some(Finding::Breach(was)) => format!(" Reported last: {}.", was.said(subject).map_or_else(|| was.words(), safe)),
                 _ => String::new(),
             };
+            if let Some(none) = now.none {
+                let (subject, lead) = (format!("{of}: {none}"), format!("{of}: {none}.{was}"));
+                return Words {
+                    status: "Quiet again",
+                    subject,
+                    what: none,
+                    lead,
+                    facts: vec![("Lasted", lasted)],
+                    ..Words::default()
+                };
+            }
             let is = now.said(subject).map_or_else(|| now.now(), safe);
             let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
             (format!("{of} is well again: {is}"), format!("{of} is well again: {is}.{was}"), is, facts)

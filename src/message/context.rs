@@ -29,6 +29,8 @@ pub struct Context {
     pub next_run: Option<DateTime<Utc>>,
     /// Of a sensor's rule, when somebody is told again: the last value, and when it was measured.
     pub measured: Option<String>,
+    /// The same where there is no value any more: since when, and why.
+    pub unmeasured: Option<(DateTime<Utc>, String)>,
     /// The unit's `Documentation=`: "man:nginx(8)", "https://...".
     pub documentation: Vec<String>,
     /// The sockets that could have started it, when no timer and no path did.

@@ -87,12 +87,14 @@ fn sensors<'a>(family: Family<'_, 'a>, totals: &'a Totals) {
         let all =
             sensed.seen.readings.iter().flat_map(|(of, metrics)| metrics.iter().map(move |(metric, value)| (of, metric, value)));
         all.map(|(of, metric, value)| {
-            let labels = vec![("sensor", sensed.name.as_str()), ("instance", of.as_str()), ("metric", metric.as_str())];
+            let unit = sensed.seen.units.get(metric).map_or("number", |unit| unit.name());
+            let name = sensed.name.as_str();
+            let labels = vec![("sensor", name), ("instance", of.as_str()), ("metric", metric.as_str()), ("unit", unit)];
             // three hundred digits are as many bytes
             (labels, if value.abs() < 1e18 { value.to_string() } else { format!("{value:e}") })
         })
     });
-    let help = "What a sensor measured last, by its own names; `sysalert check --list` tells the units.";
+    let help = "What a sensor measured last, by its own names.";
     family("sysalert_sensor_value", "gauge", help, values.take(MOST_VALUES).collect());
     let of = |sensed: &'a Sensed, value: String| (vec![("sensor", sensed.name.as_str())], value);
     let success = totals.sensors.iter().filter_map(|sensed| match sensed.seen.nothing {
@@ -154,7 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Subject;
+    use crate::event::{Subject, Unit};
     use crate::incident::{Severity, State};
     use crate::store::{Queue, Seen, Streak};
 
@@ -176,6 +178,8 @@ mod tests {
         let mut seen = Seen { nothing, ..Seen::default() };
         for (of, metric, value) in values {
             seen.readings.entry((*of).into()).or_default().insert((*metric).into(), *value);
+            let unit = if metric.ends_with("percent") { Unit::Percent } else { Unit::Bytes };
+            seen.units.insert((*metric).into(), unit);
         }
         Sensed { name: name.into(), at: at(30), boot: String::new(), kept: serde_json::Value::Null, seen }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::decide;
 use super::sweep::grace;
 use crate::error::Result;
-use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject};
+use crate::event::{Blind, Breach, Event, Outcome, Problem, Subject, Unit, local_time};
 use crate::host::once::Once;
 use crate::host::sensing::Sensing;
 use crate::host::world::World;
@@ -61,6 +61,8 @@ pub struct Judged {
     pub value: Option<f64>,
     /// What that means.
     pub judgement: Judgement,
+    /// False: no run has judged it yet, since the rule is new, or the machine boots.
+    pub is_judged: bool,
     /// So many violations in a row.
     pub streak: u32,
     /// Set while it is a failure: how bad.
@@ -101,9 +103,9 @@ pub fn sensors(
         counts.entry(sensor.clone()).or_default().insert((sensor, instance, rule), streak);
     }
     let mut sensors = Vec::new();
-    for watch in settings.sensors().watches {
+    for mut watch in settings.sensors().watches {
         let (last, counts) = (before.remove(&watch.full_name()), counts.remove(&watch.full_name()));
-        sensors.push(run.look(&watch, &machine, last, counts.unwrap_or_default()));
+        sensors.push(run.look(&mut watch, &machine, last, counts.unwrap_or_default()));
     }
     // nobody watches these any more
     run.writes.extend(before.into_keys().map(Write::ForgetSensor));
@@ -117,10 +119,11 @@ pub fn sensors(
 /// Measures all of them, due or not, after what is known of the last run; nothing is judged or written.
 pub fn measure(known: Vec<Sensed>, settings: &Settings, machine: &dyn Sensing, now: DateTime<Utc>) -> Vec<Looking> {
     let machine = Once::new(machine);
-    let look = |watch: Watch| {
+    let look = |mut watch: Watch| {
         let name = watch.full_name();
         let last = known.iter().find(|sensed| sensed.name == name);
-        let seen = seen(measured(&watch, &machine, last, now));
+        let mut seen = seen(watch.sensor, measured(&watch, &machine, last, now));
+        in_units(&mut watch, &mut seen);
         Looking { sensor: watch.sensor, name, at: now, due: None, seen, rules: watch.rules, results: Vec::new() }
     };
     settings.sensors().watches.into_iter().map(look).collect()
@@ -154,39 +157,52 @@ struct Run {
 
 impl Run {
     /// Measures one sensor if it is due, and judges it; else it is shown as it was.
-    fn look(&mut self, watch: &Watch, machine: &dyn Sensing, last: Option<Sensed>, counts: Counts) -> Looking {
+    fn look(&mut self, watch: &mut Watch, machine: &dyn Sensing, last: Option<Sensed>, counts: Counts) -> Looking {
         let name = watch.full_name();
         if let Some(last) = &last
             && let Some(due) = not_due(watch, last.at, self.now)
         {
-            let results = shown(watch, &last.seen, &counts);
-            let rules = watch.rules.clone();
-            return Looking { sensor: watch.sensor, name, at: last.at, due: Some(due), seen: last.seen.clone(), rules, results };
+            let (at, mut seen) = (last.at, last.seen.clone());
+            in_units(watch, &mut seen);
+            let results = shown(watch, &seen, &counts);
+            return Looking { sensor: watch.sensor, name, at, due: Some(due), seen, rules: watch.rules.clone(), results };
         }
         let measured = measured(watch, machine, last.as_ref(), self.now);
         let kept = measured.keep.clone().or(last.map(|last| last.kept)).unwrap_or(Value::Null);
-        let seen = seen(measured);
-        let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &seen, counts) };
+        let left_out = measured.left_out.clone();
+        let mut seen = seen(watch.sensor, measured);
+        in_units(watch, &mut seen);
+        let results = if self.in_grace { shown(watch, &seen, &counts) } else { self.judge(watch, &mut seen, counts, &left_out) };
         let sensed = Sensed { name: name.clone(), at: self.now, boot: machine.boot(), kept, seen: seen.clone() };
         self.writes.push(Write::Sensor(sensed));
         Looking { sensor: watch.sensor, name, at: self.now, due: None, seen, rules: watch.rules.clone(), results }
     }
 
-    fn judge(&mut self, watch: &Watch, seen: &Seen, mut counts: Counts) -> Vec<Judged> {
+    fn judge(&mut self, watch: &Watch, seen: &mut Seen, mut counts: Counts, left_out: &[String]) -> Vec<Judged> {
         let name = watch.full_name();
         self.is_blind(watch, seen, counts.remove(&(name.clone(), String::new(), BLIND.to_owned())));
+        counts.retain(|(sensor, instance, rule), streak| {
+            let is_watched = !left_out.contains(instance);
+            if !is_watched {
+                self.forget(sensor, instance, rule, streak.standing.is_some());
+            }
+            is_watched
+        });
+        let gone = say_gone(watch, seen, &counts);
+        seen.judged = watch.rules.iter().map(Rule::print).collect();
+        let seen = &*seen;
         let mut results = Vec::new();
         for (instance, rule) in pairs(watch, seen, &counts) {
             let key = (name.clone(), instance.to_owned(), rule.name.clone());
             let before = counts.get(&key);
-            let value = value_of(seen, instance, &rule.metric);
+            let value = value_of(seen, instance, rule);
             let judgement = rule.judge(value);
-            // of a sensor that saw nothing, nothing is gone
-            let is_missing = seen.nothing.is_some() || seen.missing.iter().any(|(missing, _)| missing == instance);
+            let is_missing = !gone.iter().any(|gone| gone == instance);
             let (after, news) = follow(before, rule, judgement, is_missing, self.now);
             self.keep(&key, before, after.as_ref());
-            self.tell(watch, seen, instance, rule, value, news);
-            results.push(judged(instance, rule, value, judgement, after.as_ref()));
+            let judged = judged(instance, rule, value, judgement, after.as_ref(), true);
+            self.tell(watch, seen, &judged, before, news);
+            results.push(judged);
         }
         // rules that are not there any more
         for ((sensor, instance, rule), streak) in &counts {
@@ -210,8 +226,10 @@ impl Run {
         }
     }
 
-    fn tell(&mut self, watch: &Watch, seen: &Seen, instance: &str, rule: &Rule, value: Option<f64>, news: Option<News>) {
+    fn tell(&mut self, watch: &Watch, seen: &Seen, judged: &Judged, before: Option<&Streak>, news: Option<News>) {
+        let Judged { instance, rule, value, .. } = judged;
         let subject = Subject::sensor(&watch.full_name(), instance, &rule.name);
+        let since = before.map(|before| local_time(before.seen)).unwrap_or_default();
         let of_instance = || seen.details.iter().filter(|(of, _)| of == instance).map(|(_, text)| text.clone());
         let breach = |critical: bool| Breach {
             metric: rule.metric.clone(),
@@ -222,13 +240,22 @@ impl Run {
             clear: rule.clear,
             critical,
             severity: rule.severity(critical).as_str().to_owned(),
+            none: None,
             details: of_instance().collect(),
             commands: watch.sensor.suggests.iter().map(|&command| command.to_owned()).collect(),
         };
         match news {
             Some(News::Failed { critical }) => self.file(&subject, Outcome::Failed, breach(critical).problem()),
-            Some(News::Over) => self.file(&subject, Outcome::Succeeded, breach(false).recovery()),
-            Some(News::Gone) => self.writes.push(Write::Clear(subject)),
+            Some(News::Over) => {
+                let metric = watch.sensor.metrics.iter().find(|metric| metric.name == rule.metric && *value == Some(0.0));
+                let none = metric.and_then(|metric| metric.none).map(|none| format!("{none} since {since}"));
+                self.file(&subject, Outcome::Succeeded, Breach { none, ..breach(false) }.recovery());
+            }
+            Some(News::Gone) => {
+                // it was gone for so long that it will not come back
+                let why = format!("{}; it was measured last {since}", gone_words(watch));
+                self.file(&subject, Outcome::Succeeded, Problem::instance_gone(why));
+            }
             None => {}
         }
     }
@@ -301,8 +328,43 @@ fn not_due(watch: &Watch, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<Dat
     (last <= now && now + SLACK < due).then_some(due)
 }
 
-fn value_of(seen: &Seen, instance: &str, metric: &str) -> Option<f64> {
-    seen.readings.get(instance)?.get(metric).copied()
+/// What has a streak and is not there any more: a sensor that measured says of all else why it has no value. It is said.
+fn say_gone(watch: &Watch, seen: &mut Seen, counts: &Counts) -> Vec<String> {
+    // of a sensor that saw nothing, nothing is gone
+    if seen.nothing.is_some() || watch.sensor.instance.is_none() {
+        return Vec::new();
+    }
+    let is_known = |of: &str| seen.readings.contains_key(of) || seen.missing.iter().any(|(missing, _)| missing == of);
+    let mut gone: Vec<String> =
+        counts.keys().map(|(_, instance, _)| instance.clone()).filter(|instance| !is_known(instance)).collect();
+    gone.dedup();
+    seen.missing.extend(gone.iter().map(|instance| (instance.clone(), gone_words(watch).to_owned())));
+    gone
+}
+
+fn gone_words(watch: &Watch) -> &'static str {
+    watch.sensor.instance.as_ref().map_or("it is not there any more", |instances| instances.gone)
+}
+
+/// Lets the rules count in the units of what was measured, and says which of them cannot.
+fn in_units(watch: &mut Watch, seen: &mut Seen) {
+    watch.count_in(&seen.units);
+    for rule in &watch.rules {
+        if let Some(unit) = seen.units.get(&rule.metric).filter(|unit| **unit != rule.unit) {
+            let words = |unit: Unit| if unit == Unit::Number { "plain numbers" } else { unit.name() };
+            let (rule, metric, own, unit) = (&rule.name, &rule.metric, words(rule.unit), words(*unit));
+            let why = (String::new(), format!("the rule {rule} is written in {own}, and {metric} is measured in {unit}"));
+            if !seen.missing.contains(&why) {
+                seen.missing.push(why);
+            }
+        }
+    }
+}
+
+/// The value that a rule is about; none, where it is written in another unit.
+fn value_of(seen: &Seen, instance: &str, rule: &Rule) -> Option<f64> {
+    let value = seen.readings.get(instance)?.get(&rule.metric).copied();
+    value.filter(|_| seen.units.get(&rule.metric).is_none_or(|unit| *unit == rule.unit))
 }
 
 /// The instances that were seen, or should have been, or have a streak; each with its rules.
@@ -319,20 +381,27 @@ fn pairs<'a>(watch: &'a Watch, seen: &'a Seen, counts: &'a Counts) -> Vec<(&'a s
 /// What rules say without that anything follows from it: of a run that is over, or while the machine boots.
 fn shown(watch: &Watch, seen: &Seen, counts: &Counts) -> Vec<Judged> {
     let judged = |(instance, rule): (&str, &Rule)| {
-        let value = value_of(seen, instance, &rule.metric);
+        let value = value_of(seen, instance, rule);
         let streak = counts.get(&(watch.full_name(), instance.to_owned(), rule.name.clone()));
-        judged(instance, rule, value, rule.judge(value), streak)
+        judged(instance, rule, value, rule.judge(value), streak, seen.judged.contains(&rule.print()))
     };
     pairs(watch, seen, counts).into_iter().map(judged).collect()
 }
 
-fn judged(instance: &str, rule: &Rule, value: Option<f64>, judgement: Judgement, streak: Option<&Streak>) -> Judged {
+fn judged(
+    instance: &str,
+    rule: &Rule,
+    value: Option<f64>,
+    judgement: Judgement,
+    streak: Option<&Streak>,
+    is_judged: bool,
+) -> Judged {
     let (times, standing) = streak.map_or((0, None), |streak| (streak.times, streak.standing));
-    Judged { instance: instance.to_owned(), rule: rule.clone(), value, judgement, streak: times, standing }
+    Judged { instance: instance.to_owned(), rule: rule.clone(), value, judgement, is_judged, streak: times, standing }
 }
 
 /// What was measured, as it is kept: finite, and no more than anybody can have.
-fn seen(measured: Measured) -> Seen {
+fn seen(sensor: &Sensor, measured: Measured) -> Seen {
     let short = |text: String| text.chars().take(LONGEST).collect::<String>();
     let mut seen = Seen::default();
     match measured.outcome {
@@ -345,6 +414,9 @@ fn seen(measured: Measured) -> Seen {
                 }
                 let metrics = seen.readings.entry(reading.instance).or_default();
                 if metrics.len() < MOST_METRICS {
+                    let known = sensor.metrics.iter().find(|known| known.name == reading.metric).map(|known| known.unit);
+                    let unit = known.or(reading.unit).unwrap_or(Unit::Number);
+                    seen.units.insert(reading.metric.clone().into_owned(), unit);
                     metrics.insert(reading.metric.into_owned(), reading.value);
                 }
             }

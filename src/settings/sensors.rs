@@ -1,5 +1,6 @@
 //! `[sensors]`, `[sensor.NAME]` and `[[sensor.NAME.rule]]`: what is measured of the machine, and what its values mean.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +52,11 @@ impl Watch {
     /// "storage", "command.mailq".
     pub fn full_name(&self) -> String {
         if self.name.is_empty() { self.sensor.name.to_owned() } else { format!("{}.{}", self.sensor.name, self.name) }
+    }
+
+    /// Its rules count in the units of what was measured, where nobody says others.
+    pub fn count_in(&mut self, units: &BTreeMap<String, Unit>) {
+        self.rules.iter_mut().for_each(|rule| rule.count_in(units));
     }
 
     /// Lends its settings.
@@ -161,9 +167,6 @@ fn defaults(sensor: &'static Sensor, values: &Values<'_>) -> Vec<Table> {
     tables
 }
 
-/// The line of what nobody has written.
-const NOWHERE: usize = 0;
-
 /// The glob of a rule that is for all instances.
 const EVERY: &str = "*";
 
@@ -185,6 +188,9 @@ fn twice(tables: &[Table]) -> impl Iterator<Item = String> {
         Some(format!("{at}: the rule `{}`{of} stands in {first}, too: write it once", name.escape_debug()))
     })
 }
+
+/// The line of what nobody has written.
+const NOWHERE: usize = 0;
 
 fn text(settings: &[Setting], key: &str) -> Option<String> {
     let setting = settings.iter().find(|setting| setting.key == key)?;
@@ -245,10 +251,12 @@ impl Draft {
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return wrong("metric", format!("the sensor {} has no metric `{}`{near}", sensor.name, metric.escape_debug()));
         }
-        let unit = known.map_or(Unit::Number, |known| known.unit);
+        // of what no sensor names the value itself may say what it counts
+        let written = self.setting("value").and_then(|setting| quantity(&setting.value)?.1);
+        let unit = known.map(|known| known.unit).or(written).unwrap_or(Unit::Number);
         let number = |key: &str| {
             let Some(setting) = self.setting(key) else { return Ok(None) };
-            read(known.map(|known| known.unit), &setting.value).map(Some).ok_or_else(|| {
+            read(known.map(|known| known.unit).or(written), &setting.value).map(Some).ok_or_else(|| {
                 let (at, unit) = (at(key).unwrap_or_default(), unit.as_str());
                 format!("{at}: `{key}` of the rule `{name}` has another unit than {metric} ({unit}){}", but(key))
             })
@@ -284,10 +292,15 @@ impl Draft {
 /// The rule's name of a sensor that fails again and again.
 pub const BLIND: &str = "error";
 
+/// A number, with its unit if it has one.
+fn quantity(value: &Value) -> Option<(f64, Option<Unit>)> {
+    let one = [Setting { key: "x".to_owned(), value: value.clone(), origin: Origin { file: Path::new("").into(), line: 0 } }];
+    Values { keys: &[], written: &[&one] }.quantity("x")
+}
+
 /// A value in a metric's unit; in any, where the metric's is not known.
 fn read(unit: Option<Unit>, value: &Value) -> Option<f64> {
-    let one = [Setting { key: "x".to_owned(), value: value.clone(), origin: Origin { file: Path::new("").into(), line: 0 } }];
-    let (number, written) = Values { keys: &[], written: &[&one] }.quantity("x")?;
+    let (number, written) = quantity(value)?;
     (written.is_none() || unit.is_none() || written == unit).then_some(number)
 }
 

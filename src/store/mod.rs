@@ -70,7 +70,9 @@ pub use resends::{
 };
 pub use schedules::{Schedule, absences, blind, forget_schedule, keep_schedule, lapsed, pulse, schedules, set_blind, set_pulse};
 use schema::Trouble;
-pub use sensors::{Nothing, Seen, Sensed, Streak, end_streak, forget_sensor, keep_sensor, keep_streak, sensors, streaks};
+pub use sensors::{
+    ByNow, Nothing, Seen, Sensed, Streak, by_now, end_streak, forget_sensor, keep_sensor, keep_streak, sensors, streaks,
+};
 pub use silences::{silence, silences, unsilence};
 pub use spool::{keep as keep_in_spool, read as read_spool};
 pub use standing::{

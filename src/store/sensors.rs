@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::time;
+use crate::event::{CheckName, Subject, Unit};
 use crate::incident::Severity;
 
 /// A sensor after its last run.
@@ -34,6 +35,12 @@ pub struct Seen {
     /// The values: by instance and metric.
     #[serde(default)]
     pub readings: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What they count, by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, Unit>,
+    /// The rules that were judged, each in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<String>,
     /// What of the rest could not be measured: the instance, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<(String, String)>,
@@ -86,6 +93,31 @@ pub fn sensors(db: &Connection) -> rusqlite::Result<Vec<Sensed>> {
         })
     };
     db.prepare("SELECT * FROM sensors ORDER BY name")?.query_map([], row)?.collect()
+}
+
+/// What is known by now of what a rule looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ByNow {
+    /// Its value, and when it was measured.
+    Value(f64, DateTime<Utc>),
+    /// There is none any more: since when, and why.
+    NoData(DateTime<Utc>, String),
+}
+
+/// What is known by now of the metric of a check; `None`: nothing.
+pub fn by_now(db: &Connection, subject: &Subject, metric: &str) -> rusqlite::Result<Option<ByNow>> {
+    let Some(name) = CheckName::of(subject) else { return Ok(None) };
+    let Some(sensed) = sensors(db)?.into_iter().find(|sensed| sensed.name == name.watch) else { return Ok(None) };
+    let instance = name.real_instance();
+    if let Some(value) = sensed.seen.readings.get(&instance).and_then(|metrics| metrics.get(metric)) {
+        return Ok(Some(ByNow::Value(*value, sensed.at)));
+    }
+    let Seen { nothing, missing, .. } = sensed.seen;
+    let nothing = nothing.map(|(Nothing::NoData(why) | Nothing::Error(why))| why);
+    let why = nothing.or_else(|| missing.into_iter().find_map(|(of, why)| (of == instance).then_some(why)));
+    let its = |streak: &Streak| streak.sensor == name.watch && streak.instance == instance && streak.rule == name.rule;
+    let since = streaks(db)?.into_iter().find(its).map_or(sensed.at, |streak| streak.seen);
+    Ok(why.map(|why| ByNow::NoData(since, why)))
 }
 
 /// Keeps one as it is now.
@@ -149,6 +181,8 @@ mod tests {
         let seen = Seen {
             nothing: Some(Nothing::Error("x".into())),
             readings: BTreeMap::from([("/var".to_owned(), BTreeMap::from([("bytes_free".to_owned(), 5e15)]))]),
+            units: BTreeMap::from([("bytes_free".to_owned(), Unit::Bytes)]),
+            judged: vec!["low_disk *: bytes_used_percent gt 90".into()],
             missing: vec![("/nas".into(), "it does not answer".into())],
             details: vec![(String::new(), "a".into())],
         };

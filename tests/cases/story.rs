@@ -632,10 +632,12 @@ impl Telling {
             let due = looking.due.map(|due| format!("{} is due at {}", looking.name, counted(due)));
             let nothing = looking.seen.nothing.as_ref().map(|nothing| format!("{}: {nothing:?}", looking.name));
             let missing = looking.seen.missing.iter().map(|(of, why)| format!("{} {of}: no data: {why}", looking.name));
-            let results = looking.results.iter().filter(|one| one.judgement != Judgement::Fine || one.standing.is_some());
+            let results =
+                looking.results.iter().filter(|one| one.judgement != Judgement::Fine || one.standing.is_some() || !one.is_judged);
             let results = results.map(|one| {
                 let value = one.value.map_or_else(|| "no value".to_owned(), |value| one.rule.unit.show(value));
                 let stands = one.standing.map(|severity| format!(", {}", severity.as_str())).unwrap_or_default();
+                let stands = if one.is_judged { stands } else { format!("{stands}, not judged yet") };
                 format!("{} {} {}: {value}, streak {}{stands}", looking.name, one.instance, one.rule.name, one.streak)
             });
             let lines: Vec<String> = due.into_iter().chain(nothing).chain(missing).chain(results).collect();

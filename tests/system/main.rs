@@ -45,6 +45,7 @@ mod send_test;
 mod sendmail;
 mod sensors;
 mod sensors_real;
+mod sensors_told;
 mod services;
 mod situations;
 mod smoke;

@@ -106,6 +106,40 @@ fn a_life(systemd: u32) {
     assert!(guest.sh("cat /var/log/sysalert/second.json").ok().contains("well again"), "who was told hears of the end");
     let row = guest.sysalert(&["db", "list", "--all", "-o", "json"]).json();
     assert_eq!((&row[0]["state"], &row[0]["failures"]), (&"resolved".into(), &2.into()), "{row}");
+
+    let timers = ["sysalert-check@sensors.timer", "sysalert-check@services.timer"];
+    guest.run(&["systemctl", "enable", "--now", timers[0]]).ok();
+    soon(&guest, timers[0]);
+    for timer in timers {
+        guest.run(&["systemctl", "restart", timer]).ok();
+        soon(&guest, timer);
+    }
+    guest.reboot();
+    for timer in timers {
+        guest.wait_until("the timer is up", || guest.property(timer, "ActiveState") == "active");
+        soon(&guest, timer);
+    }
+}
+
+/// Seconds after it was started the timer starts its check, whatever the time of day.
+#[track_caller]
+fn soon(guest: &Guest, timer: &str) {
+    let path = format!("/org/freedesktop/systemd1/unit/{}", timer.replace('-', "_2d").replace('@', "_40").replace('.', "_2e"));
+    // microseconds since the boot
+    let moment = |interface: &str, property: &str| {
+        let interface = format!("org.freedesktop.systemd1.{interface}");
+        let told = guest.run(&["busctl", "get-property", "org.freedesktop.systemd1", &path, &interface, property]).ok();
+        told.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let began = moment("Unit", "ActiveEnterTimestampMonotonic");
+    let times = guest.run(&["systemctl", "show", "-P", "TimersMonotonic", timer]).ok();
+    assert!(times.contains("OnActiveUSec=5s"), "{timer}: {times}");
+    guest.wait_until("the timer has fired", || moment("Timer", "LastTriggerUSecMonotonic") > began);
+    let service = timer.replace(".timer", ".service");
+    guest.wait_until("its check has run", || {
+        let main = guest.property(&service, "ExecMainExitTimestampMonotonic").parse::<u64>().unwrap();
+        main > began && guest.property(&service, "Result") == "success"
+    });
 }
 
 #[test]
@@ -134,7 +168,36 @@ fn lasting(report: &Value) -> BTreeMap<String, Value> {
     lasting.insert("missing".to_owned(), monitors["storage"]["missing"].clone());
     // that all tasks are seen
     lasting.insert("stuck".to_owned(), monitors["iostuck"]["metrics"]["d_state_task_count"].clone());
+    // what nobody writes to meanwhile; and who failed to log in
+    for place in BOXES {
+        lasting.insert(place.to_owned(), monitors["storage"]["metrics"][place].clone());
+    }
+    lasting.insert("failed logins".to_owned(), monitors["ssh"]["metrics"].clone());
+    lasting.insert("who".to_owned(), monitors["ssh"]["details"].clone());
+    lasting.insert("failed units".to_owned(), monitors["units"]["metrics"]["failed_units"].clone());
     lasting
+}
+
+/// File systems of the test's own, some where a sandbox would hide them.
+const BOXES: [&str; 4] = ["/srv/box", "/home/box", "/tmp/box", "/var/tmp/box"];
+
+/// What changes from one moment to the next, and the most that it can: the names of all that was measured are the same.
+#[track_caller]
+fn alike(inside: &Value, outside: &Value) {
+    for (sensor, most) in [("memory", 10.0), ("pressure", 60.0), ("cpu", 60.0), ("units", 100.0)] {
+        let figures = |report: &Value| {
+            let metrics = report["monitors"][sensor]["metrics"].as_object().unwrap().clone();
+            metrics.into_iter().map(|(name, value)| (name, value.as_f64().unwrap())).collect::<BTreeMap<_, _>>()
+        };
+        let (inside, outside) = (figures(inside), figures(outside));
+        assert!(inside.len() >= 3 && inside.keys().eq(outside.keys()), "{sensor}: {inside:?} {outside:?}");
+        for (name, inside) in inside {
+            let scale = if name.ends_with("_bytes") { inside / 100.0 } else { 1.0 };
+            assert!((inside - outside[&name]).abs() <= most * scale, "{name}: {inside} and {}", outside[&name]);
+        }
+    }
+    let root = |report: &Value| report["monitors"]["storage"]["metrics"]["/"]["bytes_used"].as_f64().unwrap();
+    assert!((root(inside) - root(outside)).abs() < 64e6, "{} {}", root(inside), root(outside));
 }
 
 fn sandboxed(systemd: u32) {
@@ -143,7 +206,10 @@ fn sandboxed(systemd: u32) {
         .sh("for place in /srv/box /home/box /tmp/box /var/tmp/box /root/box; do
                 mkdir -p $place && mount -t tmpfs -o size=5m box $place
             done
-            mount -o remount,ro /srv/box")
+            head -c 3000000 /dev/zero | tee /srv/box/x /home/box/x /tmp/box/x >/var/tmp/box/x
+            mount -o remount,ro /srv/box
+            for n in {1..7}; do logger -t sshd \"Failed password for root from 203.0.113.7 port $n ssh2\"; done
+            journalctl --sync")
         .ok();
     guest.begin("[sensors]\nreport_dir = \"/var/lib/sysalert/reports\"\n[services]\ngrace_after_boot = \"0s\"\n");
     let started = guest.run(&["systemctl", "start", UNIT]);
@@ -164,15 +230,40 @@ fn sandboxed(systemd: u32) {
         "json",
     ]);
     let outside: Value = serde_json::from_str(&shell.stdout).unwrap_or_else(|error| panic!("{error}: {shell}"));
+    alike(&inside, &outside);
+    assert_eq!(inside["monitors"]["ssh"]["metrics"]["failed_logins"], 7.0);
     let (inside, outside) = (lasting(&inside), lasting(&outside));
     let differences: Vec<_> = inside.iter().filter(|(key, value)| outside.get(*key) != Some(value)).collect();
     assert!(differences.is_empty() && inside.len() == outside.len(), "{differences:?}\n{inside:#?}\n{outside:#?}");
-    for place in ["/srv/box", "/home/box", "/tmp/box", "/var/tmp/box"] {
+    for place in BOXES {
         assert!(inside.contains_key(&format!("{place} bytes_total")), "{place}: {inside:#?}");
     }
     let exposure = guest.sh(&format!("systemd-analyze security --no-pager {UNIT} | tail -1")).ok();
     let figure = exposure.split_whitespace().find_map(|word| word.parse::<f64>().ok());
     assert!(figure.is_some_and(|figure| figure <= 2.2), "{exposure}");
+    by_anybody(&guest);
+}
+
+/// An ordinary user has `--user`; whoever forgets it is told.
+#[track_caller]
+fn by_anybody(guest: &Guest) {
+    guest.sh("useradd --create-home stranger").ok();
+    for more in [&[][..], &["--state-dir", "/home/stranger/state"]] {
+        let refused = guest.run_as("stranger", &[&["sysalert"], more, &["check", "sensors"]].concat());
+        assert_eq!((refused.status, refused.stdout.as_str()), (3, ""), "a check that cannot check: {refused}");
+        assert!(refused.stderr.contains("with --user a configuration and a record of your own are used"), "{refused}");
+    }
+    let report = guest.run_as("stranger", &["sysalert", "--user", "check", "sensors", "--report", "json"]);
+    assert!(report.status <= 1, "{report}");
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    let monitors = report["monitors"].as_object().unwrap();
+    for sensor in ["cpu", "memory", "storage", "pressure"] {
+        assert_eq!(monitors[sensor]["status"], "ok", "{:#}", monitors[sensor]);
+    }
+    // what only others may read says so
+    assert_eq!(monitors["ssh"]["status"], "no data");
+    assert!(monitors["ssh"]["why"].as_str().unwrap().contains("systemd-journal"), "{:#}", monitors["ssh"]);
+    assert!(guest.exists("/home/stranger/.local/state/sysalert/sysalert.db"));
 }
 
 #[test]

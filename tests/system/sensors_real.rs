@@ -1,11 +1,15 @@
 //! Sensors against the real thing: file systems that are filled, turned read-only and hang, an SSH server and logins that fail,
 //! a task that waits for ever, the kernel's words, Debian's own plugins; and the figures of `df`, `free` and `/proc`.
 
+mod figures;
+mod logs;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::guest::{Guest, Options};
+use crate::guest::{Guest, Options, Output};
+use figures::{exported, listed, load_and_pressure, processors, scraped, units};
 
 /// Runs of the sensors with a configuration and a record of their own, beside whatever else runs in the guest.
 struct Sensors<'a> {
@@ -37,15 +41,25 @@ impl<'a> Sensors<'a> {
     }
 
     #[track_caller]
+    fn sysalert(&self, arguments: &[&str]) -> Output {
+        self.guest.sysalert(&[&OPTIONS[..], arguments].concat())
+    }
+
+    #[track_caller]
     fn measure(&self) -> Report {
-        let options = ["--config", "/srv/sensors.toml", "--state-dir", "/srv/state"];
-        let output = self.guest.sysalert(&[&options[..], &["check", "sensors", "--report", "json"]].concat());
-        let json = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output}"));
-        Report { status: output.status, json }
+        Report::read(&self.sysalert(&["check", "sensors", "--report", "json"]))
     }
 }
 
+const OPTIONS: [&str; 4] = ["--config", "/srv/sensors.toml", "--state-dir", "/srv/state"];
+
 impl Report {
+    #[track_caller]
+    fn read(output: &Output) -> Report {
+        let json = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output}"));
+        Report { status: output.status, json }
+    }
+
     fn sensor(&self, sensor: &str) -> &Value {
         &self.json["monitors"][sensor]
     }
@@ -135,6 +149,9 @@ fn figures(systemd: u32) {
         "{mounts:?}"
     );
 
+    listed(&sensors, &report);
+    units(&guest, &sensors);
+
     // free: within what programs take and give back meanwhile
     let memory = &table(&guest, "free -b")[0];
     let (total, available) = (number(&memory[1]), number(&memory[6]));
@@ -186,15 +203,14 @@ fn figures_are_those_of_node_exporter() {
     guest.sh(DISKS).ok();
     guest
         .sh("systemd-run --quiet --unit=exporter prometheus-node-exporter --web.listen-address=127.0.0.1:9100 \
-        --collector.disable-defaults --collector.filesystem --collector.meminfo --collector.loadavg")
+        --collector.disable-defaults --collector.filesystem --collector.meminfo --collector.loadavg --collector.cpu \
+        --collector.pressure")
         .ok();
     guest.wait_until("the exporter answers", || guest.sh("curl -sf http://127.0.0.1:9100/metrics").success());
-    let report = Sensors::new(&guest, "").measure();
-    let told = guest.sh("curl -sf http://127.0.0.1:9100/metrics").ok();
-    let figure = |name: &str| {
-        let line = told.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in\n{told}"));
-        number(line.rsplit(' ').next().unwrap())
-    };
+    let sensors = Sensors::new(&guest, "");
+    let report = sensors.measure();
+    let told = scraped(&guest);
+    let figure = |name: &str| exported(&told, name);
     for mount in ["/srv/bytes", "/srv/files"] {
         let of =
             |name: &str| figure(&format!("node_filesystem_{name}{{device=\"tmpfs\",fstype=\"tmpfs\",mountpoint=\"{mount}\"}}"));
@@ -210,6 +226,8 @@ fn figures_are_those_of_node_exporter() {
     }
     let (seen, figure) = (report.value("memory", "memory_available_bytes"), figure("node_memory_MemAvailable_bytes"));
     assert!((seen / figure - 1.0).abs() < 0.05, "{seen} {figure}");
+    processors(&guest, &sensors);
+    load_and_pressure(&guest, &sensors);
 }
 
 fn filled(systemd: u32) {
@@ -231,6 +249,28 @@ fn filled(systemd: u32) {
     guest.sh("rm /srv/bytes/x; mount -o remount,rw '/srv/two words'").ok();
     let report = sensors.measure();
     assert_eq!((report.status, report.anomalies()), (0, vec![]));
+
+    // several runs at once find it full: each reports, and it is recorded once
+    let before = sensors.sysalert(&["history", "check:storage:/srv/bytes:low_disk", "-o", "json"]).json();
+    guest.sh("head -c 15600000 /dev/zero >/srv/bytes/x").ok();
+    let run = format!("sysalert {} check sensors --report json", OPTIONS.join(" "));
+    let each = format!("{{ s=0; {run} >/tmp/$n.json || s=$?; echo $s >/tmp/$n.status; }}");
+    guest.sh(&format!("for n in {{1..6}}; do {each} & done; wait")).ok();
+    for n in 1..=6 {
+        let status = number(guest.read_file(&format!("/tmp/{n}.status")).trim());
+        let report: Value = serde_json::from_str(&guest.read_file(&format!("/tmp/{n}.json"))).unwrap();
+        let used = report["monitors"]["storage"]["metrics"]["/srv/bytes"]["bytes_used_percent"].as_f64();
+        assert!(status <= 1.0 && used.is_some_and(|used| used > 90.0), "{n} ends with {status}: {report:#}");
+    }
+    let after = sensors.sysalert(&["history", "check:storage:/srv/bytes:low_disk", "-o", "json"]).json();
+    let events = |history: &Value| history.as_array().unwrap_or_else(|| panic!("{history:#}")).len();
+    assert_eq!(events(&after), events(&before) + 1, "{after:#}");
+    let row = sensors.sysalert(&["db", "list", "--unit", "check:storage:/srv/bytes:*", "-o", "json"]).json();
+    assert_eq!((row.as_array().unwrap().len(), &row[0]["failures"]), (1, &json!(1)), "{row:#}");
+    sensors.sysalert(&["db", "check"]).ok();
+    let report = sensors.measure();
+    assert_eq!(report.anomalies(), ["storage /srv/bytes low_disk"]);
+    assert!(report.value("cpu", "cpu_percent") >= 0.0, "what each run needs of the one before is there");
 }
 
 #[test]

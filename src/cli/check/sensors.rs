@@ -103,6 +103,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
     let rule = &result.rule;
     let check = match (result.state(), result.judgement) {
         (_, Judgement::Missing) => "no value".to_owned(),
+        _ if !result.is_judged && result.standing.is_none() => "not judged yet".to_owned(),
         (State::Ok, Judgement::Violated { .. }) if result.standing.is_none() => {
             format!("violated, {} of {}", result.streak, rule.consecutive)
         }
@@ -222,6 +223,7 @@ fn monitor(looking: &Looking) -> Value {
         "due_at": looking.due.map(utc_time),
         "triage_score": triage_of(&anomalies),
         "metrics": metrics,
+        "units": looking.seen.units.iter().map(|(metric, unit)| (metric.clone(), unit.as_str().into())).collect::<Map<_, _>>(),
         "missing": looking.seen.missing.iter().map(|one| pair(one, "why")).collect::<Vec<_>>(),
         "details": looking.seen.details.iter().map(|one| pair(one, "text")).collect::<Vec<_>>(),
         "results": looking.results.iter().map(|result| result_json(looking, result)).collect::<Vec<_>>(),
@@ -232,7 +234,8 @@ fn monitor(looking: &Looking) -> Value {
 
 fn result_json(looking: &Looking, result: &Judged) -> Value {
     let mut json = anomaly_json(looking, result);
-    json["violated"] = Value::Bool(matches!(result.judgement, Judgement::Violated { .. }));
+    json["judged"] = Value::Bool(result.is_judged);
+    json["violated"] = Value::Bool(result.is_judged && matches!(result.judgement, Judgement::Violated { .. }));
     json["anomaly"] = Value::Bool(result.standing.is_some());
     json
 }
@@ -304,7 +307,7 @@ fn listed(looking: &Looking) -> Vec<Listed<'_>> {
     let all = measured.chain(unseen).map(|(instance, metric, value)| {
         let known = looking.sensor.metrics.iter().find(|known| known.name == metric);
         let rules = for_instance(&looking.rules, instance).into_iter().filter(|rule| rule.metric == metric).collect();
-        let unit = known.map_or(Unit::Number, |known| known.unit);
+        let unit = known.map(|known| known.unit).or(looking.seen.units.get(metric).copied()).unwrap_or(Unit::Number);
         Listed { instance, metric, about: known.map(|known| known.about), unit, value, rules }
     });
     all.collect()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{COMMON, Detail, Measured, Metric, Missing, Probe, Reading, Sensor, Unit};
 use crate::config::{Key, Kind};
 use crate::host::program::End;
-use output::Output;
+use output::{Figure, Output};
 
 pub(super) const SENSOR: Sensor = Sensor {
     name: "command",
@@ -76,9 +76,9 @@ fn measure(probe: &Probe<'_>) -> Measured {
     let mut readings = vec![Reading::new("status", f64::from(status))];
     let severity = f64::from([0, 1, 2, 1][usize::try_from(status).unwrap_or(0).min(3)]);
     readings.push(Reading::new("status_severity", severity));
-    for (label, value) in output.figures {
+    for Figure { label, value, unit } in output.figures {
         if readings.iter().all(|known| known.metric != label) {
-            readings.push(Reading { metric: label.into(), instance: String::new(), value });
+            readings.push(Reading { metric: label.into(), instance: String::new(), value, unit: Some(unit) });
         }
     }
     let detail = |text: String| Detail { instance: String::new(), text };

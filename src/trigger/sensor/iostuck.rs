@@ -21,7 +21,8 @@ pub(super) const SENSOR: Sensor = Sensor {
     named: false,
     keys: &[COMMON],
     metrics: &[
-        Metric::new("hung_task_count", Unit::Count, "tasks that the kernel called blocked for minutes, since the run before"),
+        Metric::new("hung_task_count", Unit::Count, "tasks that the kernel called blocked for minutes, since the run before")
+            .of_events("the kernel called no more tasks blocked"),
         Metric::new("d_state_task_count", Unit::Count, "tasks that cannot be interrupted and have not run since the run before"),
         Metric::new("psi_io_avg10", Unit::Percent, "how much of the last ten seconds some task waited for a disk"),
         Metric::new("psi_io_avg60", Unit::Percent, "of a minute"),

@@ -13,7 +13,8 @@ pub(super) const SENSOR: Sensor = Sensor {
         Metric::new("memory_available_bytes", Unit::Bytes, "what programs can still have without swapping"),
         Metric::new("memory_used_percent", Unit::Percent, "all but what is available"),
         Metric::new("swap_used_percent", Unit::Percent, "of the swap; 0 where there is none"),
-        Metric::new("oom_kills", Unit::Count, "processes that the kernel killed for want of memory, since the run before"),
+        Metric::new("oom_kills", Unit::Count, "processes that the kernel killed for want of memory, since the run before")
+            .of_events("nothing more was killed for want of memory"),
     ],
     open: false,
     instance: None,

@@ -51,14 +51,23 @@ pub struct Sensor {
     pub metrics: &'static [Metric],
     /// True when it may also measure what `metrics` does not name.
     pub open: bool,
-    /// The key of a rule that names the instances it is for ("mount"); `None`: there is one instance, "".
-    pub instance: Option<&'static str>,
+    /// What it measures several of; `None`: there is one instance, "".
+    pub instance: Option<Instances>,
     /// The rules that hold where none of the same name is written, as TOML.
     pub rules: &'static str,
     /// Commands for whoever is told; `{}` stands for the instance, quoted for a shell.
     pub suggests: &'static [&'static str],
     /// Measures, once.
     pub measure: fn(&Probe<'_>) -> Measured,
+}
+
+/// Several things of which a sensor measures each.
+#[derive(Debug)]
+pub struct Instances {
+    /// The key of a rule that names those it is for: "mount".
+    pub key: &'static str,
+    /// What is said of one that is not there any more.
+    pub gone: &'static str,
 }
 
 /// The keys that every sensor has.
@@ -106,12 +115,19 @@ pub struct Metric {
     pub unit: Unit,
     /// What it is, in a line.
     pub about: &'static str,
+    /// Of what counts events: what a run says that saw none. It does not make well what was.
+    pub none: Option<&'static str>,
 }
 
 impl Metric {
     /// A metric.
     pub const fn new(name: &'static str, unit: Unit, about: &'static str) -> Metric {
-        Metric { name, unit, about }
+        Metric { name, unit, about, none: None }
+    }
+
+    /// The same that counts events since the run before.
+    pub const fn of_events(self, none: &'static str) -> Metric {
+        Metric { none: Some(none), ..self }
     }
 }
 
@@ -149,6 +165,8 @@ pub struct Measured {
     pub missing: Vec<Missing>,
     /// More for people: who tried to log in, which tasks hang. Whatever stands in it, it is shown safely; only so much of it is kept.
     pub details: Vec<Detail>,
+    /// The instances that the configuration leaves out: nobody watches them any more.
+    pub left_out: Vec<String>,
     /// What the next run needs of this one; `None`: what the last one kept. A sensor that found nothing keeps what it had.
     pub keep: Option<Value>,
 }
@@ -173,17 +191,19 @@ pub struct Reading {
     pub instance: String,
     /// In the metric's unit. What is not finite counts as missing.
     pub value: f64,
+    /// What it counts, of a metric that the sensor does not name.
+    pub unit: Option<Unit>,
 }
 
 impl Reading {
     /// A value of the only instance.
     pub fn new(metric: &'static str, value: f64) -> Reading {
-        Reading { metric: Cow::Borrowed(metric), instance: String::new(), value }
+        Reading { metric: Cow::Borrowed(metric), instance: String::new(), value, unit: None }
     }
 
     /// A value of this instance.
     pub fn of(instance: &str, metric: &'static str, value: f64) -> Reading {
-        Reading { metric: Cow::Borrowed(metric), instance: instance.to_owned(), value }
+        Reading { metric: Cow::Borrowed(metric), instance: instance.to_owned(), value, unit: None }
     }
 }
 
@@ -207,7 +227,7 @@ pub struct Detail {
 
 impl Measured {
     fn new(outcome: Outcome) -> Measured {
-        Measured { outcome, missing: Vec::new(), details: Vec::new(), keep: None }
+        Measured { outcome, missing: Vec::new(), details: Vec::new(), left_out: Vec::new(), keep: None }
     }
 
     /// It measured.

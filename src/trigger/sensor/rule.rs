@@ -1,6 +1,7 @@
 //! Rules: what a measured value means. Pure.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use wildmatch::WildMatch;
 
@@ -81,6 +82,19 @@ impl Rule {
     /// "bytes_used_percent gt 90 %".
     pub fn words(&self) -> String {
         format!("{} {} {}", self.metric, self.op.as_str(), self.unit.show_limit(self.value))
+    }
+
+    /// Counts in the unit of what was measured, where neither the sensor nor the rule itself says one.
+    pub fn count_in(&mut self, units: &BTreeMap<String, Unit>) {
+        if let Some(unit) = units.get(&self.metric).filter(|_| self.unit == Unit::Number) {
+            self.unit = *unit;
+        }
+    }
+
+    /// All that it judges by: a rule that says something else is another one.
+    pub fn print(&self) -> String {
+        let Rule { name, instances, metric, unit, op, value, clear, critical, consecutive, severity: _, enabled: _ } = self;
+        format!("{name} {instances}: {metric} {} {value} {clear} {critical:?} {} x{consecutive}", op.as_str(), unit.name())
     }
 
     /// How far beyond the limit a value is, from 0 to 1: of the way from the limit to the worst there is. Where nothing is the

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use wildmatch::WildMatch;
 
-use super::{COMMON, Detail, Measured, Metric, Missing, Probe, Reading, Sensor, Unit, unread, whole_lines};
+use super::{COMMON, Detail, Instances, Measured, Metric, Missing, Probe, Reading, Sensor, Unit, unread, whole_lines};
 use crate::config::{Key, Kind};
 use crate::event::local_time;
 use crate::host::mounts::{self, Mounted};
@@ -38,7 +39,7 @@ pub(super) const SENSOR: Sensor = Sensor {
         ),
     ],
     open: false,
-    instance: Some("mount"),
+    instance: Some(Instances { key: "mount", gone: "it is not mounted any more" }),
     rules: r#"
 [[rule]]
 name = "low_disk"
@@ -86,7 +87,9 @@ fn measure(probe: &Probe<'_>) -> Measured {
     if table.is_empty() {
         return Measured::error(format!("{TABLE} names nothing that is mounted"));
     }
-    let chosen = chosen(&table, &probe.values.list("include"), &probe.values.list("exclude"));
+    let exclude = probe.values.list("exclude");
+    let chosen = chosen(&table, &probe.values.list("include"), &exclude);
+    let left_out = left_out(&table, &chosen, &exclude);
     if chosen.is_empty() {
         return Measured::no_data("no real file system is mounted here; `include` names what is to be measured all the same");
     }
@@ -113,6 +116,10 @@ fn measure(probe: &Probe<'_>) -> Measured {
             }
             Some(Answer::Failed(error)) => Err(format!("{} cannot be measured: {error}", one.path)),
             Some(Answer::Told(_)) if !one.is_still(&after) => Err(format!("{} was unmounted while it was measured", one.path)),
+            // a folder is left, and what it lies on is another disk
+            Some(Answer::Told(_)) if !one.is_mount() && kept.mounted.contains(&one.path) => {
+                Err(format!("{} is not mounted any more", one.path))
+            }
             Some(Answer::Told(_)) if one.is_unmounted(&fstab) => {
                 Err(format!("{} is not mounted, and {FSTAB} says that it should be", one.path))
             }
@@ -143,10 +150,28 @@ fn measure(probe: &Probe<'_>) -> Measured {
             writable.push(one.path.clone());
         }
     }
+    let mut mounted: Vec<String> = chosen.iter().filter(|one| one.is_mount()).map(|one| one.path.clone()).collect();
+    for path in kept.mounted.into_iter().filter(|path| !table.iter().any(|mount| mount.path == *path)) {
+        let is_asked_for = chosen.iter().any(|one| one.path == path);
+        if !is_asked_for && fstab.iter().any(|entry| entry.is_due && entry.path == path) {
+            let why = format!("{path} is not mounted any more, and {FSTAB} says that it should be");
+            missing.push(Missing { instance: path.clone(), why });
+            mounted.push(path);
+        } else if is_asked_for {
+            mounted.push(path);
+        }
+    }
     // of one that does not answer nobody knows better
     writable.extend(kept.writable.into_iter().filter(|path| missing.iter().any(|one| one.instance == *path)));
-    let kept = Kept { writable, hanging: kept.hanging };
-    Measured { missing, details, ..Measured::readings(readings).keeping(json!(kept)) }
+    let kept = Kept { writable, mounted, hanging: kept.hanging };
+    Measured { missing, details, left_out, ..Measured::readings(readings).keeping(json!(kept)) }
+}
+
+/// What is mounted, and left out by `exclude`.
+fn left_out(table: &[Mounted], chosen: &[Chosen<'_>], exclude: &[String]) -> Vec<String> {
+    let globs: Vec<WildMatch> = exclude.iter().map(|glob| WildMatch::new(glob)).collect();
+    let is_out = |path: &str| globs.iter().any(|glob| glob.matches(path)) && !chosen.iter().any(|one| one.path == path);
+    table.iter().filter(|mount| is_out(&mount.path)).map(|mount| mount.path.clone()).collect()
 }
 
 fn read(text: &str) -> Vec<Mounted> {
@@ -159,6 +184,8 @@ fn read(text: &str) -> Vec<Mounted> {
 struct Kept {
     /// The mounts that took something.
     writable: Vec<String>,
+    /// Those that were mounted.
+    mounted: Vec<String>,
     hanging: BTreeMap<String, Hanging>,
 }
 
@@ -205,6 +232,11 @@ impl Chosen<'_> {
         Asked { path: PathBuf::from(&self.path), is_local: self.mount.is_some_and(|mount| mount.is_local) }
     }
 
+    /// Whether something is mounted just there.
+    fn is_mount(&self) -> bool {
+        self.mount.is_some_and(|mount| Path::new(&mount.path) == Path::new(&self.path))
+    }
+
     /// Whether what was measured is still mounted there.
     fn is_still(&self, after: &[Mounted]) -> bool {
         self.mount.is_none_or(|mount| after.iter().any(|now| now.path == mount.path && now.id == mount.id))
@@ -212,8 +244,7 @@ impl Chosen<'_> {
 
     /// Whether a path was asked for at which something should be mounted, and is not.
     fn is_unmounted(&self, fstab: &[Entry]) -> bool {
-        let is_mount = self.mount.is_some_and(|mount| Path::new(&mount.path) == Path::new(&self.path));
-        !is_mount && fstab.iter().any(|entry| entry.is_due && Path::new(&entry.path) == Path::new(&self.path))
+        !self.is_mount() && fstab.iter().any(|entry| entry.is_due && Path::new(&entry.path) == Path::new(&self.path))
     }
 }
 

@@ -22,10 +22,11 @@ fn sensed() -> Sensed {
     };
     let judged = |instance: &str, value: Option<f64>, streak: u32, standing: Option<Severity>| {
         let judgement = rule.judge(value);
-        Judged { instance: instance.into(), rule: rule.clone(), value, judgement, streak, standing }
+        Judged { instance: instance.into(), rule: rule.clone(), value, judgement, is_judged: true, streak, standing }
     };
     let seen = Seen {
         readings: [("/var".to_owned(), [("bytes_used_percent".to_owned(), 95.0)].into())].into(),
+        units: [("bytes_used_percent".to_owned(), Unit::Percent)].into(),
         missing: vec![("/mnt/\u{1b}[31mx".into(), "it does not answer".into())],
         ..Seen::default()
     };
@@ -61,6 +62,7 @@ fn the_report_for_programs_has_linmons_structure() {
     });
     let with = |json: &Value, violated: bool, anomaly: bool| {
         let mut json = json.clone();
+        json["judged"] = Value::Bool(true);
         (json["violated"], json["anomaly"]) = (Value::Bool(violated), Value::Bool(anomaly));
         json
     };
@@ -78,6 +80,7 @@ fn the_report_for_programs_has_linmons_structure() {
             "due_at": null,
             "triage_score": triage,
             "metrics": { "/var": { "bytes_used_percent": 95.0 } },
+            "units": { "bytes_used_percent": "%" },
             "missing": [{ "instance": "/mnt/\u{1b}[31mx", "why": "it does not answer" }],
             "details": [],
             "results": [with(&missing, false, false), with(&anomaly, true, true)],
@@ -129,4 +132,17 @@ fn the_list_has_every_metric_with_its_rules_for_people_and_for_programs() {
     let missing = json!([{ "instance": "/mnt/\u{1b}[31mx", "why": "it does not answer" }]);
     let storage = json!({ "status": "ok", "why": null, "missing": missing, "details": [] });
     assert_eq!(json, json!({ "sensors": { "storage": storage }, "metrics": null }));
+}
+
+#[test]
+fn what_no_run_has_judged_yet_is_not_called_well() {
+    let mut sensed = sensed();
+    for result in &mut sensed.sensors[0].results {
+        (result.is_judged, result.standing) = (false, None);
+    }
+    let now = "2026-01-05T10:00:01Z".parse().unwrap();
+    let text = text(&sensed, now);
+    assert!(text.contains("not judged yet") && !text.contains("OK"), "{text}");
+    let result = &json(&sensed, now)["monitors"]["storage"]["results"][1];
+    assert_eq!((&result["judged"], &result["violated"]), (&json!(false), &json!(false)));
 }

@@ -222,6 +222,32 @@ fn what_is_unmounted_meanwhile_or_not_mounted_at_all_is_not_told_with_the_figure
 }
 
 #[test]
+fn what_was_mounted_is_not_told_with_the_figures_of_the_folder_that_is_left() {
+    let mut machine = on(
+        "20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 8:1 / /srv rw - ext4 /dev/sdb rw\n22 20 8:2 / /opt rw - ext4 /dev/sdc rw\n",
+    );
+    let settings = [setting("include", &json!(["/srv", "/etc"]))];
+    let first = run(&machine, &settings, None);
+    assert_eq!(mounts(&first), "/; /srv; /opt; /etc");
+    machine.table.replace("20 1 8:0 / / rw - ext4 /dev/sda rw\n".to_owned());
+    let mut kept = first.keep.unwrap();
+    for _ in 0..3 {
+        let measured = run(&machine, &settings, Some(("b", &kept)));
+        assert_eq!(mounts(&measured), "/; /etc; /srv: /srv is not mounted any more", "a folder is no disk");
+        kept = measured.keep.unwrap();
+    }
+    assert_eq!(mounts(&run(&machine, &settings, Some(("the boot before", &kept)))), "/; /srv; /etc", "nobody knows any more");
+    machine.fstab = "/dev/sdb /srv ext4 defaults 0 2\n/dev/sdc /opt ext4 nofail 0 2\n";
+    let measured = run(&machine, &[], Some(("b", &kept)));
+    assert_eq!(mounts(&measured), "/; /srv: /srv is not mounted any more, and /etc/fstab says that it should be");
+    let again = run(&machine, &[], Some(("b", &measured.keep.unwrap())));
+    assert!(mounts(&again).contains("says that it should be"), "{}", mounts(&again));
+    machine.table.replace(MACHINE.to_owned());
+    let excluded = run(&machine, &[setting("exclude", &json!(["/home*", "/proc"])), setting("include", &json!(["/home"]))], None);
+    assert_eq!(excluded.left_out, ["/proc", "/home/alice/far"]);
+}
+
+#[test]
 fn read_only_is_told_where_it_was_not_meant() {
     let table = |option: &str| format!("20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 8:1 / /srv rw - ext4 /dev/sdb {option}\n");
     let turned = |machine: &Machine, before: Option<(&str, &Value)>| {
@@ -232,7 +258,7 @@ fn read_only_is_told_where_it_was_not_meant() {
     let alarm = ("/ 0.00; /srv 1.00".to_owned(), 1);
     let (writable, mut read_only) = (on(&table("rw,noatime")), on(&table("noatime,ro")));
     let kept = run(&writable, &[], None).keep.unwrap();
-    assert_eq!(kept, json!({"writable": ["/", "/srv"], "hanging": {}}));
+    assert_eq!(kept, json!({"writable": ["/", "/srv"], "mounted": ["/", "/srv"], "hanging": {}}));
     assert_eq!(turned(&read_only, None), quiet, "nobody knows that it should not be");
     assert_eq!(turned(&read_only, Some(("b", &kept))), alarm);
     assert_eq!(run(&read_only, &[], Some(("b", &kept))).keep, Some(kept.clone()), "and at the next run, too");
