@@ -55,6 +55,10 @@ fn what_was_installed_is_taken_back_and_what_is_the_administrators_stays() {
     assert!(guest.read_file("/etc/sysalert/sysalert.toml").contains("[method.mail]"), "the configuration stays");
     Job::new(&guest, "backup.service").fails(3);
     guest.wait_for_mails(1);
+
+    // as root: what is on record, and what is loaded without a file of its own
+    assert_eq!(guest.sysalert(&["complete", "--", "explain", "ba"]).ok(), "backup.service");
+    assert!(guest.sysalert(&["complete", "--", "enable", "init.sc"]).ok().contains("init.scope"));
 }
 
 #[test]

@@ -282,5 +282,13 @@ mod tests {
             let told = text(&instances);
             assert!(name.contains(&text(&unit)) && rest.contains(&told), "{unit}");
         }
+        for place in ["system", "user"] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("units").join(place);
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let line = format!("\nDocumentation=man:{name}(8)\n");
+                assert!(std::fs::read_to_string(&path).unwrap().contains(&line), "{}: no {line}", path.display());
+            }
+        }
     }
 }
