@@ -69,18 +69,16 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What the program makes for this shell, in a file.
-    fn completions(&self, shell: &str) -> String {
-        let path = self.path(&format!("completions.{shell}"));
-        fs::write(&path, self.run(&["generate", "completions", shell])).unwrap();
-        path.to_str().unwrap().to_owned()
+    /// Writes what the program makes for this shell to where the shell looks for it by itself.
+    fn completions(&self, shell: &str, place: &str) {
+        fs::create_dir_all(self.path(place).parent().unwrap()).unwrap();
+        fs::write(self.path(place), self.run(&["generate", "completions", shell])).unwrap();
     }
 
     /// The command lines that a shell at a terminal makes of what is typed there: each is a tab pressed, and then return.
     fn typed(&self, shell: &[&str], prepare: &str, lines: &[&str]) -> String {
         // what is completed is asked of the program, what is run is only shown
-        let show =
-            "sysalert() { if [ \"$1\" = complete ]; then command sysalert \"$@\"; else printf 'RUN:%s;' \"$@\"; echo; fi; }";
+        let show = "sysalert() { if [ \"$1\" = complete ] || [ \"$1\" = generate -a \"$2\" = completions ]; then command sysalert \"$@\"; else printf 'RUN:%s;' \"$@\"; echo; fi; }";
         let mut script = self.command("timeout");
         script.args(["120", "script", "--quiet", "--command", &shell.join(" "), "/dev/null"]);
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -202,24 +200,23 @@ fn completes(shell: &[&str], prepare: impl Fn(&Machine) -> String, lines: &[(&st
 
 #[test]
 fn bash_completes() {
-    let with_library =
-        |machine: &Machine| format!("source /usr/share/bash-completion/bash_completion; source {}", machine.completions("bash"));
+    let with_library = |machine: &Machine| {
+        machine.completions("bash", ".local/share/bash-completion/completions/sysalert");
+        "source /usr/share/bash-completion/bash_completion".to_owned()
+    };
     completes(&["bash", "--norc", "-i"], with_library, LINES);
 }
 
 #[test]
 fn bash_completes_without_its_library_what_has_no_colon() {
     let lines: Vec<_> = LINES.iter().filter(|(line, _)| !line.contains(['=', ':'])).copied().collect();
-    completes(&["bash", "--norc", "-i"], |machine| format!("source {}", machine.completions("bash")), &lines);
+    completes(&["bash", "--norc", "-i"], |_| "source <(sysalert generate completions bash)".to_owned(), &lines);
 }
 
 #[test]
 fn zsh_completes() {
     let prepare = |machine: &Machine| {
-        machine.completions("zsh");
-        // as it is installed: a file of the function's name in a folder of functions
-        fs::create_dir(machine.path("functions")).unwrap();
-        fs::rename(machine.path("completions.zsh"), machine.path("functions/_sysalert")).unwrap();
+        machine.completions("zsh", "functions/_sysalert");
         "fpath=($PWD/functions $fpath); autoload -Uz compinit; compinit -u -D".to_owned()
     };
     completes(&["zsh", "-f", "-i"], prepare, LINES);
@@ -228,9 +225,9 @@ fn zsh_completes() {
 #[test]
 fn fish_completes() {
     let machine = Machine::with_failures(UNITS);
-    let file = machine.completions("fish");
+    machine.completions("fish", ".config/fish/completions/sysalert.fish");
     let complete = |line: &str| {
-        let output = done(machine.command("fish").args(["-N", "-c", &format!("source {file}; complete -C '{line}'")]));
+        let output = done(machine.command("fish").args(["-c", &format!("complete -C '{line}'")]));
         String::from_utf8(output.stdout).unwrap()
     };
     for (line, run) in LINES {
