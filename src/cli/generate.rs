@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 
 const MAN_EXAMPLES: &str = "\
 Examples:
-  sysalert generate man | man -l -              sysalert(1), to read
-  sysalert generate man --out ~/.local/share/man  every page, where man finds it";
+  sysalert generate man | man -l -                  sysalert(1), to read
+  sysalert generate man --out /usr/local/share/man  every page, where man finds it";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

@@ -158,6 +158,9 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::config::unit_section;
+    use crate::policy;
+    use crate::settings::UNIT_SECTION;
 
     const PROSE: [&str; 5] = [
         include_str!("sysalert.1"),
@@ -261,6 +264,11 @@ mod tests {
     fn every_configuration_in_prose_is_one() {
         for page in PROSE {
             for block in blocks(page) {
+                if block.starts_with("[X") {
+                    let file = ("page".into(), block.replace("\\-", "-"));
+                    let (settings, complaints) = unit_section(&[file], UNIT_SECTION, &[policy::KEYS, policy::UNIT_KEYS]);
+                    assert_eq!((settings.len(), complaints), (3, Vec::new()));
+                }
                 if block.starts_with("[policy]") || block.starts_with("[method") {
                     crate::settings::Settings::read(&[("page".into(), block.replace("\\-", "-"))]).unwrap();
                 }
