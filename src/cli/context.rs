@@ -135,7 +135,8 @@ impl Context {
         if !is_sensor || !typed.contains([':', ' ', '.']) {
             return Ok(None);
         }
-        if let Some(check) = Subject::typed_check(&format!("{CHECK}{typed}")).filter(Subject::is_sensor) {
+        let whole = Subject::typed_check(&format!("{CHECK}{typed}")).filter(Subject::is_sensor);
+        if let Some(check) = whole.filter(|_| typed[watch.len()..].starts_with(':')) {
             return Ok(Some(check));
         }
         let Some(store) = self.read()? else { return Ok(None) };

@@ -125,11 +125,6 @@ fn unmounted(systemd: u32) {
     begin(&guest, more);
     measure(&guest);
     assert_eq!(names(&guest).len(), 2, "{:?}", names(&guest));
-    // the printed report and the one that is kept are one
-    let printed = guest.sysalert(&["check", "sensors", "--report", "json"]).stdout;
-    let kept = guest.sh("cat $(ls /var/lib/sysalert/reports/sensors-*.json | tail -1)").stdout;
-    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), serde_json::from_str::<Value>(&kept).unwrap());
-
     guest.sh("umount /srv/usb /srv/asked").ok();
     guest.run(&["systemctl", "start", UNIT]).ok();
     for mount in ["/srv/usb", "/srv/asked"] {
@@ -154,6 +149,11 @@ fn unmounted(systemd: u32) {
     let told: Vec<String> =
         guest.alerts().into_iter().filter(|alert| alert.kind == "recovery").map(|alert| alert.subject).collect();
     assert!(told.len() == 1 && told[0].starts_with("storage /srv/asked is well again"), "{told:?}");
+
+    // the printed report and the one that is kept are one
+    let printed = guest.sysalert(&["check", "sensors", "--report", "json"]).stdout;
+    let kept = guest.sh("cat $(ls /var/lib/sysalert/reports/sensors-*.json | tail -1)").stdout;
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), serde_json::from_str::<Value>(&kept).unwrap());
 }
 
 #[test]
