@@ -17,13 +17,16 @@ scripts := tests/system
 
 # A folder of plugins/ with an example is a plugin; the others are what plugins share.
 plugins := $(notdir $(patsubst %/example.toml,%,$(wildcard plugins/*/example.toml)))
-built := $(release)/sysalert $(plugins:%=$(release)/lib%.so)
+# What is heavy and rare stands in a library beside them.
+libraries := $(plugins) processes
+built := $(release)/sysalert $(libraries:%=$(release)/lib%.so)
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib
 plugindir = $(libdir)/sysalert/plugins
 includedir = $(DESTDIR)$(PREFIX)/include
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sysalert
+polkitdir = $(DESTDIR)$(PREFIX)/share/polkit-1/rules.d
 confdir = $(DESTDIR)/etc/sysalert
 mandir = $(DESTDIR)$(PREFIX)/share/man
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -83,14 +86,15 @@ upgrade := $(filter $(units),$(notdir $(wildcard $(libdir)/systemd/system/sysale
 install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; DESTDIR= for packages, NO_BUILD=1 takes what is there
 	install -D -m 0755 $(release)/sysalert $(bindir)/sysalert
 	install -d $(plugindir)
-	for name in $(plugins); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
+	for name in $(libraries); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
 	for unit in $(all_units) {system,user}/sysalert-.service.d/10-sysalert.conf; do install -D -m 0644 units/$$unit $(libdir)/systemd/$$unit; done
 	for drop_in in $(drop_ins); do install -D -m 0644 units/$$drop_in $(libdir)/systemd/$$drop_in; done
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
 	install -D -m 0644 -t $(libdir)/sysusers.d units/sysusers.d/sysalert.conf
 	install -D -m 0644 -t $(libdir)/tmpfiles.d units/tmpfiles.d/sysalert.conf
+	install -D -m 0644 -t $(polkitdir) units/polkit-1/rules.d/50-sysalert.rules
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
-	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml units/doc/audit.rules; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
 ifneq ($(PREFIX),/usr)
@@ -116,7 +120,7 @@ uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/
 	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(docdir)
 	rm -f $(drop_ins:%=$(libdir)/systemd/%)
 	@rmdir --ignore-fail-on-non-empty $(sort $(dir $(drop_ins:%=$(libdir)/systemd/%))) 2>/dev/null || true
-	rm -f $(plugins:%=$(plugindir)/%.so)
+	rm -f $(libraries:%=$(plugindir)/%.so) $(polkitdir)/50-sysalert.rules
 	rm -f $(addprefix $(mandir)/,$(pages)) $(bashdir)/sysalert $(zshdir)/_sysalert $(fishdir)/sysalert.fish
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi

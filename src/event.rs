@@ -5,6 +5,7 @@ mod escape;
 mod gone;
 mod lapse;
 mod problem;
+mod process;
 mod quantity;
 mod subject;
 
@@ -13,8 +14,9 @@ pub use escape::{escaped, is_invisible};
 pub use gone::Gone;
 pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;
+pub use process::{Alarm, ProcessName, shown_name};
 pub use quantity::{Unit, quantity};
-pub use subject::{CHECK, Manager, SCHEDULE, Subject, UnitName};
+pub use subject::{CHECK, DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};

@@ -15,6 +15,8 @@ pub mod message;
 
 pub mod dispatch;
 
+pub mod watchdog;
+
 pub mod metrics;
 
 pub mod config;

@@ -14,6 +14,7 @@ mod due;
 mod flapping;
 mod gather;
 mod poll;
+mod processes;
 mod ready;
 mod repair;
 mod route;
@@ -25,6 +26,7 @@ mod sweep;
 pub use due::due;
 pub use gather::Gathering;
 pub use poll::{OfUser, Polled, poll};
+pub use processes::{News, processes};
 pub use repair::{examine, repair};
 pub use schedules::{Looked, schedules};
 pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};
@@ -283,6 +285,12 @@ fn decide(db: &Database, settings: &Settings, undecided: &Undecided, now: DateTi
         rules = rules.of_check(&event.problem);
     }
     let mut incident = store::active(db, &event.subject)?;
+    if event.subject.is_watchdogs() {
+        rules = rules.of_process(&event.problem);
+        if let Some(incident) = incident.as_mut() {
+            incident.severity = incident.severity.max(rules.severity);
+        }
+    }
     if let Some(incident) = incident.as_mut().filter(|incident| Some(incident.id) == *counted) {
         // it was counted when systemd was still to try again
         incident.failures = incident.failures.saturating_sub(1);

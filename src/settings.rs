@@ -2,12 +2,14 @@
 
 mod heartbeat;
 mod method;
+mod processes;
 mod sensors;
 mod services;
 mod units;
 
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
+pub use processes::{HealthCheck, LogFile, Process, Processes, Strategy};
 pub use sensors::{BLIND, Sensors, Watch};
 pub use services::{Listed, Services};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
@@ -23,7 +25,7 @@ use wildmatch::WildMatch;
 
 use crate::config::{Document, Key, Kind, Origin, Section, Setting, Values, nearest};
 use crate::error::{Error, Result};
-use crate::event::{CHECK, UnitName};
+use crate::event::{CHECK, ProcessName, UnitName};
 use crate::message::TEMPLATE_KEYS;
 use crate::policy;
 
@@ -93,6 +95,17 @@ pub static CATALOGUE: LazyLock<Vec<Section>> = LazyLock::new(|| {
         one("heartbeat", "a sign of life, so that somebody elsewhere notices a host that is dead", &[heartbeat::KEYS]),
         one("services", "the units that are looked at twice a minute, also when they trigger nothing", &[services::KEYS]),
         one("sensors", "the reports of what is measured of the machine", &[sensors::KEYS]),
+        one("processes", "the watchdog's database, and what its tables are called", &[processes::KEYS]),
+        one("processes.default", "how every process of it is restarted and looked at", &[processes::PROCESS_KEYS]),
+        one("processes.log", "a file for what the watchdog does", &[processes::LOG_KEYS]),
+        Section {
+            named: true,
+            ..one(
+                "process",
+                "what is different for one process; [processes.default] fills the rest",
+                &[processes::PROCESS_KEYS, processes::OWN_KEYS],
+            )
+        },
     ];
     sections.extend(sensors::sections());
     sections
@@ -100,6 +113,9 @@ pub static CATALOGUE: LazyLock<Vec<Section>> = LazyLock::new(|| {
 
 /// The keys that a unit's settings are made of: `[X-Sysalert]` before `[unit]` before `[policy]`.
 const UNIT: &[&[Key]] = &[policy::KEYS, policy::UNIT_KEYS];
+
+/// What the names of the watchdog's sections begin with, but for those of single processes.
+const PROCESSES: &str = "processes";
 
 /// The keys of a unit's settings that name methods.
 const NAMES_METHODS: [&str; 2] = ["methods", "escalate_to"];
@@ -123,6 +139,8 @@ pub struct Settings {
     pub heartbeat: Option<Heartbeat>,
     /// What is polled.
     pub services: Services,
+    /// The watchdog's database, if there is one.
+    pub processes: Option<Processes>,
     document: Document,
     globs: Vec<(WildMatch, String)>,
     units: Option<Rc<dyn UnitFiles>>,
@@ -158,6 +176,7 @@ impl Settings {
         let heartbeat = heartbeat::heartbeat(&document, &methods);
         let globs = globs(&document);
         let services = Services::read(&document);
+        let processes = Processes::read(&document);
         let settings = Settings {
             host,
             methods,
@@ -167,6 +186,7 @@ impl Settings {
             textfile,
             heartbeat,
             services,
+            processes,
             globs,
             document,
             units: None,
@@ -206,9 +226,9 @@ impl Settings {
         Sensors::read(&self.document)
     }
 
-    /// The names and globs that have a `[unit."..."]`.
-    pub fn named_units(&self) -> Vec<String> {
-        self.document.names("unit").map(|(name, _)| name.to_owned()).collect()
+    /// The names, and of units the globs, that have a section of this kind of their own: "unit", "process".
+    pub fn named(&self, section: &str) -> Vec<String> {
+        self.document.names(section).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The names and globs of units that should succeed from time to time, as they are written.
@@ -218,6 +238,17 @@ impl Settings {
             self.document.names("unit").map(|(name, _)| name).filter(expects).map(str::to_owned).collect();
         names.extend(self.whose_files_say("expect_success"));
         names
+    }
+
+    /// How a process is restarted and looked at; `None`: it may not be restarted.
+    pub fn process(&self, name: &ProcessName) -> Option<Process> {
+        let may = processes::has_section(&self.document, name) || self.processes.as_ref()?.allows(name);
+        may.then(|| processes::process(&self.document, name))
+    }
+
+    /// The names of the processes that have a section, the most urgent first.
+    pub fn process_names(&self) -> Vec<String> {
+        processes::names(&self.document)
     }
 
     /// What is written for a unit, the most specific first.
@@ -245,19 +276,21 @@ impl Settings {
     /// Every effective setting with where it stands; `None` where it is the default.
     pub fn effective(&self) -> Vec<(String, String, Value, Option<Origin>)> {
         let mut rows = Vec::new();
-        for section in CATALOGUE.iter() {
+        // without a database nothing of the watchdog holds
+        let holds = |section: &&Section| !section.name.starts_with(PROCESSES) || self.document.has(&section.name);
+        for section in CATALOGUE.iter().filter(holds) {
             let names: Vec<Option<&str>> =
                 if section.named { self.document.names(&section.name).map(|(name, _)| Some(name)).collect() } else { vec![None] };
             for own in names {
                 let title =
                     own.map_or_else(|| section.name.to_string(), |own| format!("{}.{}", section.name, bare_or_quoted(own)));
                 let written = self.document.section(&section.name, own);
-                // a unit's section says only what it changes; the rest is [policy]'s
+                // a unit's section says only what it changes; the rest is [policy]'s, and a process's [processes.default]'s
                 let defaults = section
                     .keys
                     .iter()
                     .flat_map(|list| list.iter())
-                    .filter(|key| section.name != "unit" && !key.default.is_empty());
+                    .filter(|key| !matches!(section.name.as_ref(), "unit" | "process") && !key.default.is_empty());
                 let defaults = defaults.filter(|key| !written.iter().any(|setting| setting.key == key.name));
                 rows.extend(written.iter().map(|s| (title.clone(), s.key.clone(), s.value.clone(), Some(s.origin.clone()))));
                 rows.extend(defaults.map(|key| (title.clone(), key.name.to_string(), key.default_value(), None)));
@@ -288,6 +321,7 @@ impl Settings {
             method::wrong_templates(&self.document, &self.methods),
             heartbeat::wrong(&self.document, &self.methods),
             services::wrong(&self.document),
+            processes::wrong(&self.document),
             sensors::wrong(&self.document),
         ]
         .concat();

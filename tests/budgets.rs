@@ -57,20 +57,22 @@ const USUAL: &[(&str, usize)] = &[
 ];
 /// Stripped, in KiB.
 const SIZES: &[(&str, u64)] = &[
-    ("bin/sysalert", 8800),
+    ("bin/sysalert", 9200),
     // those with HTTP have hyper, rustls and tokio in them
     ("plugins/alertmanager.so", 3700),
     ("plugins/command.so", 760),
     ("plugins/email.so", 2700),
-    ("plugins/file.so", 620),
+    ("plugins/file.so", 640),
     ("plugins/journal.so", 570),
+    ("plugins/processes.so", 5700),
     ("plugins/syslog.so", 2400),
     ("plugins/telegram.so", 3700),
     ("plugins/webhook.so", 4700),
 ];
 /// In Cargo.lock: this workspace's own, those for tests and those for other systems are among them.
-/// reqwest brought 38; 23 of them are built here, the others are for other systems.
-const PACKAGES: usize = 248;
+/// reqwest brought 38; 23 of them are built here, the others are for other systems. The client of MySQL brought 45; 7 of them
+/// are for other systems.
+const PACKAGES: usize = 294;
 
 #[test]
 fn one_failure_is_safe_after_two_fsyncs_and_done_after_three() {

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "pipeline",
             "dispatch",
+            "watchdog",
             "metrics",
             "store",
             "settings",
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // the two halves of the flow do not know each other: what one queues, the other finds in the store
     ("pipeline", &["store", "settings", "trigger", "policy", "incident", "event", "error", "host"]),
     ("dispatch", &["store", "settings", "trigger", "message", "policy", "config", "incident", "event", "error", "host"]),
+    ("watchdog", &["store", "settings", "event", "error", "host"]),
     // what the store knows, for those who collect figures
     ("metrics", &["store", "settings", "incident", "event", "error", "host"]),
     // stores what policy says (its reasons, and what was told), and what messages tell

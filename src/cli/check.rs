@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, PATIENCE};
-use super::output;
+use super::{output, processes};
 use crate::error::{Error, Result};
-use crate::event::{Manager, short_time, utc_time};
+use crate::event::{Alarm, Manager, short_time, utc_time};
 use crate::host::sensing::Here;
 use crate::host::world::Machine;
 use crate::host::{clock, wake};
@@ -21,15 +21,17 @@ use crate::pipeline;
 use crate::policy::Rules;
 use crate::settings::{self, Settings};
 use crate::store::{self, Older, Store};
+use crate::watchdog::Reported;
 
 /// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
 const BUDGET: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
-  sysalert check services         how the units of [services] are
-  sysalert check sensors --list   every metric with its value of now, and its rules
-  sysalert check --report json    everything, for a program
+  sysalert check services              how the units of [services] are
+  sysalert check sensors --list        every metric with its value of now, and its rules
+  sysalert check processes --dry-run   what the watchdog would restart
+  sysalert check --report json         services and sensors, for a program
 
 The exit status is that of monitoring plugins: 0 OK, 1 warning, 2 critical, 3 unknown.";
 
@@ -37,7 +39,7 @@ The exit status is that of monitoring plugins: 0 OK, 1 warning, 2 critical, 3 un
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
-    /// What to check; by default everything
+    /// What to check; by default all but `processes`, which restarts what is in alarm
     #[arg(value_enum, value_name = "CHECK")]
     checks: Vec<What>,
     /// What to print
@@ -46,6 +48,9 @@ pub(super) struct Check {
     /// Show what is checked, every metric with its value and its rules, and judge nothing
     #[arg(long)]
     list: bool,
+    /// Say which processes would be restarted, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,6 +59,8 @@ enum What {
     Services,
     // the machine itself
     Sensors,
+    // plain comments, as in `output`: the processes of the database of [processes]
+    Processes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,7 +84,7 @@ enum State {
 }
 
 /// One line of a report.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     check: &'static str,
     name: String,
@@ -119,6 +126,8 @@ impl Check {
         } else {
             vec![]
         };
+        let processes = if self.is_wanted(What::Processes) { self.processes(context, &settings)? } else { vec![] };
+        let rows = [rows, processes].concat();
 
         let of_sensors = sensed.as_ref().map_or(State::Ok, sensors::worst);
         let worst = rows.iter().map(|row| row.state).max().unwrap_or(State::Ok).max(of_sensors);
@@ -148,8 +157,19 @@ impl Check {
         Ok(worst.exit_status())
     }
 
+    /// The watchdog of processes acts: it must be named. `--dry-run` is about it alone: of the rest nothing is looked at without
+    /// being recorded.
     fn is_wanted(&self, what: What) -> bool {
-        self.checks.is_empty() || self.checks.contains(&what)
+        let acts = what == What::Processes;
+        match self.checks.as_slice() {
+            [] => acts == self.dry_run,
+            named => named.contains(&what) && (acts || !self.dry_run),
+        }
+    }
+
+    fn processes(&self, context: &Context, settings: &Settings) -> Result<Vec<Row>> {
+        let reported = processes::check(context, settings, self.dry_run, self.report == Report::None)?;
+        Ok(reported.into_iter().flatten().map(|one| process(one, settings)).collect())
     }
 
     fn services(
@@ -204,6 +224,8 @@ impl Check {
     fn list(&self, context: &Context, settings: &Settings) -> Result<u8> {
         let services: Option<Vec<String>> =
             self.is_wanted(What::Services).then(|| settings.services.units.iter().map(settings::Listed::name).collect());
+        let processes: Option<Vec<String>> =
+            (self.is_wanted(What::Processes) && settings.processes.is_some()).then(|| settings.process_names());
         let sensors = if self.is_wanted(What::Sensors) {
             let known = match context.read()? {
                 Some(store) => store.with(store::sensors)?,
@@ -216,14 +238,19 @@ impl Check {
         };
         match self.report {
             Report::Text => {
-                let rows = |names: Vec<String>| names.into_iter().map(|name| vec!["services".to_owned(), name]);
-                let services = services.map(|names| output::table(&["CHECK", "WHAT"], rows(names)));
-                let tables: Vec<String> = services.into_iter().chain(sensors.as_deref().map(sensors::list)).collect();
+                let table = |check: &str, names: Vec<String>| {
+                    output::table(&["CHECK", "WHAT"], names.into_iter().map(|name| vec![check.to_owned(), name]))
+                };
+                let services = services.map(|names| table("services", names));
+                let processes = processes.map(|names| table("processes", names));
+                let tables = services.into_iter().chain(processes).chain(sensors.as_deref().map(sensors::list));
+                let tables: Vec<String> = tables.collect();
                 output::print(&tables.join("\n"))?;
             }
             Report::Json => {
+                let named = [("services", services), ("processes", processes)];
                 let mut list: Map<String, Value> =
-                    services.map(|names| ("services".to_owned(), names.into())).into_iter().collect();
+                    named.into_iter().filter_map(|(check, names)| Some((check.to_owned(), names?.into()))).collect();
                 list.extend(sensors.as_deref().map(sensors::list_json).unwrap_or_default());
                 output::json(&Value::Object(list))?;
             }
@@ -236,6 +263,18 @@ impl Check {
 fn machine(context: &Context) -> Here {
     let here = Here::new("/");
     if matches!(context.site.manager, Manager::User(_)) { here.with_users_manager() } else { here }
+}
+
+/// What became of a process in alarm.
+fn process(one: Reported, settings: &Settings) -> Row {
+    let severity = settings.rules(&one.shown);
+    let state = one.wrong.as_ref().map_or(State::Ok, |wrong| State::of(&severity.of_process(&wrong.problem())));
+    let why = match one.wrong {
+        Some(Alarm::Restarts) => format!("is in alarm; {}", one.done),
+        Some(wrong) => wrong.to_string(),
+        None => one.done,
+    };
+    Row { check: "processes", name: one.shown, shown: String::new(), since: None, state, why }
 }
 
 /// A monitoring system shows the first line.

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::event::{Breach, CHECK, CheckName, Event, Finding, Manager, Outcome, Problem, SCHEDULE, Subject, UnitName};
+use crate::event::{
+    Breach, CHECK, CheckName, DATABASE, Event, Finding, Manager, Outcome, PROCESS, Problem, ProcessName, SCHEDULE, Subject,
+    UnitName,
+};
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
 use crate::host::unit_files::UnitFiles;
@@ -112,6 +115,10 @@ impl Context {
     /// `check:services`, `check:storage:/var:low_disk`.
     pub(super) fn subject(&self, typed: &str) -> Result<Subject> {
         // as it is shown
+        let is_watchdogs = [PROCESS, DATABASE].iter().any(|of| typed.starts_with(of));
+        if is_watchdogs && !typed.chars().any(char::is_control) {
+            return Ok(Subject::stored(typed.to_owned()));
+        }
         if let Some(subject) = Subject::typed_check(typed).map_or_else(|| self.rule_of(typed), |check| Ok(Some(check)))? {
             return Ok(subject);
         }
@@ -204,6 +211,16 @@ pub(super) fn no_method(name: &str, settings: &Settings) -> Error {
             let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
             error.hint(format!("the configured methods: {}", methods.join(", ")))
         }
+    }
+}
+
+/// The error for a process that may not be restarted, with the nearest one that may.
+pub(super) fn no_process(name: &ProcessName, settings: &Settings) -> Error {
+    let error = Error::usage(format!("{name} may not be restarted: it has no section, and is not in `allow` of [processes]"));
+    let known = settings.process_names();
+    match nearest(name.as_str(), known.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(format!("write [processes] and [process.{:?}] into the configuration", name.as_str())),
     }
 }
 

@@ -114,7 +114,10 @@ impl Explain {
         let mut text = match last.event.problem.lapse() {
             Some(lapse) => format!("{}  {lapse}\n", subject.full_name()),
             None if subject.is_sensor() => format!("{}  {}\n", subject.full_name(), of_check(&last.event)),
-            None if subject.is_schedule() => format!("{}  is well again\n", subject.full_name()),
+            None if subject.is_watchdogs() && last.event.outcome == Outcome::Failed => {
+                format!("{}  {}\n", subject.full_name(), last.event.problem)
+            }
+            None if subject.is_schedule() || subject.is_watchdogs() => format!("{}  is well again\n", subject.full_name()),
             None => format!("{}  {}{how}\n", subject.full_name(), last.event.outcome.as_str()),
         };
         let mut say = |label: &str, value: &str| text += &format!("{label:>10}  {value}\n");

@@ -73,9 +73,12 @@ fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
         short_time(event.at),
         match event.outcome {
             _ if event.subject.is_sensor() => of_check(event),
-            Outcome::Failed if event.subject.is_schedule() => event.problem.to_string(),
+            Outcome::Failed if event.subject.is_schedule() || event.subject.is_watchdogs() => event.problem.to_string(),
             Outcome::Failed => format!("failed: {}", event.problem),
             Outcome::Succeeded if event.subject.is_schedule() => "is well again".to_owned(),
+            Outcome::Succeeded if event.subject.is_watchdogs() => {
+                event.problem.cause.clone().unwrap_or_else(|| "is well again".to_owned())
+            }
             Outcome::Succeeded => event.outcome.as_str().to_owned(),
         },
         match &recorded.reason {

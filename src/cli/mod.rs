@@ -19,6 +19,8 @@ mod outbox;
 mod output;
 mod plugin_host;
 mod preview;
+mod processes;
+mod restart_process;
 mod silence;
 mod status;
 mod targets;
@@ -99,7 +101,7 @@ enum Verb {
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     #[command(after_help = "Examples:\n  systemctl start sysalert-dispatch.service  in its sandbox, and with its credentials")]
     Dispatch,
-    /// Look at what never triggers: the units of [services], and schedules
+    /// Look at what never triggers: units of [services], schedules, processes of a database
     Check(check::Check),
     /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),
@@ -125,6 +127,9 @@ enum Verb {
     Test(test::Test),
     /// Show the configured methods, their plugins and their health
     Methods(methods::Methods),
+    /// Show the processes of the watchdog's database, or restart one
+    #[command(subcommand)]
+    Process(processes::Process),
     /// Validate or show the configuration, or all that it may hold
     #[command(subcommand)]
     Config(config::Config),
@@ -135,6 +140,8 @@ enum Verb {
     Complete(complete::Complete),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
+    #[command(hide = true)]
+    RestartProcess(restart_process::RestartProcess),
     #[command(hide = true, name = crate::dispatch::own_words::VERB)]
     TemplateHost,
     #[command(hide = true)]
@@ -208,6 +215,8 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Config(verb) => verb.run(context),
         Verb::Generate(verb) => verb.run(context),
         Verb::Complete(verb) => verb.run(),
+        Verb::Process(verb) => verb.run(context),
+        Verb::RestartProcess(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),
         Verb::TemplateHost => template_host::run(),
         Verb::Answer => answer::run(),

@@ -87,6 +87,11 @@ impl Document {
         self.headers.iter().filter_map(move |((name, own), origin)| Some((own.as_deref().filter(|_| name == section)?, origin)))
     }
 
+    /// Whether an unnamed section is written, be it without keys.
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(&(name.to_owned(), None))
+    }
+
     fn put(&mut self, section: &str, own_name: Option<&str>, origin: &Origin) -> &mut Vec<Setting> {
         let key = (section.to_owned(), own_name.map(str::to_owned));
         self.headers.entry(key.clone()).or_insert_with(|| origin.clone());
@@ -142,17 +147,18 @@ impl File<'_> {
         };
         let Some(inner) = self.table(name, value) else { return };
         if !section.named {
-            return self.section(section, None, name, inner, document);
+            return self.section(catalogue, section, None, name, inner, document);
         }
         for (own, value) in in_order(inner) {
             if let Some(inner) = self.table(own, value) {
-                self.section(section, Some(own.get_ref()), own, inner, document);
+                self.section(catalogue, section, Some(own.get_ref()), own, inner, document);
             }
         }
     }
 
     fn section(
         &mut self,
+        catalogue: &[Section],
         section: &Section,
         own: Option<&str>,
         header: &Spanned<impl Sized>,
@@ -162,6 +168,13 @@ impl File<'_> {
         let origin = self.origin(header.span().start);
         document.put(&section.name, own, &origin);
         for (name, value) in in_order(table) {
+            let below = format!("{}.{}", section.name, name.get_ref());
+            if let Some(below) = catalogue.iter().find(|section| section.name == below) {
+                if let Some(inner) = self.table(name, value) {
+                    self.section(catalogue, below, None, name, inner, document);
+                }
+                continue;
+            }
             let key = find(section.keys, name.get_ref());
             if key.is_none() && !section.open {
                 let place = own.map_or_else(

@@ -10,10 +10,10 @@ use sysalert_abi::{Status, one_line};
 
 use super::plugin::{self, Description};
 use super::{conformance, own_words};
-use crate::config::{Kind, Setting, nearest};
+use crate::config::{Key, Kind, Section, Setting, nearest};
 use crate::host::{Site, library, secret};
 use crate::message::TEMPLATE_KEYS;
-use crate::settings::{METHOD_KEYS, Method, Settings};
+use crate::settings::{CATALOGUE, METHOD_KEYS, Method, Settings};
 
 /// One key, as a plugin describes it: see `settings` in `sysalert_plugin.h`.
 #[derive(Debug, Deserialize)]
@@ -60,9 +60,13 @@ pub fn check(site: &Site, settings: &Settings) -> Vec<String> {
     methods.chain(own).flat_map(|(section, method)| complaints(site, &section, method)).collect()
 }
 
-/// The (section, key)s whose values must not be shown: those that a plugin calls secrets; all of a plugin that cannot tell.
+/// The (section, key)s whose values must not be shown: those that are secrets, and that a plugin calls so; all of a plugin that cannot tell.
 pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String)> {
-    let mut secrets = BTreeSet::from([("heartbeat".to_owned(), "url".to_owned())]);
+    let secret = |section: &Section, key: &Key| (section.name.to_string(), key.name.to_string());
+    let own =
+        CATALOGUE.iter().flat_map(|section| section.keys.iter().flat_map(move |keys| keys.iter().map(move |key| (section, key))));
+    let mut secrets: BTreeSet<_> =
+        own.filter(|(_, key)| key.kind == Kind::Secret).map(|(section, key)| secret(section, key)).collect();
     for method in settings.methods.values().filter(|method| !method.config.is_empty()) {
         let known = library::find(&method.plugin, &site.plugins)
             .and_then(|path| plugin::describe(&path))

@@ -56,9 +56,8 @@ impl Complete {
 pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, complete: Complete) -> Result<bool> {
     let bare = store.with(store::without_context)?;
     // what is no failed run shows no lines
-    let (ready, late): (Vec<_>, Vec<_>) = bare
-        .into_iter()
-        .partition(|(_, kind, event)| *kind == Kind::Recovery || event.subject.is_schedule() || complete.reaches(event.at));
+    let (ready, late): (Vec<_>, Vec<_>) =
+        bare.into_iter().partition(|(_, kind, event)| *kind == Kind::Recovery || has_no_run(event) || complete.reaches(event.at));
     let gathered: Vec<_> = ready
         .iter()
         .map(|(alert, kind, event)| {
@@ -68,6 +67,7 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
                 _ if event.subject.is_check() => Context::default(),
                 _ if event.subject.is_schedule() => timetable(world, event),
                 Kind::Recovery => Context::default(),
+                _ if event.subject.is_watchdogs() => Context::default(),
                 _ => context(world, event, most, complete),
             };
             Ok((*alert, context))
@@ -77,6 +77,10 @@ pub fn gather(store: &mut Store, settings: &Settings, world: &dyn Evidence, comp
         store.write(|db| gathered.iter().try_for_each(|(alert, context)| store::set_context(db, *alert, context)))?;
     }
     Ok(late.is_empty())
+}
+
+fn has_no_run(event: &Event) -> bool {
+    event.subject.is_schedule() || event.subject.is_watchdogs()
 }
 
 /// What a rule's metric is by now, or since when there is none.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sysalert_abi::{Answer, Reply, Request, Status};
 
 use super::child::{self, Lost};
-use crate::host::{Site, env, library};
+use crate::host::{Site, env, identity, library};
 use crate::settings::Method;
 
 /// What the child gets on its standard input.
@@ -44,6 +44,8 @@ pub enum Said {
     Reply(Reply),
     /// Its replies to several requests.
     Replies(Vec<Reply>),
+    /// What a task came to.
+    Done(Value),
     /// What kind of plugin it is.
     Described(Description),
     /// Why the plugin could not be asked.
@@ -108,7 +110,9 @@ fn tried(said: Result<Said, String>, nonce: &str, plugin: &str) -> Tried {
             Status::Refused => Answer::Refused(reply.detail),
         },
         Ok(Said::Reply(_)) => Answer::Retry(format!("the plugin {plugin} answered another request than this one"), None),
-        Ok(Said::Described(_) | Said::Replies(_)) => Answer::Retry(format!("the plugin {plugin} did not answer"), None),
+        Ok(Said::Described(_) | Said::Replies(_) | Said::Done(_)) => {
+            Answer::Retry(format!("the plugin {plugin} did not answer"), None)
+        }
         Ok(Said::Broken(why)) | Err(why) => Answer::Retry(why, None),
     };
     answer.into()
@@ -152,11 +156,36 @@ pub fn ask(path: &Path, requests: &[Value], limit: Duration) -> Result<Vec<Reply
     }
 }
 
+/// The answer to a task is not read beyond this.
+const LONGEST_RESULT: u64 = 4 << 20;
+
+/// Hands a request to a library of ours that is no alert method, in a child process, and tells what it answered.
+///
+/// # Errors
+/// A sentence that says how it failed.
+pub fn task(site: &Site, library: &str, request: &Value, limit: Duration) -> Result<Value, String> {
+    let path = library::find(library, &site.plugins)?;
+    let input = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    match run_long(&path, "task", input, limit, LONGEST_RESULT)? {
+        Said::Done(answer) => Ok(answer),
+        Said::Broken(why) => Err(why),
+        _ => Err(format!("the plugin {} did not answer", path.display())),
+    }
+}
+
 fn run(path: &Path, task: &str, input: Vec<u8>, limit: Duration) -> Result<Said, String> {
+    run_long(path, task, input, limit, LONGEST_REPLY)
+}
+
+fn run_long(path: &Path, task: &str, input: Vec<u8>, limit: Duration, longest: u64) -> Result<Said, String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut command = child::command(&[VERB, task]);
+    if task == "task" {
+        // root hands nothing of its power to a network
+        identity::give_up(&mut command);
+    }
     command.arg(path).envs(PASSED_ON.iter().filter_map(|variable| Some((variable, env::var(variable)?))));
-    match child::run(command, input, LONGEST_REPLY, limit) {
+    match child::run(command, input, longest, limit) {
         Ok(line) => parse(&line, &name),
         Err(Lost::NotStarted(why)) => Err(format!("cannot start a process for the plugin {name}: {why}")),
         Err(Lost::TooLong(limit)) => Err(format!("the plugin {name} took longer than {} s and was killed", limit.as_secs_f64())),

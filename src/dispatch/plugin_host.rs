@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::unistd::dup2_stdout;
 use serde::Serialize;
 use serde_json::Value;
-use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL};
+use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL, TASK_SYMBOL, TaskEntry};
 
 use super::child;
 use super::plugin::{Description, Envelope, Said};
@@ -21,7 +21,7 @@ use crate::host::library;
 /// Address space for the plugin: enough for TLS and a dozen threads' stacks, and an end for one that never stops.
 const MEMORY: u64 = 1 << 30;
 
-/// Does the task ("send", "describe", "check" or "ask") with the plugin at `path`: standard input in, one line on standard output out.
+/// Does the task ("send", "describe", "check", "ask" or "task") with the plugin at `path`: standard input in, one line on standard output out.
 ///
 /// # Errors
 /// When standard input or output cannot be used.
@@ -50,6 +50,9 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
     // before foreign code runs: all of the input, so that a crash of the plugin cannot be taken for a broken pipe
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input).map_err(|error| format!("cannot read the request: {error}"))?;
+    if task == "task" {
+        return run_task(path, input).map(Said::Done);
+    }
     let plugin = load(path)?;
     if task == "describe" {
         return Ok(Said::Described(plugin.description));
@@ -86,19 +89,41 @@ fn reply(plugin: &Plugin, path: &Path, call: Call, request: &impl Serialize) -> 
     let json = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     // inside of JSON there is no zero byte
     let request = CString::new(json).map_err(|error| error.to_string())?;
-    let reply = ask(plugin, call, &request)?;
+    let reply = ask(call, plugin.free, &request)?;
     serde_json::from_slice(&reply).map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))
 }
 
-/// Loads the very file that was checked, and checks what it says of itself.
-fn load(path: &Path) -> Result<Plugin, String> {
+/// Hands a request to a library of ours that is no alert method.
+fn run_task(path: &Path, input: Vec<u8>) -> Result<Value, String> {
     let shown = path.display();
+    let library = open(path)?;
+    // SAFETY: the symbol's name is the promise of this type.
+    let entry = unsafe { library.get::<TaskEntry>(TASK_SYMBOL) }
+        .map_err(|_| format!("{shown} has no function {TASK_SYMBOL}: install the one that belongs to this sysalert"))?;
+    // SAFETY: takes no arguments and returns null or a constant.
+    let task = unsafe { entry().as_ref() }.filter(|task| task.abi == ABI);
+    let Some((run, free)) = task.and_then(|task| task.run.zip(task.free)) else {
+        return Err(format!("{shown} belongs to another version of sysalert: install the one that belongs to this sysalert"));
+    };
+    let request = CString::new(input).map_err(|error| error.to_string())?;
+    let reply = ask(run, free, &request)?;
+    serde_json::from_slice(&reply).map_err(|_| format!("{shown} answered something that is no reply"))
+}
+
+/// Loads the very file that was checked.
+fn open(path: &Path) -> Result<&'static libloading::Library, String> {
     let file = library::open(path)?;
     // SAFETY: the library's constructors run here. Only root and this user can have put it there, and this process is for it.
     let library = unsafe { libloading::Library::new(format!("/proc/self/fd/{}", file.as_raw_fd())) }
-        .map_err(|error| format!("the plugin {shown} cannot be loaded: {error}"))?;
+        .map_err(|error| format!("the plugin {} cannot be loaded: {error}", path.display()))?;
     // never unloaded: its threads may run on until this process ends
-    let library = Box::leak(Box::new(library));
+    Ok(Box::leak(Box::new(library)))
+}
+
+/// Loads a plugin, and checks what it says of itself.
+fn load(path: &Path) -> Result<Plugin, String> {
+    let shown = path.display();
+    let library = open(path)?;
     // SAFETY: the symbol's name is the promise of this type.
     let entry = unsafe { library.get::<Entry>(SYMBOL) }
         .map_err(|_| format!("{shown} is no plugin of sysalert: it has no function {SYMBOL}"))?;
@@ -152,7 +177,7 @@ fn text(pointer: *const c_char) -> Option<String> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }
 
-fn ask(plugin: &Plugin, call: Call, request: &CStr) -> Result<Vec<u8>, String> {
+fn ask(call: Call, free: Free, request: &CStr) -> Result<Vec<u8>, String> {
     let mut reply = std::ptr::null_mut();
     let mut length = 0;
     // SAFETY: `request` is readable for its length and the zero byte behind it, `reply` and `length` can be written, as the header says.
@@ -163,6 +188,6 @@ fn ask(plugin: &Plugin, call: Call, request: &CStr) -> Result<Vec<u8>, String> {
     // SAFETY: on success `reply` has `length` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(reply, length) }.to_vec();
     // SAFETY: it goes back once to the one that gave it.
-    unsafe { (plugin.free)(reply, length) };
+    unsafe { free(reply, length) };
     Ok(bytes)
 }

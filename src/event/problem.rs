@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Lapse, UnitName, breach};
+use super::{Alarm, Finding, Lapse, UnitName, breach};
 
 /// How a run ended, in systemd's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,8 +44,9 @@ impl Problem {
         let result = self.service_result.as_deref();
         // which dependency it was can be seen only for a while
         let unseen = result == Some("dependency") && (self.cause.is_none() || other.cause.is_none());
-        // of a schedule and of a check the cause only tells more: since when, for which reason, how much
+        // of a schedule, a check and a process the cause only tells more: since when, for which reason, how much
         let unseen = unseen || self.is_lapse() || result.is_some_and(|result| breach::RESULTS.contains(&result));
+        let unseen = unseen || self.alarm().is_some();
         result == other.service_result.as_deref()
             && (self.cause == other.cause || unseen)
             && (!exit_tells || (&self.exit_code, &self.exit_status) == (&other.exit_code, &other.exit_status))
@@ -113,6 +114,11 @@ impl Problem {
     /// What is wrong with a schedule, if it is about one.
     pub fn lapse(&self) -> Option<Lapse> {
         Lapse::of(self)
+    }
+
+    /// What is wrong with a process of the watchdog's database, if it is about one.
+    pub fn alarm(&self) -> Option<Alarm> {
+        Alarm::of(self)
     }
 
     /// What is wrong with what a sensor measures, if it is about that.
@@ -235,6 +241,9 @@ impl fmt::Display for Problem {
         };
         if let Some(lapse) = Lapse::of(self) {
             return lapse.fmt(f);
+        }
+        if let Some(alarm) = Alarm::of(self) {
+            return alarm.fmt(f);
         }
         if let Some(finding) = Finding::of(self) {
             return finding.fmt(f);

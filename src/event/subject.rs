@@ -107,6 +107,10 @@ pub struct Subject(String);
 
 /// What a schedule begins with, also on the command line.
 pub const SCHEDULE: &str = "schedule:";
+/// What a process of the watchdog's database begins with, also on the command line.
+pub const PROCESS: &str = "process:";
+/// What that database itself begins with.
+pub const DATABASE: &str = "database:";
 /// What a check begins with, there, too.
 pub const CHECK: &str = "check:";
 
@@ -144,6 +148,16 @@ impl Subject {
     /// That a timer of this manager starts its unit, or that a unit succeeds, as often as they should.
     pub fn schedule(manager: &Manager, unit: &UnitName) -> Subject {
         Subject(format!("{SCHEDULE}{}", Subject::unit(manager, unit).name()))
+    }
+
+    /// A process of the watchdog's database, by its name for people.
+    pub fn process(shown: &str) -> Subject {
+        Subject(format!("{PROCESS}{shown}"))
+    }
+
+    /// The watchdog's database itself.
+    pub fn database(name: &str) -> Subject {
+        Subject(format!("{DATABASE}{name}"))
     }
 
     /// That a check of this manager's units can look.
@@ -195,7 +209,7 @@ impl Subject {
 
     /// The same where units and schedules stand side by side, and as a command takes it: `schedule:backup.service`.
     pub fn full_name(&self) -> &str {
-        if self.is_schedule() { &self.0 } else { self.name() }
+        if self.is_schedule() || self.is_watchdogs() { &self.0 } else { self.name() }
     }
 
     /// True of what is no unit, and has no runs: a schedule, and a check.
@@ -208,12 +222,20 @@ impl Subject {
         self.0.starts_with(CHECK)
     }
 
+    /// True of a process of the watchdog's database, and of that database: no unit, and no run.
+    pub fn is_watchdogs(&self) -> bool {
+        self.0.starts_with(PROCESS) || self.0.starts_with(DATABASE)
+    }
+
     /// True of a rule of a sensor: `check:SENSOR:INSTANCE:RULE`.
     pub fn is_sensor(&self) -> bool {
         self.is_check() && self.0.matches(':').count() > 2
     }
 
     fn split(&self) -> (Option<&str>, &str) {
+        if self.is_watchdogs() {
+            return (None, self.rest());
+        }
         if self.is_sensor() {
             return (None, &self.0);
         }

@@ -36,6 +36,23 @@ pub fn configuration(place: &ConfigPlace) -> Result<Files> {
     }
 }
 
+/// Every file and folder that the configuration consists of, as far as it is there.
+///
+/// # Errors
+/// `Permission` or `Failure`, when a folder cannot be read.
+pub fn places(place: &ConfigPlace) -> Result<Vec<PathBuf>> {
+    let mut places = match place {
+        ConfigPlace::File(path) => vec![path.clone()],
+        ConfigPlace::Folder(folder) => {
+            let drop_in = folder.join("conf.d");
+            let files = drop_ins(&drop_in)?;
+            [vec![folder.clone(), folder.join("sysalert.toml"), drop_in], files].concat()
+        }
+    };
+    places.retain(|path| path.symlink_metadata().is_ok());
+    Ok(places)
+}
+
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -105,6 +122,18 @@ pub fn replace_public(path: &Path, text: &str) -> io::Result<()> {
         let _ = fs::remove_file(&draft);
     }
     written
+}
+
+/// Replaces a file by one that everybody may read, in one step that a power cut does not undo; makes its folder.
+///
+/// # Errors
+/// The system's.
+pub fn replace_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let draft = folder.join(format!(".{name}"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&draft)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, folder.join(name)))?;
+    File::open(folder)?.sync_all()
 }
 
 /// Writes a new file so that it is there, whole, after a power cut: two fsyncs.

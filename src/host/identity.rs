@@ -4,7 +4,9 @@ use std::ffi::CString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, User, chown, geteuid, getuid, initgroups, setgid, setgroups, setuid};
@@ -102,6 +104,18 @@ pub fn become_owner(Owner { uid, gid }: Owner) -> Result<()> {
     }
     setgid(gid).map_err(failed)?;
     setuid(uid).map_err(failed)
+}
+
+/// Lets a child of root's run as the user sysalert, if there is one.
+pub fn give_up(command: &mut Command) {
+    if let (true, Ok(Some(owner))) = (geteuid().is_root(), User::from_name(OWNER)) {
+        command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
+    }
+}
+
+/// Whether this process may do everything.
+pub fn is_root() -> bool {
+    geteuid().is_root()
 }
 
 /// Who runs this command, by name; through sudo, who does that.

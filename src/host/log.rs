@@ -19,6 +19,8 @@ pub enum Level {
     Error,
     /// Something is not as it should be.
     Warn,
+    /// What was done and is always shown.
+    Notice,
     /// What was done.
     Info,
     /// Why.
@@ -42,6 +44,7 @@ impl Level {
         match self {
             Level::Error => (3, "error"),
             Level::Warn => (4, "warning"),
+            Level::Notice => (5, "notice"),
             Level::Info => (6, "info"),
             Level::Debug => (7, "debug"),
         }
@@ -62,7 +65,7 @@ pub fn init(verbose: bool, environment: Environment) {
 /// Writes a message, with the subject that it is about.
 pub fn write(level: Level, subject: Option<&str>, text: &str) {
     let (threshold, file) = SETTINGS.get().unwrap_or(&(Level::Warn, None));
-    if level > *threshold {
+    if level > *threshold && level != Level::Notice {
         return;
     }
     let (number, word) = level.priority();
@@ -114,6 +117,11 @@ pub fn fatal(text: &str) {
 /// A warning about this subject.
 pub fn warn(subject: Option<&str>, text: &str) {
     write(Level::Warn, subject, text);
+}
+
+/// What was done about this subject, and is kept whatever the level.
+pub fn notice(subject: Option<&str>, text: &str) {
+    write(Level::Notice, subject, text);
 }
 
 /// What was done about this subject.

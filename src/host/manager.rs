@@ -1,5 +1,6 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod jobs;
 mod listed;
 mod properties;
 mod setup;
@@ -7,6 +8,7 @@ mod started;
 mod timers;
 mod units;
 
+pub use jobs::Change;
 pub use listed::{Counts, Detail, Glance, Listed, Shown};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};

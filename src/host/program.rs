@@ -1,7 +1,9 @@
-//! Programs that are run and asked for their output: without a shell, without our environment, for a limited time.
+//! Programs that are run: without a shell, without our environment, for a limited time.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -11,7 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use super::clock;
+use super::{clock, trust};
 
 /// What a program said, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,19 @@ pub enum End {
     Hangs,
 }
 
+impl fmt::Display for End {
+    /// As the end of "the program ...".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Exited(code) => write!(f, "exited with status {code}"),
+            End::Killed(signal) => write!(f, "was killed by {signal}"),
+            End::TooLong => f.write_str("took too long and was killed"),
+            End::TooMuch => f.write_str("said too much and was killed"),
+            End::Hangs => f.write_str("took too long and cannot be killed: it hangs in the kernel"),
+        }
+    }
+}
+
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is killed is gone within this time, unless the kernel holds it: a mount that hangs does at times.
 const DEATH: Duration = Duration::from_secs(2);
@@ -55,17 +70,7 @@ enum News {
 /// # Errors
 /// The system's, when it could not be started.
 pub fn run(program: &str, arguments: &[String], limit: Duration, longest: usize) -> io::Result<Ran> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        // numbers with a point, words in English
-        .envs([("PATH", PATH), ("LC_ALL", "C")])
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()?;
+    let mut child = prepared(program, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     let (sender, news) = mpsc::channel();
     let (reads, waits) = (sender.clone(), sender);
@@ -103,6 +108,47 @@ pub fn run(program: &str, arguments: &[String], limit: Duration, longest: usize)
     }
     let status = child.wait()?;
     Ok(Ran { output, end: killed.unwrap_or_else(|| told(status)) })
+}
+
+/// Numbers with a point, words in English.
+fn prepared(program: &str, arguments: &[String]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs([("PATH", PATH), ("LC_ALL", "C")]);
+    command.current_dir("/").stdin(Stdio::null()).process_group(0);
+    command
+}
+
+/// So often it is asked whether a program has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs a program that only root can change, as root; its output goes where this process's goes, and what it leaves behind in good
+/// order stays.
+///
+/// # Errors
+/// How it failed, as the end of "its `key` ...". Its arguments are not shown.
+pub fn follow(command: &[String], limit: Duration) -> Result<(), String> {
+    let Some((program, arguments)) = command.split_first() else { return Err("names no program".to_owned()) };
+    trust::only_roots(Path::new(program)).map_err(|why| format!("is not run: {why}"))?;
+    let mut child = prepared(program, arguments).spawn().map_err(|error| format!("cannot be started: {error}"))?;
+    let until = clock::started() + limit;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(told(status).to_string()),
+            Ok(None) if clock::started() < until => clock::wait(LOOK),
+            Ok(None) => {
+                let _ = killpg(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), Signal::SIGKILL);
+                let _ = child.wait();
+                return Err(format!("took longer than {} s and was killed", limit.as_secs()));
+            }
+            Err(error) => return Err(format!("cannot be waited for: {error}")),
+        }
+    }
+}
+
+/// A program of this system, by the first of these paths that is there.
+pub fn found(paths: &[&str]) -> Option<String> {
+    paths.iter().find(|path| Path::new(path).exists()).map(|path| (*path).to_owned())
 }
 
 fn read(mut stdout: ChildStdout, news: &Sender<News>) {
@@ -181,5 +227,23 @@ mod tests {
         let (said, end) = shell("setsid sleep 5 & echo hidden", LONG);
         assert_eq!((said.as_str(), end), ("hidden\n", End::Exited(0)));
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_program_has_a_time_and_arguments_are_not_words_of_a_shell() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let run = |command: &[&str], limit| follow(&command.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), limit);
+        let second = Duration::from_secs(20);
+        assert_eq!(run(&["/bin/true"], second), Ok(()));
+        assert_eq!(run(&["/bin/false"], second), Err("exited with status 1".to_owned()));
+        assert_eq!(run(&["/usr/bin/test", "$(reboot); `x` a b", "=", "$(reboot); `x` a b"], second), Ok(()));
+        let begun = clock::started();
+        let late = run(&["/bin/sleep", "100"], Duration::from_millis(100));
+        assert_eq!(late, Err("took longer than 0 s and was killed".to_owned()));
+        assert!(clock::started() - begun < second);
+        assert!(run(&["/nowhere/x"], second).is_err_and(|why| why.starts_with("is not run: cannot look at")));
+        assert!(run(&[], second).is_err());
     }
 }

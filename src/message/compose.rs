@@ -7,7 +7,7 @@ use sysalert_abi::Kind;
 
 use super::commands::commands;
 use super::flapping::{self, Phase};
-use super::{Banner, Context, Letter, Tone, check, schedule, visible};
+use super::{Banner, Context, Letter, Tone, check, process, schedule, visible};
 use crate::event::{Event, Problem, Start, local_time};
 use crate::incident::Incident;
 
@@ -84,6 +84,9 @@ pub fn compose(report: &Report<'_>) -> Letter {
     }
     if report.event.subject.is_schedule() {
         return schedule::compose(report);
+    }
+    if report.event.subject.is_watchdogs() {
+        return process::compose(report);
     }
     let (event, context, host) = (report.event, report.context, report.host);
     let name = event.subject.name();

@@ -16,6 +16,7 @@ mod html;
 mod markdown;
 mod method;
 mod overtaken;
+mod process;
 mod redact;
 mod schedule;
 mod template;

@@ -14,7 +14,7 @@ pub fn compose_overtaken(report: &Report<'_>) -> Letter {
         letter.lead += " The messages about that had not been sent yet: this one tells all.";
         return letter;
     }
-    if report.event.subject.is_schedule() {
+    if report.event.subject.is_schedule() || report.event.subject.is_watchdogs() {
         letter.lead += " The message about that had not been sent yet: this one tells both.";
         return letter;
     }

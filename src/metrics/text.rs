@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::store::{Nothing, Sensed, Totals, UnitTotals};
+use crate::store::{Nothing, ProcessRecord, Sensed, Totals, UnitTotals};
 
 const LAST_RUN: &str = "sysalert_last_run_timestamp_seconds";
 
@@ -36,8 +36,8 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     family("sysalert_silences", "gauge", help, one(totals.silences.to_string()));
 
     let mut of_units = |name, kind, help, value: &dyn Fn(&UnitTotals) -> Option<String>| {
-        // a schedule has no runs
-        let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule());
+        // a schedule has no runs, nor has a process of the watchdog's
+        let units = totals.units.iter().filter(|unit| !unit.subject.is_schedule() && !unit.subject.is_watchdogs());
         let samples = units.filter_map(|unit| {
             let labels = vec![("manager", unit.subject.manager()), ("unit", unit.subject.unit_name())];
             Some((labels, value(unit)?))
@@ -52,6 +52,20 @@ pub(super) fn text(totals: &Totals, methods: &[&str], version: &str, now: DateTi
     of_units("sysalert_unit_last_failure_timestamp_seconds", "gauge", help, &|unit| unit.last_failure.map(seconds));
     let help = "When a run of the unit last ended well, or the unit recovered.";
     of_units("sysalert_unit_last_success_timestamp_seconds", "gauge", help, &|unit| unit.last_success.map(seconds));
+
+    let mut of_processes = |name, kind, help, value: &dyn Fn(&ProcessRecord) -> Option<String>| {
+        let samples =
+            totals.processes.iter().filter_map(|(name, record)| Some((vec![("process", name.as_str())], value(record)?)));
+        family(name, kind, help, samples.collect());
+    };
+    let help = "Restarts by the watchdog that brought the process back.";
+    of_processes("sysalert_process_restarts_total", "counter", help, &|process| Some(process.restarts.to_string()));
+    let help = "Cycles of restarts by the watchdog that did not bring the process back.";
+    of_processes("sysalert_process_restart_failures_total", "counter", help, &|process| Some(process.failures.to_string()));
+    let help = "1 while the circuit breaker of the process is open, or lets one trial pass.";
+    of_processes("sysalert_process_breaker_open", "gauge", help, &|process| Some(u8::from(process.opened.is_some()).to_string()));
+    let help = "When the watchdog last brought the process back.";
+    of_processes("sysalert_process_last_restart_timestamp_seconds", "gauge", help, &|process| process.restarted.map(seconds));
 
     let deliveries = totals.deliveries.iter().map(|(method, status, count)| {
         let labels = vec![("method", method.as_str()), ("status", status.as_str())];
@@ -206,6 +220,16 @@ mod tests {
             ],
             outbox: vec![Queue { method: "mail".into(), alerts: 2, oldest: at(50) }],
             failing: vec!["mail".into()],
+            processes: BTreeMap::from([(
+                "billing".to_owned(),
+                ProcessRecord {
+                    restarts: 4,
+                    failures: 3,
+                    opened: Some(at(90)),
+                    restarted: Some(at(30)),
+                    ..ProcessRecord::default()
+                },
+            )]),
             swept: Some(at(-1000)),
             sensors: vec![
                 sensed("cpu", Some(Nothing::Error("x".into())), &[]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Reason, Situation, started_by};
 use crate::config::{Hours, Key, Kind, Values};
-use crate::event::{Event, Outcome, Problem, Start};
+use crate::event::{Alarm, Event, Outcome, Problem, Start};
 use crate::incident::Severity;
 
 const ALERT_ON: &[Cow<'static, str>] = &[Cow::Borrowed("final"), Cow::Borrowed("each")];
@@ -217,6 +217,18 @@ impl Rules {
         }
         if problem.lapse().is_none_or(|lapse| !lapse.comes_again()) {
             self.ignore = 0;
+        }
+        self
+    }
+
+    /// The same for a process of the watchdog's database: the watchdog counts for itself, so that none of its words are ignored, and
+    /// a process that it gave up is critical.
+    #[must_use]
+    pub fn of_process(mut self, problem: &Problem) -> Rules {
+        self.flapping = 0;
+        self.ignore = 0;
+        if matches!(problem.alarm(), Some(Alarm::BreakerOpen(_))) {
+            self.severity = Severity::Critical;
         }
         self
     }

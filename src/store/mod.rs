@@ -20,6 +20,7 @@ mod looks;
 mod outages;
 mod outbox;
 mod overtaken;
+mod processes;
 mod prune;
 mod replace;
 mod resends;
@@ -63,6 +64,10 @@ pub use outbox::{
     Alert, Claimed, Waiting, claim, done, drop_tests, due, give_back, queue, queue_test, set_context, waiting, without_context,
 };
 pub use overtaken::{Overtaken, settle_overtaken};
+pub use processes::{
+    ProcessAlarm, ProcessRecord, forget_process_alarm, keep_process, keep_process_alarm, process_alarms, process_records,
+    processes_checked, set_processes_checked,
+};
 pub use prune::{Pruned, before, prune, prune_a_step};
 pub use replace::{Identity, current, replace};
 pub use resends::{

@@ -255,6 +255,27 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (sensor, instance, rule)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- the rows of the watchdog's database that are in alarm
+    CREATE TABLE process_alarms (
+        id INTEGER PRIMARY KEY,              -- as that database numbers them
+        name TEXT NOT NULL,                  -- as it stands there
+        since INTEGER NOT NULL,
+        restarted INTEGER                    -- it was restarted and is healthy; the row is to be settled
+    ) STRICT;
+    -- what became of restarts, by process
+    CREATE TABLE processes (
+        name TEXT PRIMARY KEY,
+        failed INTEGER NOT NULL DEFAULT 0,   -- cycles in a row that failed
+        opened INTEGER,                      -- since when its circuit breaker is open
+        restarts INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        begun INTEGER,                       -- a cycle was asked for then, and what it came to is not kept yet
+        last INTEGER,                        -- the last cycle,
+        restarted INTEGER,                   -- the last one that brought it back,
+        why TEXT                             -- and why the last one failed
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Why a database cannot be used.

@@ -1,9 +1,12 @@
 //! What metrics tell: totals that triggers keep (see the schema), and what is few at any time. Nothing here reads the events.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::maybe;
+use super::processes::{self, ProcessRecord};
 use super::sensors::{self, Sensed, Streak};
 use super::{looks, outages, silences, time};
 use crate::event::Subject;
@@ -22,6 +25,8 @@ pub struct Totals {
     pub outbox: Vec<Queue>,
     /// The methods that have sent nothing since a try failed.
     pub failing: Vec<String>,
+    /// What became of the restarts of processes, by name.
+    pub processes: BTreeMap<String, ProcessRecord>,
     /// Up to when the journal was swept.
     pub swept: Option<DateTime<Utc>>,
     /// What the sensors saw last.
@@ -81,6 +86,7 @@ pub fn totals(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Totals> {
             .collect::<rusqlite::Result<_>>()?,
         outbox: snapshot.prepare(OUTBOX)?.query_map([], queue)?.collect::<rusqlite::Result<_>>()?,
         failing: outages::outages(&snapshot)?.into_iter().map(|outage| outage.method).collect(),
+        processes: processes::process_records(&snapshot)?,
         swept: looks::swept(&snapshot)?,
         sensors: sensors::sensors(&snapshot)?,
         streaks: sensors::streaks(&snapshot)?,

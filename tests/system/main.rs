@@ -33,6 +33,7 @@ mod names;
 mod permissions;
 mod plugins;
 mod polled;
+mod processes;
 mod readme;
 mod recovery;
 mod reminders;

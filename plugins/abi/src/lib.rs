@@ -17,9 +17,9 @@ mod text;
 
 pub use deadline::Deadline;
 pub use fit::{Count, bytes, characters, fit, repeats, shorten, utf16_units};
-pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL};
+pub use raw::{ABI, Call, Entry, Free, MINIMUM_SIZE, PluginV1, SYMBOL, TASK_SYMBOL, TaskEntry, TaskV1};
 #[doc(hidden)]
-pub use raw::{call, release};
+pub use raw::{call, release, task};
 pub use request::{
     Beat, Fact, Failure, Incident, Kind, Level, List, Matter, Member, Message, Parts, Reply, Request, SCHEMA, Status,
 };

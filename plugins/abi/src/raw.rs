@@ -52,6 +52,45 @@ pub struct PluginV1 {
 // SAFETY: the struct and everything it points to are constants.
 unsafe impl Sync for PluginV1 {}
 
+/// The function that a library of sysalert's own exports that is no alert method: what is heavy and rare stands in one.
+pub const TASK_SYMBOL: &str = "sysalert_task_v1";
+/// The type of the function named [`TASK_SYMBOL`].
+pub type TaskEntry = unsafe extern "C" fn() -> *const TaskV1;
+
+/// What such a library is: JSON in, JSON out.
+#[repr(C)]
+#[derive(Debug)]
+pub struct TaskV1 {
+    /// [`ABI`].
+    pub abi: u32,
+    /// The size in bytes of this struct.
+    pub size: u32,
+    /// Does one task.
+    pub run: Option<Call>,
+    /// Frees what it gave.
+    pub free: Option<Free>,
+}
+
+/// Runs one task; used by [`export_task!`](crate::export_task).
+///
+/// # Safety
+/// As [`call`].
+#[doc(hidden)]
+pub unsafe fn task(
+    request: *const u8,
+    length: usize,
+    reply: *mut *mut u8,
+    reply_length: *mut usize,
+    serve: fn(&serde_json::Value) -> serde_json::Value,
+) -> i32 {
+    // SAFETY: the caller vouches for the same.
+    unsafe {
+        answer(request, length, reply, reply_length, |bytes| {
+            serde_json::to_vec(&serve(&serde_json::from_slice(bytes).ok()?)).ok()
+        })
+    }
+}
+
 /// Runs one call of a Rust plugin; used by [`export_plugin!`](crate::export_plugin).
 ///
 /// # Safety
@@ -65,16 +104,30 @@ pub unsafe fn call<P: Plugin>(
     reply_length: *mut usize,
     serve: fn(&Request) -> Answer,
 ) -> i32 {
+    let served = |bytes: &[u8]| {
+        let request: Request = serde_json::from_slice(bytes).ok()?;
+        serde_json::to_vec(&reply_of::<P>(&request, serve(&request))).ok()
+    };
+    // SAFETY: the caller vouches for the same.
+    unsafe { answer(request, length, reply, reply_length, served) }
+}
+
+/// # Safety
+/// As [`call`].
+unsafe fn answer(
+    request: *const u8,
+    length: usize,
+    reply: *mut *mut u8,
+    reply_length: *mut usize,
+    serve: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+) -> i32 {
     if request.is_null() || reply.is_null() || reply_length.is_null() {
         return 1;
     }
     // SAFETY: the caller vouches for `length` readable bytes at `request`.
     let bytes = unsafe { std::slice::from_raw_parts(request, length) };
     // A panic must not cross the C border: it would abort the process instead of becoming a reply.
-    let served = catch_unwind(AssertUnwindSafe(|| {
-        let request: Request = serde_json::from_slice(bytes).ok()?;
-        serde_json::to_vec(&reply_of::<P>(&request, serve(&request))).ok()
-    }));
+    let served = catch_unwind(AssertUnwindSafe(|| serve(bytes)));
     let json = match served {
         Ok(Some(json)) => json.into_boxed_slice(),
         Ok(None) => return 1,
@@ -150,6 +203,34 @@ macro_rules! export_plugin {
             #[unsafe(no_mangle)]
             extern "C" fn sysalert_plugin_v1() -> *const $crate::PluginV1 {
                 &PLUGIN
+            }
+        };
+    };
+}
+
+/// Exports a task, a function from JSON to JSON, from this shared library.
+#[macro_export]
+macro_rules! export_task {
+    ($task:path) => {
+        const _: () = {
+            unsafe extern "C" fn run(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
+                // SAFETY: the host calls this as `Call` says.
+                unsafe { $crate::task(request, n, reply, reply_n, $task) }
+            }
+            unsafe extern "C" fn free(buffer: *mut u8, n: usize) {
+                // SAFETY: the host gives back what `run` gave, once.
+                unsafe { $crate::release(buffer, n) }
+            }
+            static TASK: $crate::TaskV1 = $crate::TaskV1 {
+                abi: $crate::ABI,
+                size: std::mem::size_of::<$crate::TaskV1>() as u32,
+                run: Some(run),
+                free: Some(free),
+            };
+            // SAFETY: the name belongs to sysalert's libraries, and each has one of them.
+            #[unsafe(no_mangle)]
+            extern "C" fn sysalert_task_v1() -> *const $crate::TaskV1 {
+                &TASK
             }
         };
     };

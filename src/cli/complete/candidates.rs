@@ -39,6 +39,8 @@ enum Source {
     Folders,
     /// The configured methods.
     Methods,
+    /// The processes that have a section.
+    Processes,
     /// The units that systemd knows.
     Units,
     /// The units that have drop-ins of ours.
@@ -68,6 +70,7 @@ fn source(path: &str, arg: &str) -> Option<Source> {
         ("unsilence", "glob") => Source::Silenced,
         ("outbox retry" | "outbox drop", "id") => Source::Waiting,
         ("preview" | "test", "method") => Source::Methods,
+        ("process restart", "name") => Source::Processes,
         ("methods check", "file") => Source::Files,
         ("methods check", "set") => Source::Unknown,
         ("ack" | "silence", "reason") | ("silence", "length") | ("test", "timeout") | ("db prune", "older_than") => {
@@ -133,6 +136,7 @@ fn words(context: &Context, source: Source) -> BTreeSet<String> {
     let all = match source {
         Source::Unknown | Source::Files | Source::Folders => Vec::new(),
         Source::Methods => context.settings().map(|settings| settings.methods.into_keys().collect()).unwrap_or_default(),
+        Source::Processes => context.settings().map(|settings| settings.named("process")).unwrap_or_default(),
         Source::Units => units(context),
         Source::Enabled => enabled(context),
         Source::Recorded => recorded(|store| store.with(store::subjects).map(names)),
@@ -140,7 +144,7 @@ fn words(context: &Context, source: Source) -> BTreeSet<String> {
         Source::Silenceable => {
             let mut all = units(context);
             // before root becomes the state's owner
-            all.extend(context.settings().map(|settings| settings.named_units()).unwrap_or_default());
+            all.extend(context.settings().map(|settings| settings.named("unit")).unwrap_or_default());
             all.extend(recorded(|store| store.with(store::subjects).map(names)));
             all
         }

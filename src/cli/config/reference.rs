@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::output::{self, Format, Output};
+use crate::cli::processes::LIBRARY;
 use crate::config::{Key, Kind, Section};
 use crate::dispatch;
 use crate::error::Result;
@@ -37,16 +38,18 @@ pub(in crate::cli) struct Part {
     pub(in crate::cli) rows: Vec<Row>,
 }
 
+/// More keys than these in common with another section are not told once more.
+const MANY: usize = 5;
+
 impl Part {
-    /// What it has of `[policy]`, as a sentence, and the rest.
+    /// What it has of a section before it, as a sentence, and the rest.
     pub(in crate::cli) fn split<'a>(&'a self, parts: &[Part]) -> (String, Vec<&'a Row>) {
-        let policy = parts.first().filter(|policy| policy.heading != self.heading).map_or(&[][..], |policy| &policy.rows);
-        let (shared, own): (Vec<&Row>, Vec<&Row>) = self.rows.iter().partition(|row| policy.contains(row));
-        let sentence = match (shared.first(), shared.last()) {
-            (Some(first), Some(last)) => format!("the keys of [policy] from `{}` to `{}`, and these", first.name, last.name),
-            _ => String::new(),
-        };
-        (sentence, own)
+        let before = parts.iter().take_while(|part| part.heading != self.heading);
+        let many = |part: &&Part| self.rows.iter().filter(|row| part.rows.contains(row)).count() > MANY;
+        let Some(part) = before.into_iter().find(many) else { return (String::new(), self.rows.iter().collect()) };
+        let (shared, own): (Vec<&Row>, Vec<&Row>) = self.rows.iter().partition(|row| part.rows.contains(row));
+        let name = |row: Option<&&Row>| row.map_or("", |row| row.name.as_str()).to_owned();
+        (format!("the keys of {} from `{}` to `{}`, and these", part.heading, name(shared.first()), name(shared.last())), own)
     }
 }
 
@@ -148,7 +151,8 @@ fn of_plugins(site: &Site) -> Vec<Part> {
             rows: keys.iter().map(|told| Row::of(&told.key, told.required)).collect(),
         }
     };
-    dispatch::plugin_keys(site).into_iter().map(part).collect()
+    // the watchdog's library lies there, too, and is none
+    dispatch::plugin_keys(site).into_iter().filter(|(name, _)| name != LIBRARY).map(part).collect()
 }
 
 impl Reference {

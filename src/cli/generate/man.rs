@@ -9,7 +9,7 @@ use crate::cli::{Cli, VERSION};
 use crate::host::Site;
 
 /// Every page: first those with words of their own, then a unit each.
-pub(super) const NAMES: [&str; 13] = [
+pub(super) const NAMES: [&str; 14] = [
     "sysalert.1",
     "sysalert-plugin.3",
     "sysalert.toml.5",
@@ -22,6 +22,7 @@ pub(super) const NAMES: [&str; 13] = [
     "sysalert-failure@.service.8",
     "sysalert-look@.service.8",
     "sysalert-look@.socket.8",
+    "sysalert-restart@.service.8",
     "sysalert-success@.service.8",
 ];
 

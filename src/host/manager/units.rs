@@ -6,8 +6,8 @@ use systemd::bus::{Message, MessageIter};
 
 use super::{NAME, SERVICE, ServiceManager, TIMER, UNIT, path_of};
 
-const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-const MANAGERS_PATH: &str = "/org/freedesktop/systemd1";
+pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+pub(super) const MANAGERS_PATH: &str = "/org/freedesktop/systemd1";
 
 /// What a unit is, whether it runs or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

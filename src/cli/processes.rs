@@ -1,0 +1,317 @@
+//! `sysalert check processes` and `sysalert process`: the watchdog and its table.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::context::{Context, PATIENCE};
+use super::output::{self, Format, Output};
+use crate::dispatch::plugin;
+use crate::error::{Error, Result};
+use crate::event::{Alarm, ProcessName, Subject, short_time, shown_name, utc_time};
+use crate::host::log::{self, Level};
+use crate::host::manager::{Change, ServiceManager};
+use crate::host::{Site, clock, identity, log_file, secret, wake};
+use crate::pipeline;
+use crate::settings::{LogFile, Processes, Settings};
+use crate::store::{self, Older, ProcessRecord, Store};
+use crate::watchdog::{self, Breaker, Limits, News, Reported, State, told};
+
+/// The client of the database.
+pub(super) const LIBRARY: &str = "processes";
+/// All that the client does may take so long: each answer of the server has its own, shorter limit.
+const CLIENT: Duration = Duration::from_secs(30);
+/// Each answer of the service manager may take so long; the first one may have to start polkit.
+const BUDGET: Duration = Duration::from_secs(25);
+/// A restart ends before its unit's TimeoutStartSec=.
+const RESTART: Duration = Duration::from_secs(320);
+
+/// The watchdog of a database's processes.
+#[derive(Debug, Subcommand)]
+pub(super) enum Process {
+    /// Show every process: whether it is in alarm, its last restart, its circuit breaker
+    Status(Status),
+    /// Restart a process as its section says, and tell by the exit status whether it is healthy
+    Restart(Restart),
+}
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  sysalert process status            each process of the database
+  sysalert process status -o json    for a program";
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_EXAMPLES)]
+pub(super) struct Status {
+    #[command(flatten)]
+    output: Output,
+}
+
+const RESTART_EXAMPLES: &str = "\
+Examples:
+  sysalert process restart billing    as [process.billing] says";
+
+#[derive(Debug, Args)]
+#[command(after_help = RESTART_EXAMPLES)]
+pub(super) struct Restart {
+    /// Its name
+    name: String,
+}
+
+impl Process {
+    pub(super) fn run(&self, context: &Context) -> Result<u8> {
+        match self {
+            Process::Status(verb) => verb.run(context),
+            Process::Restart(verb) => verb.run(context),
+        }
+    }
+}
+
+/// One round of the watchdog, for `sysalert check`. `None`: there is no database, or it is too soon.
+pub(super) fn check(context: &Context, settings: &Settings, dry: bool, by_timer: bool) -> Result<Option<Vec<Reported>>> {
+    let Some(processes) = &settings.processes else { return Ok(None) };
+    context.enter_or_make()?;
+    let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
+    let now = clock::system();
+    if by_timer {
+        let last = store.with(store::processes_checked)?;
+        // a timer is never quite on time
+        let pace = chrono::TimeDelta::from_std(processes.check_interval.mul_f64(0.9)).unwrap_or_default();
+        if last.is_some_and(|last| last <= now && now - last < pace) {
+            return Ok(None);
+        }
+    }
+    if !dry {
+        store.write(|db| store::set_processes_checked(db, now))?;
+    }
+    let mut hands = Hands::new(&context.site, settings, processes);
+    let reported = watchdog::round(&mut store, settings, processes, &mut hands, &clock::system, dry);
+    if hands.queued {
+        wake::raise(&context.site)?;
+    }
+    reported.map(Some)
+}
+
+impl Restart {
+    fn run(&self, context: &Context) -> Result<u8> {
+        let settings = context.settings()?;
+        let name = ProcessName::parse(&self.name)
+            .map_err(|why| Error::usage(format!("no process is called \"{}\": its name {why}", self.name.escape_debug())))?;
+        let Some(processes) = settings.processes.as_ref().filter(|_| settings.process(&name).is_some()) else {
+            return Err(super::context::no_process(&name, &settings));
+        };
+        let who = identity::who();
+        context.enter_or_make()?;
+        let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
+        let mut hands = Hands::new(&context.site, &settings, processes);
+        let outcome = watchdog::by_hand(&mut store, processes, &mut hands, &clock::system, &name, &who)?;
+        if hands.queued {
+            wake::raise(&context.site)?;
+        }
+        match outcome {
+            None => {
+                output::print(&format!("{name} was restarted, and is healthy\n"))?;
+                Ok(0)
+            }
+            Some(why) => Err(Error::failure(format!("{name} could not be restarted: {why}"))
+                .hint(format!("journalctl -n 50 -u {:?}", name.unit()))),
+        }
+    }
+}
+
+/// What the watchdog does in this world.
+struct Hands<'a> {
+    site: &'a Site,
+    settings: &'a Settings,
+    /// The section of the database, its secrets put in when it is first needed.
+    database: std::result::Result<Map<String, Value>, String>,
+    queued: bool,
+}
+
+impl<'a> Hands<'a> {
+    fn new(site: &'a Site, settings: &'a Settings, processes: &Processes) -> Hands<'a> {
+        let database = secret::resolve(processes.database.clone())
+            .map_err(|why| why.replace("sysalert-dispatch.service", "sysalert-check@processes.service"));
+        Hands { site, settings, database, queued: false }
+    }
+}
+
+impl watchdog::World for Hands<'_> {
+    fn ask(&mut self, mut request: Value) -> std::result::Result<Value, String> {
+        request["database"] = Value::Object(self.database.clone()?);
+        answered(plugin::task(self.site, LIBRARY, &request, CLIENT)?)
+    }
+
+    fn restart(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
+        let unit = name.unit();
+        let changed = ServiceManager::new(false, BUDGET).change(Change::Start, &unit, clock::started() + RESTART);
+        if let Err(why) = changed {
+            let hint = if why.contains("uthentication") || why.contains("denied") {
+                "; polkit and the rule 50-sysalert.rules must be installed"
+            } else {
+                ""
+            };
+            return Err(format!("{unit} cannot be started: {why}{hint}"));
+        }
+        told::heard(name, asked)
+            .unwrap_or_else(|| Err(format!("{unit} ended without a word: `journalctl -u '{unit}'` tells more")))
+    }
+
+    fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
+        ServiceManager::new(false, BUDGET).settled(&name.unit(), clock::started() + RESTART)?;
+        let unknown = || Err("the run that asked for it was ended, and what came of it is not known".to_owned());
+        told::heard(name, asked).unwrap_or_else(unknown)
+    }
+
+    fn news(&mut self, store: &mut Store, news: &[News]) -> Result<()> {
+        let news: Vec<_> = news.iter().map(|news| (news.subject.clone(), news.what.clone(), news.attempt)).collect();
+        let (queued, filed) = pipeline::processes(store, self.settings, &news, clock::system())?;
+        self.queued |= queued;
+        for (subject, what, _) in filed.into_iter().map(|number| &news[number]) {
+            self.log(subject, what);
+        }
+        Ok(())
+    }
+}
+
+impl Hands<'_> {
+    /// To the journal, and to the file that `[processes.log]` names.
+    fn log(&self, subject: &Subject, what: &std::result::Result<String, Alarm>) {
+        let (level, word, text) = match what {
+            Ok(how) => (Level::Notice, "INFO", how.clone()),
+            Err(alarm @ (Alarm::Restarts | Alarm::Reported(_))) => (Level::Warn, "WARNING", alarm.to_string()),
+            Err(alarm) => (Level::Error, "ERROR", alarm.to_string()),
+        };
+        let text = format!("{}: {text}", subject.full_name());
+        log::write(level, Some(subject.as_str()), &text);
+        let file = self.settings.processes.as_ref().and_then(|processes| processes.log.as_ref());
+        let Some(LogFile { path, max_size, keep }) = file else { return };
+        let now = clock::system().with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
+        // what a server said may have several lines
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if let Err(error) = log_file::append(path, *max_size, *keep, &format!("{now} [{word}] - {text}")) {
+            log::warn(None, &format!("cannot write the log {}: {error}; the journal has it all", path.display()));
+        }
+    }
+}
+
+/// What the client answered.
+pub(super) fn answered(mut answer: Value) -> std::result::Result<Value, String> {
+    if let Some(done) = answer.get_mut("ok") {
+        return Ok(done.take());
+    }
+    let word = |key: &str| answer["error"][key].as_str().unwrap_or("unknown").to_owned();
+    Err(format!("{}; {}", word("what"), word("hint")))
+}
+
+impl Status {
+    fn run(&self, context: &Context) -> Result<u8> {
+        let settings = context.settings()?;
+        let store = context.read()?;
+        let (alarms, records) = match &store {
+            Some(store) => store.with(|db| Ok((store::process_alarms(db)?, store::process_records(db)?)))?,
+            None => Default::default(),
+        };
+        let mut names = settings.process_names();
+        let others = alarms.iter().map(|alarm| shown_name(&alarm.name, alarm.id)).chain(records.keys().cloned());
+        for name in others {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let now = clock::system();
+        let limits = settings
+            .processes
+            .as_ref()
+            .map(|processes| Limits { failures: processes.max_restart_failures, reset: processes.circuit_reset_time });
+        let mut manager = ServiceManager::new(false, BUDGET);
+        let rows: Vec<Row> = names
+            .into_iter()
+            .map(|name| {
+                let alarm = alarms.iter().find(|alarm| shown_name(&alarm.name, alarm.id) == name);
+                let record = records.get(&name).cloned().unwrap_or_default();
+                let process = ProcessName::parse(&name).ok().and_then(|parsed| settings.process(&parsed));
+                let unit = process.and_then(|process| process.unit);
+                let unit = unit.and_then(|unit| Some((unit.to_string(), manager.is(unit.as_str())?)));
+                let active = unit.as_ref().filter(|(_, (load, _))| load == "loaded").map(|(_, (_, active))| active.clone());
+                let since = unit.as_ref().filter(|_| active.as_deref() == Some("active"));
+                let since = since.and_then(|(unit, _)| manager.active_since(unit));
+                let state = match alarm {
+                    Some(alarm) if alarm.restarted.is_some() => "restarted",
+                    Some(_) => "in alarm",
+                    None => "ok",
+                };
+                let breaker = Breaker { failed: record.failed, opened: record.opened };
+                let breaker = limits.map_or(State::Closed, |limits| breaker.state(limits, now));
+                Row { name, state, active, since, breaker, record }
+            })
+            .collect();
+        if self.output.output == Format::Json {
+            output::json(&rows.iter().map(Row::json).collect())?;
+        } else if rows.is_empty() {
+            output::print("No process is watched: [processes] names the database, and [process.NAME] each process\n")?;
+        } else {
+            let heads = ["PROCESS", "ALARM", "UNIT", "UP SINCE", "BREAKER", "LAST RESTART", "WHY"];
+            output::print(&output::table(&heads, rows.iter().map(Row::cells)))?;
+        }
+        Ok(0)
+    }
+}
+
+struct Row {
+    name: String,
+    state: &'static str,
+    active: Option<String>,
+    since: Option<DateTime<Utc>>,
+    breaker: State,
+    record: ProcessRecord,
+}
+
+impl Row {
+    fn breaker(&self) -> &'static str {
+        match self.breaker {
+            State::Closed => "closed",
+            State::Open(_) => "open",
+            State::HalfOpen => "half-open",
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let dash = || "-".to_owned();
+        let breaker = match self.breaker {
+            State::Open(until) => format!("open until {}", short_time(until)),
+            _ if self.record.failed > 0 => format!("{}, {} failed", self.breaker(), self.record.failed),
+            _ => self.breaker().to_owned(),
+        };
+        let why = self.record.why.clone().filter(|_| self.record.failed > 0);
+        vec![
+            self.name.clone(),
+            self.state.to_owned(),
+            self.active.clone().unwrap_or_else(dash),
+            self.since.map_or_else(dash, short_time),
+            breaker,
+            self.record.last.map_or_else(dash, short_time),
+            why.unwrap_or_default(),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let ProcessRecord { failed, restarts, failures, last, restarted, why, .. } = &self.record;
+        json!({
+            "process": self.name,
+            "alarm": self.state,
+            "unit_state": self.active,
+            "up_since": self.since.map(utc_time),
+            "breaker": self.breaker(),
+            "open_until": if let State::Open(until) = self.breaker { Some(utc_time(until)) } else { None },
+            "failed_in_a_row": failed,
+            "restarts": restarts,
+            "failures": failures,
+            "last_try": last.map(utc_time),
+            "last_restart": restarted.map(utc_time),
+            "why": why,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! The message about a process of the watchdog's database, or about that database.
+
+use sysalert_abi::Kind;
+
+use super::commands::quoted;
+use super::compose::{Report, capitalized, late_by, span};
+use super::{Banner, Letter, Tone};
+use crate::event::{Alarm, local_time};
+use crate::incident::Severity;
+
+/// The message about one.
+pub(super) fn compose(report: &Report<'_>) -> Letter {
+    let (event, incident, host) = (report.event, report.incident, report.host);
+    let name = event.subject.name();
+    let recovered = report.kind == Kind::Recovery;
+    let still = if report.again.is_some() { "still " } else { "" };
+    let was = report.failures.last().map(|(_, problem)| problem.to_string());
+    let (status, subject, lead) = if recovered {
+        let how = event.problem.cause.as_deref().unwrap_or("it is well again");
+        let reported = was.map(|was| format!(" It was reported that it {was}.")).unwrap_or_default();
+        ("Well again", format!("{name} on {host} is well again"), format!("{name} on {host} is well again: {how}.{reported}"))
+    } else {
+        let what = event.problem.to_string();
+        let next = event.problem.alarm().as_ref().map(next).unwrap_or_default();
+        (
+            status(event.problem.alarm().as_ref()),
+            format!("{name} on {host} {still}{what}"),
+            format!("{name} on {host} {still}{what}.{next}"),
+        )
+    };
+    Letter {
+        subject,
+        banner: Banner {
+            status: format!("{status} on {host}"),
+            title: name.to_owned(),
+            what: if recovered { String::new() } else { capitalized(&event.problem.to_string()) },
+        },
+        lead,
+        facts: facts(report, recovered),
+        commands: commands(report),
+        tone: match recovered {
+            true => Tone::Well,
+            false if incident.severity < Severity::Warning => Tone::Neutral,
+            false => Tone::Trouble,
+        },
+        ..Letter::default()
+    }
+}
+
+fn status(alarm: Option<&Alarm>) -> &'static str {
+    match alarm {
+        Some(Alarm::Database(_)) => "Database",
+        Some(Alarm::BreakerOpen(_)) => "Breaker open",
+        Some(Alarm::RestartFailed(_)) => "Restart failed",
+        _ => "Process",
+    }
+}
+
+/// What a reader at night asks next.
+fn next(alarm: &Alarm) -> &'static str {
+    match alarm {
+        Alarm::Restarts => "",
+        Alarm::Reported(_) => " Nothing was done: somebody must look.",
+        Alarm::RestartFailed(_) => " The next run tries again, until its circuit breaker opens.",
+        Alarm::BreakerOpen(_) => " Until then somebody must mend it: `sysalert process restart` closes the breaker if it helps.",
+        Alarm::Database(_) => " Nobody knows which processes are in alarm, and none is restarted, until that is mended.",
+    }
+}
+
+fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
+    let Report { event, incident, .. } = report;
+    let first = incident.first_failure;
+    let mut facts = Vec::new();
+    facts.extend(report.late.as_ref().map(|late| ("Late", late_by(late, report.again.is_some()))));
+    facts.push(("Host", report.host.to_owned()));
+    facts.push(("Subject", event.subject.to_string()));
+    facts.push(("Seen", local_time(event.at)));
+    facts.push(("Since", local_time(first)));
+    if recovered {
+        facts.push(("Lasted", span(event.at - first)));
+    } else {
+        facts.push(("Severity", incident.severity.as_str().to_owned()));
+    }
+    facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
+    facts
+}
+
+/// Where to look further.
+fn commands(report: &Report<'_>) -> Vec<String> {
+    let subject = &report.event.subject;
+    let full = quoted(subject.full_name());
+    let mut commands = vec!["sysalert process status".to_owned(), format!("sysalert history {full}")];
+    commands.push("journalctl -n 50 -u 'sysalert-restart@*' -u sysalert-check@processes.service".to_owned());
+    commands.extend(report.again.map(|_| format!("sysalert ack {full}")));
+    commands
+}

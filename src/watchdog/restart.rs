@@ -1,0 +1,257 @@
+//! One cycle of restarts of one process, as root: stopped and started as its section says, and looked at until it is healthy.
+//! Of the database it knows the name alone.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::event::ProcessName;
+use crate::host::manager::{Change, ServiceManager};
+use crate::host::processes::{self, Wanted};
+use crate::host::{clock, log, program, trust};
+use crate::settings::{HealthCheck, Process, Strategy};
+
+/// So often a health check is made.
+const LOOK: Duration = Duration::from_millis(500);
+/// A service may take so long to stop and start.
+const SERVICE: Duration = Duration::from_secs(180);
+/// Where systemd's own programs are.
+const SYSTEMD_RUN: [&str; 2] = ["/usr/bin/systemd-run", "/bin/systemd-run"];
+const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+
+/// Looks at an address over HTTP: what is wrong with its answer.
+pub type Probe<'a> = &'a dyn Fn(&HealthCheck, Duration) -> Result<(), String>;
+
+/// How a process can be restarted, once the strategy is clear.
+enum Way<'a> {
+    Service(&'a str),
+    Process(Wanted<'a>),
+    Custom,
+}
+
+/// Tries as often as the section says; at the first healthy try it is done. Before each try `begin` hears what runs then.
+///
+/// # Errors
+/// Why the last try failed, as the end of "could not be restarted: ...".
+pub fn cycle(
+    process: &Process,
+    manager: &mut ServiceManager,
+    probe: Probe<'_>,
+    begin: &dyn Fn(String) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut failed = String::new();
+    for attempt in 1..=process.max_attempts {
+        if attempt > 1 {
+            clock::wait(process.restart_delay);
+        }
+        if !process.pre_restart_command.is_empty() {
+            // somebody says that it must not be restarted now: that ends the cycle
+            program::follow(&process.pre_restart_command, process.command_timeout)
+                .map_err(|why| format!("its `pre_restart_command` {why}"))?;
+        }
+        let way = way(process, manager)?;
+        begin(runs(&way, manager))?;
+        match restart(&way, process, manager).and_then(|()| becomes_healthy(process, manager, probe)) {
+            Ok(()) => return Ok(()),
+            Err(why) => {
+                log::warn(Some(&subject(&process.name)), &format!("try {attempt} of {}: {why}", process.max_attempts));
+                failed = why;
+            }
+        }
+    }
+    Err(failed)
+}
+
+/// Whether a cycle that was cut short had restarted the process, and that is healthy. `ran` is what ran before.
+pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>, ran: &str) -> bool {
+    let Ok(way) = way(process, manager) else { return false };
+    if let Way::Service(unit) = &way {
+        // the manager goes on with what it was asked for
+        let _ = manager.settled(unit, clock::started() + SERVICE);
+    }
+    let is_another = ran.is_empty() || runs(&way, manager) != ran;
+    is_another && becomes_healthy(process, manager, probe).is_ok()
+}
+
+/// What of the process runs now, as it is never again after a restart; empty where nobody can tell.
+fn runs(way: &Way<'_>, manager: &mut ServiceManager) -> String {
+    match way {
+        Way::Service(unit) => manager.active_since(unit).map(|at| at.timestamp_micros().to_string()).unwrap_or_default(),
+        Way::Process(wanted) => wanted.running().iter().map(|one| one.pid.to_string()).collect::<Vec<_>>().join(" "),
+        Way::Custom => String::new(),
+    }
+}
+
+fn subject(name: &ProcessName) -> String {
+    crate::event::Subject::process(name.as_str()).as_str().to_owned()
+}
+
+fn restart(way: &Way<'_>, process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
+    match way {
+        Way::Service(unit) => restart_service(manager, unit),
+        Way::Process(wanted) => restart_process(process, wanted),
+        Way::Custom => in_unit_of_its_own(process),
+    }
+}
+
+/// Waits until all of its checks are good.
+fn becomes_healthy(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>) -> Result<(), String> {
+    let end = clock::started() + process.health_check_timeout;
+    if process.checks.is_empty() {
+        return stays(process, manager);
+    }
+    loop {
+        let left = end.saturating_duration_since(clock::started());
+        let wrong = process.checks.iter().find_map(|check| healthy(check, process, manager, probe, left.max(LOOK)).err());
+        match wrong {
+            None => return Ok(()),
+            Some(why) if clock::started() + LOOK >= end => {
+                return Err(format!("it was not healthy within {} s: {why}", process.health_check_timeout.as_secs()));
+            }
+            Some(_) => clock::wait(LOOK),
+        }
+    }
+}
+
+fn way<'a>(process: &'a Process, manager: &mut ServiceManager) -> Result<Way<'a>, String> {
+    let service = |manager: &mut ServiceManager| {
+        let unit = process.unit.as_ref().ok_or("no unit can have its name: set `system_name`")?.as_str();
+        match manager.is(unit).ok_or("systemd does not answer")?.0.as_str() {
+            "loaded" => Ok(Way::Service(unit)),
+            "masked" => Err(format!("{unit} is masked")),
+            load => Err(format!("there is no {unit} ({load}): set `system_name`")),
+        }
+    };
+    let plain = || Wanted::new(&process.process_command, &process.process_user).map(Way::Process);
+    match process.strategy {
+        Strategy::Custom => Ok(Way::Custom),
+        Strategy::Service => service(manager),
+        Strategy::Process => plain(),
+        Strategy::Auto if process.process_command.is_empty() => {
+            service(manager).map_err(|why| format!("{why}, or `process_command` if it is no service"))
+        }
+        Strategy::Auto => service(manager).or_else(|_| plain()),
+    }
+}
+
+fn restart_service(manager: &mut ServiceManager, unit: &str) -> Result<(), String> {
+    manager.change(Change::Restart, unit, clock::started() + SERVICE)?;
+    match manager.is(unit).ok_or("systemd does not answer")?.1.as_str() {
+        "active" | "activating" | "reloading" => Ok(()),
+        state => Err(format!("{unit} is {state} after its restart: `systemctl status {unit}` tells why")),
+    }
+}
+
+fn restart_process(process: &Process, wanted: &Wanted<'_>) -> Result<(), String> {
+    processes::end(&wanted.running(), process.stop_timeout)?;
+    let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
+    // what is left of an earlier start by this hand would keep the name
+    let systemctl = program::found(&SYSTEMCTL).ok_or("there is no systemctl")?;
+    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
+    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit.clone()], SERVICE);
+    let mut command = systemd_run(&unit)?;
+    command.extend(["--service-type=exec".to_owned(), format!("--uid={}", process.process_user), "--".to_owned()]);
+    command.extend(process.process_command.iter().map(|word| unexpanded(word)));
+    trust::only_roots(std::path::Path::new(&process.process_command[0]))?;
+    program::follow(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
+}
+
+/// The command may leave a daemon behind: that belongs to no unit of ours that ends.
+fn in_unit_of_its_own(process: &Process) -> Result<(), String> {
+    let program = process.restart_command.first().ok_or("it has no `restart_command`")?;
+    trust::only_roots(std::path::Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
+    let number = std::process::id();
+    let mut command =
+        systemd_run(&format!("sysalert-custom-{number}-{}", process.name.unit().trim_start_matches("sysalert-restart@")))?;
+    let limit = process.command_timeout;
+    command.extend(["--wait", "--service-type=exec", "--property=KillMode=process"].map(str::to_owned));
+    command.extend([format!("--property=RuntimeMaxSec={}s", limit.as_secs()), "--".to_owned()]);
+    command.extend(process.restart_command.iter().map(|word| unexpanded(word)));
+    // systemd ends it in time; what waits for it ends later
+    program::follow(&command, limit + Duration::from_secs(30)).map_err(|why| format!("its `restart_command` {why}"))
+}
+
+fn systemd_run(unit: &str) -> Result<Vec<String>, String> {
+    let program = program::found(&SYSTEMD_RUN).ok_or("there is no systemd-run")?;
+    Ok(vec![program, "--quiet".into(), "--collect".into(), format!("--unit={unit}")])
+}
+
+/// The manager puts variables into what it starts (`systemd.service(5)`, "Command lines").
+fn unexpanded(word: &str) -> String {
+    word.replace('$', "$$")
+}
+
+fn healthy(
+    check: &HealthCheck,
+    process: &Process,
+    manager: &mut ServiceManager,
+    probe: Probe<'_>,
+    left: Duration,
+) -> Result<(), String> {
+    match check {
+        HealthCheck::Command(command) => {
+            program::follow(command, left.min(process.command_timeout)).map_err(|why| format!("its `health_check_command` {why}"))
+        }
+        HealthCheck::Unit(unit) => match manager.is(unit.as_str()).ok_or("systemd does not answer")?.1.as_str() {
+            "active" => Ok(()),
+            state => Err(format!("{unit} is {state}")),
+        },
+        HealthCheck::Tcp(address) => connects(address, left).map_err(|why| format!("{address} takes no connection: {why}")),
+        HealthCheck::Http { .. } => probe(check, left),
+    }
+}
+
+fn connects(address: &str, left: Duration) -> Result<(), String> {
+    let places: Vec<_> = address.to_socket_addrs().map_err(|error| error.to_string())?.collect();
+    let mut why = "it has no address".to_owned();
+    for place in places {
+        match TcpStream::connect_timeout(&place, left) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
+/// Without a health check: it is there, and stays.
+fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
+    let unit = process.unit.as_ref().filter(|_| process.strategy != Strategy::Process);
+    let unit = unit.filter(|unit| manager.is(unit.as_str()).is_some_and(|(load, _)| load == "loaded"));
+    let wanted = match unit {
+        None if process.process_command.is_empty() => {
+            return Err("nothing tells whether it is healthy: set `health_check_command`, `health_check_unit`, \
+                        `health_check_tcp` or `health_check_url`"
+                .to_owned());
+        }
+        None => Some(Wanted::new(&process.process_command, &process.process_user)?),
+        Some(_) => None,
+    };
+    let there = |manager: &mut ServiceManager| match (unit, &wanted) {
+        (Some(unit), _) => match manager.is(unit.as_str()).map(|(_, active)| active).as_deref() {
+            Some("active") => Ok(Vec::new()),
+            Some(state) => Err(format!("{unit} is {state}")),
+            None => Err("systemd does not answer".to_owned()),
+        },
+        (None, Some(wanted)) => {
+            let pids: Vec<i32> = wanted.running().iter().map(|one| one.pid).collect();
+            if pids.is_empty() { Err("its process is not there".to_owned()) } else { Ok(pids) }
+        }
+        (None, None) => Err("it has neither a unit nor a process".to_owned()),
+    };
+    let end = clock::started() + process.health_check_timeout;
+    let begun = loop {
+        match there(manager) {
+            Ok(found) => break found,
+            Err(why) if clock::started() >= end => return Err(why),
+            Err(_) => clock::wait(LOOK),
+        }
+    };
+    let end = clock::started() + process.stable_time;
+    while clock::started() < end {
+        clock::wait(LOOK.min(end.saturating_duration_since(clock::started())));
+        let now = there(manager)?;
+        if now != begun {
+            return Err("its process did not stay".to_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! One round of the watchdog: which processes are in alarm, what is done about them, and what is kept of it. Each step is
+//! committed before the next one, so that a run that dies in between neither forgets a restart nor makes it twice.
+
+mod attempt;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Fate, Limits, Planned, Row, State, plan, waits_for};
+use crate::error::Result;
+use crate::event::{Alarm, ProcessName, Subject, shown_name};
+use crate::host::clock::{self, Clock};
+use crate::settings::{Processes, Settings};
+use crate::store::{self, ProcessAlarm, ProcessRecord, Store};
+
+/// So many alarms that nobody knew of are taken at once; the next run takes more.
+const MOST: usize = 500;
+/// A run begins no restart after this time: its unit has an end, too.
+const RUN: Duration = Duration::from_secs(600);
+
+/// An answer, or a sentence for people that says why there is none.
+pub type Answer<T> = std::result::Result<T, String>;
+
+/// What a round needs of the world.
+pub trait World {
+    /// Puts a task to the client of the database.
+    ///
+    /// # Errors
+    /// What is wrong, with what is to be done about it.
+    fn ask(&mut self, request: Value) -> Answer<Value>;
+    /// Restarts a process, and waits until that is over; it is asked for now, at this time.
+    ///
+    /// # Errors
+    /// Why it is not back.
+    fn restart(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
+    /// What came of a restart that was asked for then, by a run that did not live to hear of it; waits if it is not over.
+    ///
+    /// # Errors
+    /// Why it is not back, or that nobody knows.
+    fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
+    /// Takes in what is news: a subject, and what is wrong with it, or how it became well.
+    ///
+    /// # Errors
+    /// `Failure`, when the database does not answer.
+    fn news(&mut self, store: &mut Store, news: &[News]) -> Result<()>;
+}
+
+/// What became of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The subject.
+    pub subject: Subject,
+    /// What is wrong with it, or how it became well.
+    pub what: std::result::Result<String, Alarm>,
+    /// The restart that it came of, by its time: then it is news even if it was so before, and only once.
+    pub attempt: Option<DateTime<Utc>>,
+}
+
+/// A process in alarm after a round, for a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Its name, or the database's.
+    pub shown: String,
+    /// What is wrong with it; `None`: it is back, or somebody knows of it.
+    pub wrong: Option<Alarm>,
+    /// What was done, or would be.
+    pub done: String,
+}
+
+/// What the client answers.
+#[derive(Debug, Deserialize)]
+struct Alarms {
+    known: Vec<InAlarm>,
+    new: Vec<InAlarm>,
+    left: usize,
+    cut: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct InAlarm {
+    id: i64,
+    name: String,
+    sound: bool,
+}
+
+/// One round. `dry`: nothing is restarted or written anywhere.
+///
+/// # Errors
+/// `Failure`, when sysalert's own database does not answer.
+pub fn round(
+    store: &mut Store,
+    settings: &Settings,
+    processes: &Processes,
+    world: &mut dyn World,
+    clock: Clock<'_>,
+    dry: bool,
+) -> Result<Vec<Reported>> {
+    let records = store.with(store::process_records)?;
+    let mut round = Round::new(store, processes, world, clock, records, dry);
+    if !dry {
+        round.take_up()?;
+    }
+    let known = round.store.with(store::process_alarms)?;
+    let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
+    let asked = round.world.ask(json!({ "task": "alarms", "known": ids, "first": settings.process_names(), "most": MOST }));
+    let alarms = asked.and_then(|answer| {
+        serde_json::from_value::<Alarms>(answer).map_err(|_| "its client answers in an unknown way".to_owned())
+    });
+    let database = Subject::database(&processes.name);
+    let alarms = match alarms {
+        Ok(alarms) => alarms,
+        Err(why) => {
+            let wrong = Alarm::Database(why);
+            if !dry {
+                let attempt = None;
+                round.world.news(round.store, &[News { subject: database, what: Err(wrong.clone()), attempt }])?;
+            }
+            round.reported.push(Reported { shown: processes.name.clone(), wrong: Some(wrong), done: String::new() });
+            return Ok(round.reported);
+        }
+    };
+    if !dry {
+        let well = News { subject: database, what: Ok("it can be read again".to_owned()), attempt: None };
+        round.world.news(round.store, &[well])?;
+    }
+    let left = alarms.left;
+    let rows = round.take_in(&known, alarms)?;
+    round.settle(&rows)?;
+    round.act(plan(&rows, &|name| settings.process(name)))?;
+    if left > 0 {
+        let done = format!("{left} more rows are in alarm: the next run takes them");
+        round.reported.push(Reported { shown: processes.name.clone(), wrong: None, done });
+    }
+    Ok(round.reported)
+}
+
+/// Restarts one process because somebody wants it, whatever its breaker says; why it is not back, if it is not.
+///
+/// # Errors
+/// `Failure`, when sysalert's own database does not answer.
+pub fn by_hand(
+    store: &mut Store,
+    processes: &Processes,
+    world: &mut dyn World,
+    clock: Clock<'_>,
+    name: &ProcessName,
+    who: &str,
+) -> Result<Option<String>> {
+    let rows = store.with(store::process_alarms)?.into_iter().filter(|alarm| alarm.name == name.as_str());
+    let rows = rows.map(|alarm| alarm.id).collect();
+    let one = Planned { shown: name.as_str().to_owned(), rows, fate: Fate::Leave };
+    let records = store.with(store::process_records)?;
+    let words = format!("it was restarted by hand ({who}), and is healthy");
+    Round::new(store, processes, world, clock, records, false).restart_for(&one, name, &words)
+}
+
+struct Round<'a> {
+    limits: Limits,
+    records: BTreeMap<String, ProcessRecord>,
+    until: Instant,
+    reported: Vec<Reported>,
+    store: &'a mut Store,
+    processes: &'a Processes,
+    world: &'a mut dyn World,
+    clock: Clock<'a>,
+    dry: bool,
+}
+
+impl<'a> Round<'a> {
+    fn new(
+        store: &'a mut Store,
+        processes: &'a Processes,
+        world: &'a mut dyn World,
+        clock: Clock<'a>,
+        records: BTreeMap<String, ProcessRecord>,
+        dry: bool,
+    ) -> Round<'a> {
+        let limits = Limits { failures: processes.max_restart_failures, reset: processes.circuit_reset_time };
+        let until = clock::started() + RUN;
+        Round { limits, records, until, reported: Vec::new(), store, processes, world, clock, dry }
+    }
+
+    /// The rows that are in alarm now; those that are not any more are over.
+    fn take_in(&mut self, known: &[ProcessAlarm], alarms: Alarms) -> Result<Vec<Row>> {
+        let now = (self.clock)();
+        let seen: BTreeMap<i64, &InAlarm> = alarms.known.iter().map(|alarm| (alarm.id, alarm)).collect();
+        let mut rows = Vec::new();
+        let (mut over, mut renamed) = (Vec::new(), Vec::new());
+        for alarm in known {
+            match seen.get(&alarm.id) {
+                Some(row) if row.name == alarm.name => rows.push(Row {
+                    id: row.id,
+                    name: row.name.clone(),
+                    known_of: row.sound,
+                    restarted: alarm.restarted.is_some(),
+                }),
+                Some(row) => {
+                    over.push(alarm);
+                    renamed.push(*row);
+                }
+                // of a table that was not read to its end nobody knows
+                None if alarms.cut => {}
+                None => over.push(alarm),
+            }
+        }
+        let new = alarms.new.iter().chain(renamed.into_iter().filter(|row| !row.sound));
+        let new: Vec<ProcessAlarm> =
+            new.map(|row| ProcessAlarm { id: row.id, name: row.name.clone(), since: now, restarted: None }).collect();
+        rows.extend(new.iter().map(|row| Row { id: row.id, name: row.name.clone(), known_of: false, restarted: false }));
+        if self.dry {
+            return Ok(rows);
+        }
+        let still: BTreeSet<String> = rows.iter().map(|row| shown_name(&row.name, row.id)).collect();
+        let ended: BTreeSet<String> = over.iter().map(|alarm| shown_name(&alarm.name, alarm.id)).collect();
+        let ended = ended.difference(&still).map(|shown| News {
+            subject: Subject::process(shown),
+            what: Ok("its row is not in alarm any more".to_owned()),
+            attempt: None,
+        });
+        let ended: Vec<News> = ended.collect();
+        // told before it is forgotten: a run that dies in between tells it once more, which is no news then
+        self.world.news(self.store, &ended)?;
+        self.store.write(|db| {
+            over.iter().try_for_each(|alarm| store::forget_process_alarm(db, alarm.id))?;
+            new.iter().try_for_each(|alarm| store::keep_process_alarm(db, alarm))
+        })?;
+        Ok(rows)
+    }
+
+    /// What an earlier run restarted and could not settle.
+    fn settle(&mut self, rows: &[Row]) -> Result<()> {
+        let late: Vec<i64> = rows.iter().filter(|row| row.restarted).map(|row| row.id).collect();
+        if late.is_empty() { Ok(()) } else { self.settle_rows(&late) }
+    }
+
+    /// Ends the alarms of these rows in the database.
+    fn settle_rows(&mut self, rows: &[i64]) -> Result<()> {
+        if self.processes.read_only || self.dry {
+            return Ok(());
+        }
+        let known = self.store.with(store::process_alarms)?;
+        // each with the time of its own restart, which rows of one process share
+        let mut by_time: BTreeMap<DateTime<Utc>, Vec<i64>> = BTreeMap::new();
+        for alarm in known.iter().filter(|alarm| rows.contains(&alarm.id)) {
+            by_time.entry(alarm.restarted.unwrap_or_else(|| (self.clock)())).or_default().push(alarm.id);
+        }
+        for (at, ids) in by_time {
+            let note = format!(" - Restarted at {}", at.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S"));
+            match self.world.ask(json!({ "task": "settle", "ids": ids, "note": note })) {
+                Ok(_) => self.store.write(|db| ids.iter().try_for_each(|id| store::forget_process_alarm(db, *id)))?,
+                Err(why) => {
+                    let what = Err(Alarm::Database(format!("what was restarted cannot be noted in it: {why}")));
+                    let subject = Subject::database(&self.processes.name);
+                    self.reported.push(Reported {
+                        shown: self.processes.name.clone(),
+                        wrong: what.clone().err(),
+                        done: String::new(),
+                    });
+                    return self.world.news(self.store, &[News { subject, what, attempt: None }]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is planned, one after the other.
+    fn act(&mut self, planned: Vec<Planned>) -> Result<()> {
+        // what is reported first, so that a long restart delays no news
+        let now = (self.clock)();
+        let mut news = Vec::new();
+        let mut down: BTreeSet<String> = BTreeSet::new();
+        for one in &planned {
+            let wrong = match &one.fate {
+                Fate::Leave => {
+                    self.report(one, None, "left alone: somebody knows of it, or it was restarted");
+                    continue;
+                }
+                Fate::Report(why) => Alarm::Reported(why.clone()),
+                Fate::Restart(_) => match self.breaker(&one.shown).state(self.limits, now) {
+                    State::Open(until) => self.open(&one.shown, until),
+                    State::Closed | State::HalfOpen => Alarm::Restarts,
+                },
+            };
+            down.insert(one.shown.clone());
+            if !matches!(wrong, Alarm::Restarts) {
+                self.report(one, Some(wrong.clone()), "reported");
+            }
+            // once it is known that it could not be restarted, that it is tried again is no news
+            let tried = self.records.get(&one.shown).is_some_and(|record| record.failed > 0);
+            if !(tried && wrong == Alarm::Restarts) {
+                news.push(News { subject: Subject::process(&one.shown), what: Err(wrong), attempt: None });
+            }
+        }
+        if !self.dry {
+            self.world.news(self.store, &news)?;
+        }
+        for one in &planned {
+            let Fate::Restart(process) = &one.fate else { continue };
+            if matches!(self.breaker(&one.shown).state(self.limits, (self.clock)()), State::Open(_)) {
+                continue;
+            }
+            if let Some(other) = waits_for(process, &down) {
+                let wrong = Alarm::Reported(format!("it waits for {other}, which is in alarm"));
+                self.report(one, Some(wrong), "waits");
+                continue;
+            }
+            if clock::started() >= self.until {
+                self.report(one, Some(Alarm::Restarts), "the next run restarts it: this one has no time left");
+                continue;
+            }
+            if self.dry {
+                self.report(one, Some(Alarm::Restarts), "would be restarted");
+                // what depends on it would be restarted after it
+                down.remove(&one.shown);
+                continue;
+            }
+            if self.restart(one, &process.name)? {
+                down.remove(&one.shown);
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, one: &Planned, wrong: Option<Alarm>, done: &str) {
+        self.reported.push(Reported { shown: one.shown.clone(), wrong, done: done.to_owned() });
+    }
+}
