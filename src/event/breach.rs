@@ -155,7 +155,7 @@ impl Breach {
     /// What the program said first of how it is, of a check of somebody else's: those words say more than its exit status, and nothing
     /// of a rule about its figures. Hostile.
     pub fn said(&self, subject: &Subject) -> Option<&str> {
-        let words = self.details.first().filter(|_| self.metric.starts_with("status"))?;
+        let words = self.details.first().filter(|_| matches!(self.metric.as_str(), "status" | "status_severity"))?;
         CheckName::of(subject).is_some_and(|name| name.sensor == COMMAND).then_some(words)
     }
 

@@ -58,7 +58,8 @@ impl Words {
 }
 
 fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
-    let what = breach.said(&report.event.subject).map_or_else(|| breach.words(), safe);
+    let said = breach.said(&report.event.subject);
+    let what = said.map_or_else(|| breach.words(), safe);
     let clear = breach.unit.show_limit(breach.clear);
     let lasts = report.again.map(|again| span(again.at - report.incident.first_failure));
     let (status, how) = match (breach.critical, &lasts) {
@@ -66,12 +67,14 @@ fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
         (true, None) => ("Critical", " is critical".to_owned()),
         (false, None) => (heading(report.incident.severity), String::new()),
     };
-    let mut facts = vec![("Value", breach.unit.show(breach.value))];
+    // of a program that said it in words, its status tells no more
+    let figure = |name, figure: String| said.is_none().then_some((name, figure));
+    let mut facts: Vec<_> = figure("Value", breach.unit.show(breach.value)).into_iter().collect();
     facts.extend(report.context.measured.clone().map(|measured| ("By now", measured)));
     let unmeasured = report.context.unmeasured.as_ref().map(|(since, why)| (local_time(*since), safe(why)));
     facts.extend(unmeasured.as_ref().map(|(since, why)| ("By now", format!("no data since {since}: {why}"))));
-    facts.push(("Limit", breach.unit.show_limit(breach.limit)));
-    facts.push(("Over at", clear));
+    facts.extend(figure("Limit", breach.unit.show_limit(breach.limit)));
+    facts.extend(figure("Over at", clear));
     let lead = match report.again {
         Some(again) => {
             let nobody = match again.nobody_within {
@@ -145,8 +148,10 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
                     ..Words::default()
                 };
             }
-            let is = now.said(subject).map_or_else(|| now.now(), safe);
-            let facts = vec![("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
+            let said = now.said(subject);
+            let is = said.map_or_else(|| now.now(), safe);
+            let figures = [("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
+            let facts = figures.into_iter().filter(|_| said.is_none()).collect();
             (format!("{of} is well again: {is}"), format!("{of} is well again: {is}.{was}"), is, facts)
         }
         (None, Some(Finding::Blind(blind))) => {
