@@ -28,11 +28,18 @@ includedir = $(DESTDIR)$(PREFIX)/include
 docdir = $(DESTDIR)$(PREFIX)/share/doc/sysalert
 polkitdir = $(DESTDIR)$(PREFIX)/share/polkit-1/rules.d
 confdir = $(DESTDIR)/etc/sysalert
+mandir = $(DESTDIR)$(PREFIX)/share/man
+bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# Debian's zsh looks below /usr in this folder instead.
+zshdir = $(DESTDIR)$(PREFIX)/share/zsh/$(if $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version)),vendor-completions,site-functions)
 units := $(notdir $(wildcard units/system/*.*))
 units := $(filter-out %.d,$(units))
 user_units := $(filter-out %.d,$(notdir $(wildcard units/user/*.*)))
 # As they lie below units/ here, and below lib/systemd/ there.
 all_units := $(units:%=system/%) $(user_units:%=user/%)
+# As `sysalert generate man` names them.
+pages := man1/sysalert.1 man3/sysalert-plugin.3 man5/sysalert.toml.5 man7/sysalert.7 $(units:%=man8/%.8)
 # Drop-ins: how often each check runs, for the system and for users, what one more needs, and what comes with a user's manager.
 drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
@@ -95,6 +102,12 @@ ifneq ($(PREFIX),/usr)
 endif
 	install -D -m 0644 -t $(docdir)/examples plugins/abi/examples/bell.c plugins/abi/examples/board.rs
 	for name in $(plugins); do install -D -m 0644 plugins/$$name/example.toml $(docdir)/methods/$$name.toml; done
+	install -d $(mandir) $(bashdir) $(zshdir) $(fishdir)
+	# the plugins that were just installed tell their keys; there is no state folder whose owner root would have to become
+	umask 022; $(bindir)/sysalert --plugin-dir $(plugindir) --state-dir /nonexistent --config /dev/null generate man --out $(mandir)
+	umask 022; $(bindir)/sysalert generate completions bash >$(bashdir)/sysalert
+	umask 022; $(bindir)/sysalert generate completions zsh >$(zshdir)/_sysalert
+	umask 022; $(bindir)/sysalert generate completions fish >$(fishdir)/sysalert.fish
 	install -d -m 0750 $(confdir) $(confdir)/conf.d
 	[[ -e $(confdir)/sysalert.toml ]] || install -m 0640 units/sysalert.toml $(confdir)/sysalert.toml
 	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) UPGRADE="$(upgrade)" $(scripts)/activate install
@@ -108,6 +121,7 @@ uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/
 	rm -f $(drop_ins:%=$(libdir)/systemd/%)
 	@rmdir --ignore-fail-on-non-empty $(sort $(dir $(drop_ins:%=$(libdir)/systemd/%))) 2>/dev/null || true
 	rm -f $(libraries:%=$(plugindir)/%.so) $(polkitdir)/50-sysalert.rules
+	rm -f $(addprefix $(mandir)/,$(pages)) $(bashdir)/sysalert $(zshdir)/_sysalert $(fishdir)/sysalert.fish
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi
 	@echo "Kept: $(confdir) (the configuration), $(DESTDIR)/var/lib/sysalert (the record of all failures),"

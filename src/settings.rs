@@ -48,7 +48,12 @@ const STORM_KEYS: &[Key] = &[
         "10",
         "more than this many within the window become one message; 0: never",
     ),
-    Key::new("window", Kind::Duration { min: 1, max: 3600 }, "\"30s\"", "how close together; while it lasts, one digest in each"),
+    Key::new(
+        "window",
+        Kind::Duration { min: 1, max: 3600 },
+        "\"30s\"",
+        "how close together these are; while it lasts, one digest in each",
+    ),
 ];
 
 /// `[retention]`. Within a day nothing is history: somebody may still be looking at it.
@@ -68,20 +73,39 @@ const YEAR: u64 = 31_557_600;
 
 /// Every section there is.
 pub static CATALOGUE: LazyLock<Vec<Section>> = LazyLock::new(|| {
+    let one = Section::new;
     let mut sections = vec![
-        Section::new("policy", &[policy::KEYS, HOST_KEYS]),
-        Section { named: true, ..Section::new("unit", &[policy::KEYS, policy::UNIT_KEYS]) },
-        Section { named: true, open: true, ..Section::new("method", &[METHOD_KEYS, TEMPLATE_KEYS]) },
-        Section::new("storm", &[STORM_KEYS]),
-        Section::new("retention", &[RETENTION_KEYS]),
-        Section::new("metrics", &[METRICS_KEYS]),
-        Section::new("heartbeat", &[heartbeat::KEYS]),
-        Section::new("services", &[services::KEYS]),
-        Section::new("sensors", &[sensors::KEYS]),
-        Section::new("processes", &[processes::KEYS]),
-        Section::new("processes.default", &[processes::PROCESS_KEYS]),
-        Section::new("processes.log", &[processes::LOG_KEYS]),
-        Section { named: true, ..Section::new("process", &[processes::PROCESS_KEYS, processes::OWN_KEYS]) },
+        one("policy", "what holds for every unit that no section below says otherwise of", &[policy::KEYS, HOST_KEYS]),
+        Section {
+            named: true,
+            ..one(
+                "unit",
+                "what is different for one unit, or with * and ? for some; the most specific name wins, and [policy] fills the rest",
+                UNIT,
+            )
+        },
+        Section {
+            named: true,
+            open: true,
+            ..one("method", "a way to tell, under a name of your own; its plugin has more keys", &[METHOD_KEYS, TEMPLATE_KEYS])
+        },
+        one("storm", "when many messages become one", &[STORM_KEYS]),
+        one("retention", "how long it is remembered", &[RETENTION_KEYS]),
+        one("metrics", "figures for Prometheus", &[METRICS_KEYS]),
+        one("heartbeat", "a sign of life, so that somebody elsewhere notices a host that is dead", &[heartbeat::KEYS]),
+        one("services", "the units that are looked at twice a minute, also when they trigger nothing", &[services::KEYS]),
+        one("sensors", "the reports of what is measured of the machine", &[sensors::KEYS]),
+        one("processes", "the watchdog's database, and what its tables are called", &[processes::KEYS]),
+        one("processes.default", "how every process of it is restarted and looked at", &[processes::PROCESS_KEYS]),
+        one("processes.log", "a file for what the watchdog does", &[processes::LOG_KEYS]),
+        Section {
+            named: true,
+            ..one(
+                "process",
+                "what is different for one process; [processes.default] fills the rest",
+                &[processes::PROCESS_KEYS, processes::OWN_KEYS],
+            )
+        },
     ];
     sections.extend(sensors::sections());
     sections
@@ -200,6 +224,11 @@ impl Settings {
     /// What is measured of the machine, and what its values mean.
     pub fn sensors(&self) -> Sensors {
         Sensors::read(&self.document)
+    }
+
+    /// The names, and of units the globs, that have a section of this kind of their own: "unit", "process".
+    pub fn named(&self, section: &str) -> Vec<String> {
+        self.document.names(section).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The names and globs of units that should succeed from time to time, as they are written.

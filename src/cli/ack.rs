@@ -10,8 +10,15 @@ use crate::incident::Acknowledgement;
 use crate::pipeline;
 use crate::store::{self, Older, Store};
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert ack db --reason \"the disk is on its way\"
+
+`sysalert silence` keeps quiet about what comes, too.";
+
 /// Somebody knows of an incident.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Ack {
     /// The unit
     unit: String,

@@ -26,8 +26,18 @@ use crate::watchdog::Reported;
 /// So long each answer of the journal or the service manager may take: while much is started at once a manager takes its time.
 const BUDGET: Duration = Duration::from_secs(10);
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert check services              how the units of [services] are
+  sysalert check sensors --list        every metric with its value of now, and its rules
+  sysalert check processes --dry-run   what the watchdog would restart
+  sysalert check --report json         services and sensors, for a program
+
+The exit status is that of monitoring plugins: 0 OK, 1 warning, 2 critical, 3 unknown.";
+
 /// What to check, and how to report it.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Check {
     /// What to check; by default all but `processes`, which restarts what is in alarm
     #[arg(value_enum, value_name = "CHECK")]

@@ -1,4 +1,6 @@
-//! `sysalert config check|show`: the configuration, validated and with the origin of each setting.
+//! `sysalert config check|show|reference`: the configuration, validated and with the origin of each setting; what it may hold.
+
+pub(super) mod reference;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -14,12 +16,22 @@ use crate::settings::Settings;
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
     /// Validate it; the exit status is 78 when something is wrong
+    #[command(
+        after_help = "Examples:\n  sysalert config check\n  sysalert --config new.toml config check  before it is put in place"
+    )]
     Check,
     /// Show every effective setting with file and line
     Show(Show),
+    /// Show every key of every section with its default and its meaning
+    Reference(reference::Reference),
 }
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  sysalert config show            what holds, and where that is written";
+
 #[derive(Debug, Args)]
+#[command(after_help = SHOW_EXAMPLES)]
 pub(super) struct Show {
     #[command(flatten)]
     output: Output,
@@ -30,6 +42,7 @@ impl Config {
         match self {
             Config::Check => check(context),
             Config::Show(show) => show.run(context),
+            Config::Reference(reference) => reference.run(context),
         }
     }
 }

@@ -17,8 +17,14 @@ use crate::message::visible;
 use crate::policy::Rules;
 use crate::store::{self, ByNow, Row, Which};
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert explain backup                 why you were told of backup.service, or not
+  sysalert explain schedule:backup.timer  the same of its timer";
+
 /// Why the last event spoke or kept silent.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Explain {
     /// The unit
     unit: String,

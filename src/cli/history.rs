@@ -17,8 +17,15 @@ use crate::store::{self, Delivery, Recorded, Sent};
 /// A delivery that came later than this many seconds after its event says so.
 const NOTABLE: u64 = 60;
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert history backup                    backup.service
+  sysalert history alice/bot.service         of alice's own service manager
+  sysalert history check:storage:/:low_disk  a rule of a sensor";
+
 /// Every recorded event of a unit.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct History {
     /// The unit
     unit: String,

@@ -13,9 +13,14 @@ use crate::event::{short_time, utc_time};
 use crate::host::library;
 use crate::store::{self, Outage};
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert methods                    which of them can send, and what the last try met
+  sysalert methods check ./bell.so    whether a plugin keeps to the interface";
+
 /// The configured methods.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(super) struct Methods {
     #[command(flatten)]
     output: Output,
@@ -29,7 +34,12 @@ enum Verb {
     Check(Check),
 }
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  sysalert methods check ./bell.so --set path=/var/log/sysalert/bell";
+
 #[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
 struct Check {
     /// The plugin's file
     #[arg(value_name = "FILE.so")]

@@ -3,6 +3,7 @@
 mod ack;
 mod answer;
 mod check;
+mod complete;
 mod config;
 mod context;
 mod db;
@@ -10,6 +11,7 @@ mod disable;
 mod dispatch;
 mod enable;
 mod explain;
+mod generate;
 mod handlers;
 mod history;
 mod methods;
@@ -34,9 +36,18 @@ use crate::host::env::Environment;
 use crate::host::{Options, log, pace, wake};
 use context::Context;
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert enable --timers       let every service that a timer starts tell its failures
+  sysalert test                  see whether an alert reaches you
+  sysalert status                what is wrong now
+  sysalert explain backup        why it spoke of backup.service, or kept silent
+
+sysalert(1) has every command, sysalert.toml(5) every setting, sysalert(7) what the words mean.";
+
 /// Tells you, once and rightly, when a systemd unit fails, and again when it recovers.
 #[derive(Debug, Parser)]
-#[command(name = "sysalert", version = VERSION, propagate_version = false, max_term_width = 100)]
+#[command(name = "sysalert", version = VERSION, propagate_version = false, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -77,12 +88,18 @@ enum Verb {
     /// Take back what `enable` did
     Disable(disable::Disable),
     /// Record the failure of a unit (for OnFailure=)
+    #[command(after_help = "Examples:\n  sysalert failure -- backup.service  what sysalert-failure@backup.service.service runs")]
     Failure(handlers::Handler),
     /// Record the success of a unit (for OnSuccess=)
+    #[command(after_help = "Examples:\n  sysalert success -- backup.service  what sysalert-success@backup.service.service runs")]
     Success(handlers::Handler),
     /// Record how a run ended, before systemd goes on (for ExecStopPost=)
+    #[command(
+        after_help = "Examples:\n  ExecStopPost=+-/usr/bin/sysalert ended -- %n  in a service, as `sysalert enable --strict` has it"
+    )]
     Ended(handlers::Ended),
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
+    #[command(after_help = "Examples:\n  systemctl start sysalert-dispatch.service  in its sandbox, and with its credentials")]
     Dispatch,
     /// Look at what never triggers: units of [services], schedules, processes of a database
     Check(check::Check),
@@ -113,9 +130,14 @@ enum Verb {
     /// Show the processes of the watchdog's database, or restart one
     #[command(subcommand)]
     Process(processes::Process),
-    /// Validate or show the configuration
+    /// Validate or show the configuration, or all that it may hold
     #[command(subcommand)]
     Config(config::Config),
+    /// Print what the manual and the shells' completions are made of
+    #[command(subcommand)]
+    Generate(generate::Generate),
+    #[command(hide = true)]
+    Complete(complete::Complete),
     #[command(hide = true, name = crate::dispatch::plugin::VERB)]
     PluginHost(plugin_host::PluginHost),
     #[command(hide = true)]
@@ -144,6 +166,7 @@ pub fn run() -> Result<u8> {
         Verb::PluginHost(verb) => return verb.run(),
         Verb::TemplateHost => return template_host::run(),
         Verb::Answer => return answer::run(),
+        Verb::Complete(verb) => return verb.run(),
         _ => {}
     }
     let environment = if matches!(cli.verb, Verb::Ended(_)) { Environment::AUnits } else { Environment::Ours };
@@ -190,6 +213,8 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Test(verb) => verb.run(context),
         Verb::Methods(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
+        Verb::Generate(verb) => verb.run(context),
+        Verb::Complete(verb) => verb.run(),
         Verb::Process(verb) => verb.run(context),
         Verb::RestartProcess(verb) => verb.run(context),
         Verb::PluginHost(verb) => verb.run(),

@@ -14,6 +14,9 @@ use crate::store::{self, Dropped, Older, Retried, Store, Waiting};
 #[derive(Debug, Subcommand)]
 pub(super) enum Outbox {
     /// Show what waits to be sent, and why
+    #[command(
+        after_help = "Examples:\n  sysalert outbox list          what could not be sent, and why\n  sysalert outbox list -o json  for a program"
+    )]
     List(List),
     /// Try again at once, whatever the last try met
     Retry(Retry),
@@ -27,13 +30,24 @@ pub(super) struct List {
     output: Output,
 }
 
+const RETRY_EXAMPLES: &str = "\
+Examples:
+  sysalert outbox retry       everything that waits
+  sysalert outbox retry 17    this one";
+
 #[derive(Debug, Args)]
+#[command(after_help = RETRY_EXAMPLES)]
 pub(super) struct Retry {
     /// The alert's ID in `outbox list`; without it, all
     id: Option<i64>,
 }
 
+const DROP_EXAMPLES: &str = "\
+Examples:
+  sysalert outbox drop 17";
+
 #[derive(Debug, Args)]
+#[command(after_help = DROP_EXAMPLES)]
 pub(super) struct Drop {
     /// The alert's ID in `outbox list`
     id: i64,

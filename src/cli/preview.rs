@@ -10,8 +10,14 @@ use crate::error::Result;
 use crate::host::{clock, log};
 use crate::store;
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert preview backup                the message about backup.service
+  sysalert preview backup --method mail  in the words of [method.mail]";
+
 /// The message as it would be sent.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Preview {
     /// The unit
     unit: String,

@@ -37,13 +37,24 @@ pub(super) enum Process {
     Restart(Restart),
 }
 
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  sysalert process status            each process of the database
+  sysalert process status -o json    for a program";
+
 #[derive(Debug, Args)]
+#[command(after_help = STATUS_EXAMPLES)]
 pub(super) struct Status {
     #[command(flatten)]
     output: Output,
 }
 
+const RESTART_EXAMPLES: &str = "\
+Examples:
+  sysalert process restart billing    as [process.billing] says";
+
 #[derive(Debug, Args)]
+#[command(after_help = RESTART_EXAMPLES)]
 pub(super) struct Restart {
     /// Its name
     name: String,

@@ -15,8 +15,16 @@ use crate::event::{short_time, utc_time};
 use crate::host::{clock, identity, log, wake};
 use crate::store::{self, Older, Store};
 
+const SILENCE_EXAMPLES: &str = "\
+Examples:
+  sysalert silence 'web-*' --for 2h --reason \"new switch\"
+  sysalert silence 'check:storage:*' --for 1d
+
+`sysalert unsilence` with the same name ends it; `sysalert status` shows what holds.";
+
 /// Nothing is reported of some units for a while.
 #[derive(Debug, Args)]
+#[command(after_help = SILENCE_EXAMPLES)]
 pub(super) struct Silence {
     /// The units: a name, or a pattern with * and ?
     glob: String,
@@ -28,8 +36,13 @@ pub(super) struct Silence {
     reason: Option<String>,
 }
 
+const UNSILENCE_EXAMPLES: &str = "\
+Examples:
+  sysalert unsilence 'web-*'    as it was silenced";
+
 /// What a silence kept back is reported now.
 #[derive(Debug, Args)]
+#[command(after_help = UNSILENCE_EXAMPLES)]
 pub(super) struct Unsilence {
     /// The units, as they were silenced
     glob: String,

@@ -11,8 +11,14 @@ use crate::event::{local_time, utc_time};
 use crate::host::clock;
 use crate::store::{self, Which};
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert status            what is wrong, what is silenced, what could not be sent
+  sysalert status -o json    for a program";
+
 /// What is wrong now.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Status {
     #[command(flatten)]
     output: Output,

@@ -13,8 +13,14 @@ use crate::store::{self, Older, Store};
 
 const LOOK: Duration = Duration::from_millis(50);
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert test         by every method
+  sysalert test mail    by [method.mail]";
+
 /// A test alert.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Test {
     /// The method; without it, every configured one
     method: Option<String>,

@@ -125,6 +125,43 @@ impl Kind {
         (!fits).then(|| format!("must be {}", self.wanted()))
     }
 
+    /// What its value may be, for a list of many keys.
+    pub fn brief(&self) -> String {
+        let shown = |seconds: &u64| humantime::format_duration(Duration::from_secs(*seconds)).to_string();
+        match self {
+            Kind::Boolean => "true or false".into(),
+            Kind::Integer { min, max: i64::MAX } => format!("a number from {min}"),
+            Kind::Integer { min, max } => format!("a number, {min} to {max}"),
+            Kind::Duration { min: 0, max: TEN_YEARS } => "a time".into(),
+            Kind::Duration { min, max } => format!("a time, {} to {}", shown(min), shown(max)),
+            Kind::Interval => "a time, or \"never\"".into(),
+            Kind::Hours(word) => format!("hours such as \"Mon-Fri 08:00-18:00; Sat 10:00-16:00\", or \"{word}\""),
+            Kind::Text => "a text".into(),
+            Kind::Choice(words) => quoted(words),
+            Kind::List => "a list of texts".into(),
+            Kind::Choices(words) => format!("a list of {}", quoted(words)),
+            Kind::Secret => "a text, or better its place: .file, .credential or .env".into(),
+            Kind::Template => "a template, or .file".into(),
+            Kind::Quantity => "a number, or a text with its unit".into(),
+            Kind::Tables(_) => "tables".into(),
+        }
+    }
+
+    /// A value that would do, as TOML behind the key's name; for a key without a default.
+    pub fn example(&self) -> &'static str {
+        match self {
+            Kind::Boolean => " = true",
+            Kind::Integer { .. } => " = 1",
+            Kind::Duration { .. } | Kind::Interval => " = \"1h\"",
+            Kind::Hours(_) => " = \"Mon-Fri 08:00-18:00\"",
+            Kind::Text | Kind::Choice(_) => " = \"...\"",
+            Kind::List | Kind::Choices(_) => " = [\"...\"]",
+            Kind::Secret | Kind::Template => ".file = \"/PATH\"",
+            Kind::Quantity => " = \"90%\"",
+            Kind::Tables(_) => " = []",
+        }
+    }
+
     fn wanted(&self) -> String {
         match self {
             Kind::Boolean => "true or false".into(),

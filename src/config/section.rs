@@ -15,6 +15,8 @@ use crate::event::Unit;
 pub struct Section {
     /// `policy` in `[policy]`, `method` in `[method.NAME]`, `sensor.cpu` in `[sensor.cpu]`.
     pub name: Cow<'static, str>,
+    /// What it is for, in a line.
+    pub about: &'static str,
     /// True for `[method.NAME]`: as many as wanted, each with a name of its own.
     pub named: bool,
     /// Its keys, one list for each module that has some.
@@ -25,8 +27,8 @@ pub struct Section {
 
 impl Section {
     /// One with these keys, that is there once.
-    pub const fn new(name: &'static str, keys: &'static [&'static [Key]]) -> Section {
-        Section { name: Cow::Borrowed(name), named: false, keys, open: false }
+    pub const fn new(name: &'static str, about: &'static str, keys: &'static [&'static [Key]]) -> Section {
+        Section { name: Cow::Borrowed(name), about, named: false, keys, open: false }
     }
 }
 

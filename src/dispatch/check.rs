@@ -29,6 +29,10 @@ pub(super) struct Described {
     min: Option<i64>,
     #[serde(default)]
     max: Option<i64>,
+    #[serde(default)]
+    pub(super) default: Value,
+    #[serde(default)]
+    pub(super) about: String,
 }
 
 impl Described {
@@ -161,10 +165,7 @@ pub(super) fn described(plugin: &Description) -> Result<Option<Vec<Described>>, 
 
 /// The plugin that was probably meant.
 fn meant(site: &Site, typed: &str) -> String {
-    let entries = site.plugins.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    let names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.strip_suffix(".so")).map(str::to_owned))
-        .collect();
+    let names = library::names(&site.plugins);
     nearest(typed, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; did you mean `plugin = \"{near}\"`?"))
 }

@@ -1,6 +1,8 @@
 //! A plugin's file: found, checked, and opened so that what was checked is what gets loaded.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,14 @@ pub fn find(plugin: &str, folders: &[PathBuf]) -> Result<PathBuf, String> {
         let places: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         format!("there is no plugin {file} in {}", places.join(" or "))
     })
+}
+
+/// The names of all plugins in these folders, sorted.
+pub fn names(folders: &[PathBuf]) -> Vec<String> {
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let name = |file: OsString| file.to_str().and_then(|name| name.strip_suffix(".so")).map(str::to_owned);
+    let names: BTreeSet<String> = entries.filter_map(|entry| name(entry.file_name())).collect();
+    names.into_iter().collect()
 }
 
 /// Opens a plugin that nobody but root and this user could have changed: neither the file nor a folder above it.
@@ -69,7 +79,7 @@ fn trusted(path: &Path, about: &Metadata, sticky_is_enough: bool) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{self, Permissions};
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

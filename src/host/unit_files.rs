@@ -100,6 +100,12 @@ impl UnitFiles {
         fragment.into_iter().chain(drop_ins.into_values().filter_map(read)).collect()
     }
 
+    /// The names of all units that have a file.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.folders.iter().flat_map(|folder| entries(folder)).map(|(name, _)| name);
+        names.filter(|name| name.parse::<UnitName>().is_ok()).collect()
+    }
+
     /// Every unit file and drop-in there is, by its path.
     pub fn all(&self) -> Files {
         let mut paths = Vec::new();

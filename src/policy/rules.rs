@@ -51,7 +51,7 @@ pub const KEYS: &[Key] = &[
         "tell again what is not over and nobody acknowledged, so long after the last alert",
     ),
     Key::new("escalate_to", Kind::List, "[]", "the methods that are told as well when nobody acknowledges an incident in time"),
-    Key::new("escalate_after", Kind::ANY_TIME, "\"15m\"", "in this time"),
+    Key::new("escalate_after", Kind::ANY_TIME, "\"15m\"", "how long nobody has acknowledged it before `escalate_to` is told"),
     Key::new(
         "quiet",
         Kind::Hours("never"),
@@ -70,7 +70,7 @@ pub const KEYS: &[Key] = &[
         "flapping_window",
         Kind::Duration { min: 1, max: 7 * 86_400 },
         "\"1h\"",
-        "how close together; it is stable when it was well for so long",
+        "the window of `flapping`; it is stable when it was well for so long",
     ),
     Key::new(
         "started_by",

@@ -70,7 +70,13 @@ impl Watch {
 
 /// The sections of all sensors.
 pub(super) fn sections() -> impl Iterator<Item = Section> {
-    SENSORS.iter().map(|sensor| Section { name: section(sensor).into(), named: sensor.named, keys: sensor.keys, open: false })
+    SENSORS.iter().map(|sensor| Section {
+        name: section(sensor).into(),
+        about: sensor.about,
+        named: sensor.named,
+        keys: sensor.keys,
+        open: false,
+    })
 }
 
 fn section(sensor: &Sensor) -> String {

@@ -36,18 +36,29 @@ fn what_was_installed_is_taken_back_and_what_is_the_administrators_stays() {
     guest.configure(MAIL);
     guest.write_file("/usr/lib/sysalert/plugins/ours.so", "a plugin of the administrator's own");
     make(&guest, "uninstall");
-    let left = guest.sh("find /usr/bin /usr/lib /usr/include /usr/share/doc /etc/systemd -path '*sysalert*' | sort").ok();
+    let left = guest.sh("find /usr/bin /usr/lib /usr/include /usr/share /etc/systemd -path '*sysalert*' | sort").ok();
     assert_eq!(left, "/usr/lib/sysalert\n/usr/lib/sysalert/plugins\n/usr/lib/sysalert/plugins/ours.so");
     assert!(guest.read_file("/etc/sysalert/sysalert.toml").contains("[method.mail]"), "the configuration stays");
 
     // and it comes back as new, with what was recorded
     make(&guest, "install");
+    let page = guest.read_file("/usr/share/man/man5/sysalert.toml.5");
+    for key in ["hmac_secret", "enterprise", "generator_url", "topic"] {
+        assert!(page.contains(&format!("\\fB{key}\\fR")), "the plugins that are installed tell the manual their keys: {key}");
+    }
+    guest
+        .sh("test -s /usr/share/man/man8/sysalert-failure@.service.8 -a -s /usr/share/bash-completion/completions/sysalert")
+        .ok();
     for unit in ["sysalert-dispatch.path", "sysalert-dispatch.timer"] {
         assert_eq!(state_of(&guest, unit), both("enabled", "active"), "{unit}");
     }
     assert!(guest.read_file("/etc/sysalert/sysalert.toml").contains("[method.mail]"), "the configuration stays");
     Job::new(&guest, "backup.service").fails(3);
     guest.wait_for_mails(1);
+
+    // as root: what is on record, and what is loaded without a file of its own
+    assert_eq!(guest.sysalert(&["complete", "--", "explain", "ba"]).ok(), "backup.service");
+    assert!(guest.sysalert(&["complete", "--", "enable", "init.sc"]).ok().contains("init.scope"));
 }
 
 #[test]
@@ -60,6 +71,7 @@ fn a_second_installation_leaves_alone_what_the_administrator_has_turned_off() {
     guest.run(&["systemctl", "mask", "sysalert-dispatch.timer"]).ok();
     let said = make(&guest, "install");
     assert!(said.contains("sysalert-dispatch.timer is masked and stays so"), "{said}");
+    assert!(!said.contains("not known"), "each plugin tells the manual its keys: {said}");
 }
 
 #[test]

@@ -10,8 +10,15 @@ use crate::host::clock;
 use crate::pipeline;
 use crate::store::{self, Older, Store};
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert db clear backup         forget that backup.service failed; asks first
+  sysalert db clear --all --yes    everything, and asks nobody
+
+The history stays.";
+
 #[derive(Debug, Args)]
-#[command(override_usage = "sysalert db clear [OPTIONS] <UNITS>... | --all")]
+#[command(after_help = EXAMPLES, override_usage = "sysalert db clear [OPTIONS] <UNITS>... | --all")]
 pub(in crate::cli) struct Clear {
     /// The units
     #[arg(required_unless_present = "all", conflicts_with = "all")]

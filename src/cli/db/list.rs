@@ -11,7 +11,13 @@ use crate::event::{short_time, utc_time};
 use crate::incident::{Acknowledgement, State};
 use crate::store::{self, Row, Which};
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert db list                     what is not over
+  sysalert db list --all --unit 'db*'  and what is, of some units";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct List {
     /// Also those that are over
     #[arg(long)]

@@ -19,10 +19,12 @@ pub(super) enum Db {
     /// End the incidents of these units without a recovery, and forget what was not yet delivered
     Clear(clear::Clear),
     /// Look whether the database is whole; the exit status is 1 when it is not
+    #[command(after_help = "Examples:\n  sysalert db check && echo whole")]
     Check,
     /// Forget what is over and older than the configuration keeps it
     Prune(prune::Prune),
     /// Show how large the database is, and what is in it
+    #[command(after_help = "Examples:\n  sysalert db stats\n  sysalert db stats -o json")]
     Stats(stats::Stats),
 }
 

@@ -14,7 +14,12 @@ use crate::store::{self, Older, Pruned, Store};
 /// A mistyped time must not cost the whole history: "1m" is a minute.
 const SHORTEST: Duration = Duration::from_secs(24 * 3600);
 
+const EXAMPLES: &str = "\
+Examples:
+  sysalert db prune --older-than 90d";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Prune {
     /// How old; by default, what the configuration says in `[retention]`
     #[arg(long, value_name = "TIME", value_parser = age)]

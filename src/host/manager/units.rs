@@ -149,7 +149,10 @@ impl ServiceManager {
     }
 
     /// The units that are loaded.
-    fn loaded(&mut self) -> Result<Vec<String>, String> {
+    ///
+    /// # Errors
+    /// A sentence, when nobody answers.
+    pub fn loaded(&mut self) -> Result<Vec<String>, String> {
         let listed = self.listed(&[], &["*".to_owned()]).map_err(|_| silence())?;
         Ok(listed.into_iter().map(|unit| unit.name).collect())
     }
