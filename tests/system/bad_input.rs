@@ -88,7 +88,7 @@ fn bad_input_is_told_clearly_and_changes_nothing() {
     job.fails(3);
     guest.settle();
     guest.wait_for_dispatch();
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer"]).ok();
+    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-check@services.timer"]).ok();
     guest.wait_for_dispatch();
     let mut before = state(&guest);
     assert!(before.contains("sysalert.db-wal"), "{before}");
@@ -111,7 +111,7 @@ fn bad_input_is_told_clearly_and_changes_nothing() {
 #[test]
 fn a_database_that_is_none_is_said_by_every_verb() {
     let guest = Guest::boot("nodb", Options::new());
-    guest.sh("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path").ok();
+    guest.sh("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-check@services.timer").ok();
     guest.sh("rm -rf /var/lib/sysalert/*; echo 'this is no database, though it is longer than a header of one hundred bytes, which is what SQLite looks at' >/var/lib/sysalert/sysalert.db").ok();
     guest.sh("chown sysalert:sysalert /var/lib/sysalert/sysalert.db; chmod 0640 /var/lib/sysalert/sysalert.db").ok();
     let content = || guest.read_file("/var/lib/sysalert/sysalert.db");

@@ -48,6 +48,8 @@ fn a_credential_that_goes_missing_and_returns() {
 #[test]
 fn a_path_unit_that_failed_is_revived_by_the_next_handler() {
     let guest = with_credential("path");
+    // a check wakes dispatch, too
+    guest.sh("systemctl stop sysalert-check@services.timer sysalert-check@services.service").ok();
     guest.run(&["mv", "/etc/credstore/smtp", "/etc/credstore/gone"]).ok();
     Job::new(&guest, "backup.service").fails(3);
     let path = || guest.property("sysalert-dispatch.path", "ActiveState");
