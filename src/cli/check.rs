@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::event::{Alarm, Manager, short_time, utc_time};
 use crate::host::sensing::Here;
 use crate::host::world::Machine;
-use crate::host::{clock, wake};
+use crate::host::{clock, log, orphans, wake};
 use crate::incident::Severity;
 use crate::pipeline;
 use crate::policy::Rules;
@@ -108,7 +108,14 @@ impl Check {
         let now = clock::system();
         let sensed = if self.is_wanted(What::Sensors) {
             let machine = machine(context);
-            let mut look = || pipeline::sensors(&mut store, &settings, &world, &machine, now);
+            if let Err(error) = orphans::adopt() {
+                log::warn(None, &format!("what the programs of [sensor.command] leave behind cannot be ended: {error}"));
+            }
+            let mut look = || {
+                let looked = pipeline::sensors(&mut store, &settings, &world, &machine, now);
+                orphans::end();
+                looked
+            };
             let sensed = if self.report == Report::None { look() } else { output::waiting_for("measuring", look) }?;
             if sensed.queued {
                 wake::raise(site)?;

@@ -147,9 +147,13 @@ impl Breach {
         format!("{} is {}", self.metric, self.unit.show(self.value))
     }
 
-    /// "bytes_used_percent is 95.0 %, more than 90 %"; of what is so or is not, that.
+    /// "bytes_used_percent is 95.0 %, more than 90 %"; of what is so or is not, that: "turned read only".
     pub fn words(&self) -> String {
-        if self.unit == Unit::Flag { self.now() } else { format!("{}, {}", self.now(), self.beyond()) }
+        match self.unit {
+            Unit::Flag if self.value == 1.0 => self.metric.replace('_', " "),
+            Unit::Flag => self.now(),
+            _ => format!("{}, {}", self.now(), self.beyond()),
+        }
     }
 
     /// What the program said first of how it is, of a check of somebody else's: those words say more than its exit status, and nothing
@@ -299,5 +303,13 @@ mod tests {
             assert_eq!([1.0, 2.0, 3.0].map(|value| op.holds(value, 2.0)), holds, "{op:?}");
             assert_eq!(Op::parse(op.as_str()), Some(op));
         }
+    }
+
+    #[test]
+    fn what_is_so_or_is_not_is_said_without_figures() {
+        let flag = |value| Breach { metric: "turned_read_only".into(), unit: Unit::Flag, op: Op::Eq, value, ..breach(false) };
+        assert_eq!(flag(1.0).words(), "turned read only");
+        assert_eq!(flag(0.0).words(), "turned_read_only is no");
+        assert_eq!(breach(false).words(), "bytes_used_percent is 95.0 %, more than 90 %");
     }
 }

@@ -13,6 +13,7 @@ pub mod manager;
 pub mod mounts;
 pub mod names;
 pub mod once;
+pub mod orphans;
 pub mod pace;
 pub mod processes;
 pub mod program;

@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::clock;
 use super::journal::{Bookmark, Entry, Reached, Writer};
 use super::manager::Counts;
 use super::program::Ran;
@@ -14,16 +15,21 @@ use super::space::{Answer, Asked};
 use super::tail::{self, Place};
 use super::tasks::Blocked;
 
+/// So long all programs of a run may take together: its unit ends it after ten minutes, with all that the others have seen.
+const PROGRAMS: Duration = Duration::from_secs(9 * 60);
+
 /// A machine, and what was read of it.
 pub struct Once<'a> {
     machine: &'a dyn Sensing,
+    /// No program is started that may end after this.
+    until: Instant,
     read: RefCell<BTreeMap<String, io::Result<String>>>,
 }
 
 impl<'a> Once<'a> {
     /// Nothing was read yet.
     pub fn new(machine: &'a dyn Sensing) -> Once<'a> {
-        Once { machine, read: RefCell::default() }
+        Once { machine, until: clock::started() + PROGRAMS, read: RefCell::default() }
     }
 }
 
@@ -61,6 +67,12 @@ impl Sensing for Once<'_> {
     }
 
     fn run(&self, program: &str, arguments: &[String], limit: Duration, longest: usize) -> io::Result<Ran> {
+        if clock::started() + limit > self.until {
+            let minutes = PROGRAMS.as_secs() / 60;
+            return Err(io::Error::other(format!(
+                "those before it took too much of the {minutes} minutes that all have together: give them a shorter `timeout`, or a longer `every`"
+            )));
+        }
         self.machine.run(program, arguments, limit, longest)
     }
 }
@@ -95,6 +107,16 @@ mod tests {
         }
 
         fn wait(&self, _: Duration) {}
+    }
+
+    #[test]
+    fn a_program_that_could_outlast_the_run_is_not_started() {
+        let machine = Machine(Cell::default());
+        let once = Once { until: clock::started() + Duration::from_secs(60), ..Once::new(&machine) };
+        let run = |limit| once.run("/bin/true", &[], Duration::from_secs(limit), 100);
+        assert_eq!(run(30).unwrap().end, super::super::program::End::Exited(0));
+        let refused = run(61).unwrap_err().to_string();
+        assert!(refused.starts_with("those before it took too much of the 9 minutes"), "{refused}");
     }
 
     #[test]

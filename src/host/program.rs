@@ -65,7 +65,7 @@ enum News {
 }
 
 /// Runs a program for at most this time, and takes at most so many bytes of its output. Afterwards it is gone with all that it
-/// started, but for what left its process group.
+/// started; but what left its process group is for [`super::orphans`] to end.
 ///
 /// # Errors
 /// The system's, when it could not be started.

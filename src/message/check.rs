@@ -4,7 +4,7 @@ use sysalert_abi::Kind;
 
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone, safe, visible};
-use crate::event::{Blind, Breach, CheckName, Finding, is_invisible, local_time};
+use crate::event::{Blind, Breach, CheckName, Finding, Unit, is_invisible, local_time};
 use crate::incident::Severity;
 
 /// The message about one.
@@ -67,8 +67,9 @@ fn breached(report: &Report<'_>, of: &str, breach: &Breach) -> Words {
         (true, None) => ("Critical", " is critical".to_owned()),
         (false, None) => (heading(report.incident.severity), String::new()),
     };
-    // of a program that said it in words, its status tells no more
-    let figure = |name, figure: String| said.is_none().then_some((name, figure));
+    // of a program that said it in words, its status tells no more, and what is so has no limit
+    let is_figure = said.is_none() && breach.unit != Unit::Flag;
+    let figure = |name, figure: String| is_figure.then_some((name, figure));
     let mut facts: Vec<_> = figure("Value", breach.unit.show(breach.value)).into_iter().collect();
     facts.extend(report.context.measured.clone().map(|measured| ("By now", measured)));
     let unmeasured = report.context.unmeasured.as_ref().map(|(since, why)| (local_time(*since), safe(why)));

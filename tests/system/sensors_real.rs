@@ -543,6 +543,35 @@ fn plugins(systemd: u32) {
     );
     assert_eq!(report.status, 2);
     assert!(!guest.sh("ps -eo args | grep -x '/bin/sleep 300'").success(), "it is killed");
+    in_the_unit(&guest);
+}
+
+/// What such programs need and leave behind, as the unit runs them.
+#[track_caller]
+fn in_the_unit(guest: &Guest) {
+    let shell = |name: &str, script: &str| {
+        format!("[sensor.command.{name}]\nevery = \"0s\"\ntimeout = \"2s\"\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n")
+    };
+    let config = [
+        "[sensors]\nreport_dir = \"/var/lib/sysalert/reports\"\n[services]\ngrace_after_boot = \"0s\"\n".to_owned(),
+        shell("temporary", "rm $(mktemp) $(mktemp -p /var/tmp) && echo there is room"),
+        shell("ping", "ping -q -c 1 127.0.0.1 2>&1"),
+        shell("leaves", "setsid sleep 4711 & setsid sh -c 'setsid sleep 4712 & exec sleep 4713' & exit 0"),
+        shell("hangs", "setsid sleep 4714 & sleep 4715"),
+    ];
+    guest.begin(&config.concat());
+    // as 50-default.conf has it
+    guest.sh("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range").ok();
+    let started = guest.run(&["systemctl", "start", "sysalert-check@sensors.service"]);
+    assert!(started.success(), "{started}{}", guest.journal(&["-u", "sysalert-check@sensors.service"]));
+    let report = guest.sh("cat /var/lib/sysalert/reports/sensors-*.json").ok();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let of = |name: &str| report["monitors"][format!("command.{name}")].to_string();
+    assert!(of("temporary").contains("there is room"), "{}", of("temporary"));
+    assert!(of("ping").contains("1 received"), "{}", of("ping"));
+    assert!(of("hangs").contains("it took longer than 2s, and was killed"), "{}", of("hangs"));
+    let left = guest.sh("pgrep -af 'sleep 471[1-5]'");
+    assert!(!left.success(), "left behind: {}", left.stdout);
 }
 
 #[test]
