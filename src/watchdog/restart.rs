@@ -2,6 +2,7 @@
 //! Of the database it knows the name alone.
 
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::event::ProcessName;
@@ -142,23 +143,24 @@ fn restart_service(manager: &mut ServiceManager, unit: &str) -> Result<(), Strin
 }
 
 fn restart_process(process: &Process, wanted: &Wanted<'_>) -> Result<(), String> {
-    processes::end(&wanted.running(), process.stop_timeout)?;
-    let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
-    // what is left of an earlier start by this hand would keep the name
+    // whatever may forbid the start is asked first: what runs is not ended for nothing
+    trust::only_of(Path::new(&process.process_command[0]), wanted.user())?;
     let systemctl = program::found(&SYSTEMCTL).ok_or("there is no systemctl")?;
-    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
-    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit.clone()], SERVICE);
+    let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
     let mut command = systemd_run(&unit)?;
     command.extend(["--service-type=exec".to_owned(), format!("--uid={}", process.process_user), "--".to_owned()]);
     command.extend(process.process_command.iter().map(|word| unexpanded(word)));
-    trust::only_roots(std::path::Path::new(&process.process_command[0]))?;
+    processes::end(&wanted.running(), process.stop_timeout)?;
+    // what is left of an earlier start by this hand would keep the name
+    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
+    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit], SERVICE);
     program::follow(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
 }
 
 /// The command may leave a daemon behind: that belongs to no unit of ours that ends.
 fn in_unit_of_its_own(process: &Process) -> Result<(), String> {
     let program = process.restart_command.first().ok_or("it has no `restart_command`")?;
-    trust::only_roots(std::path::Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
+    trust::only_roots(Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
     let number = std::process::id();
     let mut command =
         systemd_run(&format!("sysalert-custom-{number}-{}", process.name.unit().trim_start_matches("sysalert-restart@")))?;
@@ -254,4 +256,35 @@ fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn what_may_not_be_started_again_is_not_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("daemon");
+        // anybody could put another one there
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let length = format!("{}", 800_000 + std::process::id() % 90_000);
+        let user = crate::host::names::user();
+        let text =
+            format!("[processes]\n[process.x]\nprocess_command = [{program:?}, \"{length}\"]\nprocess_user = \"{user}\"\n");
+        let settings = Settings::read(&[("x.toml".into(), text)]).unwrap();
+        let process = settings.process(&ProcessName::parse("x").unwrap()).unwrap();
+        let wanted = Wanted::new(&process.process_command, &user).unwrap();
+        let mut child = std::process::Command::new(&program).arg(&length).spawn().unwrap();
+        while wanted.running().is_empty() {
+            clock::wait(Duration::from_millis(1));
+        }
+        let why = restart_process(&process, &wanted).unwrap_err();
+        assert!(why.contains("can be changed by others") && why.contains("chmod go-w"), "{why}");
+        assert_eq!(child.try_wait().unwrap(), None, "it was ended");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
