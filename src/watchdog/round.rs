@@ -272,23 +272,30 @@ impl<'a> Round<'a> {
         // what is reported first, so that a long restart delays no news
         let now = (self.clock)();
         let mut news = Vec::new();
-        let mut down: BTreeSet<String> = BTreeSet::new();
+        let is_down = |one: &&Planned| one.fate != Fate::Leave;
+        let mut down: BTreeSet<String> = planned.iter().filter(is_down).map(|one| one.shown.clone()).collect();
         for one in &planned {
             let wrong = match &one.fate {
                 Fate::Leave => {
                     self.report(one, None, "left alone: somebody knows of it, or it was restarted");
                     continue;
                 }
-                Fate::Report(why) => Alarm::Reported(why.clone()),
-                Fate::Restart(_) => match self.breaker(&one.shown).state(self.limits, now) {
-                    State::Open(until) => self.open(&one.shown, until),
-                    State::Closed | State::HalfOpen => Alarm::Restarts,
+                Fate::Report(why) => {
+                    let wrong = Alarm::Reported(why.clone());
+                    self.report(one, Some(wrong.clone()), "reported");
+                    wrong
+                }
+                Fate::Restart(process) => match (self.breaker(&one.shown).state(self.limits, now), waits_for(process, &down)) {
+                    (State::Open(until), _) => {
+                        let wrong = self.open(&one.shown, until);
+                        self.report(one, Some(wrong.clone()), "reported");
+                        wrong
+                    }
+                    // perhaps it is back in a moment, perhaps not
+                    (_, Some(other)) => waiting(other),
+                    _ => Alarm::Restarts,
                 },
             };
-            down.insert(one.shown.clone());
-            if !matches!(wrong, Alarm::Restarts) {
-                self.report(one, Some(wrong.clone()), "reported");
-            }
             // once it is known that it could not be restarted, that it is tried again is no news
             let tried = self.records.get(&one.shown).is_some_and(|record| record.failed > 0);
             if !(tried && wrong == Alarm::Restarts) {
@@ -304,7 +311,7 @@ impl<'a> Round<'a> {
                 continue;
             }
             if let Some(other) = waits_for(process, &down) {
-                let wrong = Alarm::Reported(format!("it waits for {other}, which is in alarm"));
+                let wrong = waiting(other);
                 self.report(one, Some(wrong), "waits");
                 continue;
             }
@@ -328,4 +335,8 @@ impl<'a> Round<'a> {
     fn report(&mut self, one: &Planned, wrong: Option<Alarm>, done: &str) {
         self.reported.push(Reported { shown: one.shown.clone(), wrong, done: done.to_owned() });
     }
+}
+
+fn waiting(other: &str) -> Alarm {
+    Alarm::Reported(format!("it waits for {other}, which is in alarm"))
 }
