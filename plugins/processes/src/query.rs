@@ -1,6 +1,6 @@
 //! The statements. All are prepared; what the database says is bounded before it is kept.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use mysql::consts::ColumnType;
 use mysql::prelude::Queryable;
@@ -72,6 +72,8 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
     let values: Vec<Value> = database.host_id.into_iter().map(Value::from).collect();
     let parameters = if values.is_empty() { Params::Empty } else { Params::Positional(values) };
     let mut alarms = Alarms::default();
+    // no more of them than are asked for, however often the server tells one
+    let mut known = BTreeMap::new();
     // row by row: the server may have very many
     for (count, row) in connection.exec_iter(sql, parameters).map_err(failed)?.enumerate() {
         if count >= MOST_ROWS {
@@ -80,7 +82,7 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
         }
         let alarm = alarm(&row.map_err(failed)?, database)?;
         if wanted.known.contains(&alarm.id) {
-            alarms.known.push(alarm);
+            known.insert(alarm.id, alarm);
         } else if !alarm.sound {
             alarms.new.push(alarm);
             if alarms.new.len() > 2 * wanted.most {
@@ -88,6 +90,7 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
             }
         }
     }
+    alarms.known = known.into_values().collect();
     shorten(&mut alarms, wanted);
     Ok(alarms)
 }
@@ -105,7 +108,8 @@ fn alarm(row: &Row, database: &Database) -> Result<Alarm, Trouble> {
     let Database { id_column, name_column, sound_column, .. } = database;
     let id = row.as_ref(0).and_then(number).ok_or_else(|| unreadable(id_column, row.as_ref(0), "a whole number"))?;
     let name = match row.as_ref(1) {
-        Some(Value::Bytes(name)) => String::from_utf8_lossy(name).into_owned(),
+        // the server was asked to cut it, and may lie
+        Some(Value::Bytes(name)) => String::from_utf8_lossy(name).chars().take(LONGEST_NAME).collect(),
         Some(Value::NULL) => String::new(),
         other => return Err(unreadable(name_column, other, "a text")),
     };
@@ -197,6 +201,12 @@ mod tests {
         let kinds = [ColumnType::MYSQL_TYPE_LONGLONG, ColumnType::MYSQL_TYPE_VAR_STRING, kind];
         let row = new_row(vec![id, name, sound], kinds.map(Column::new).to_vec().into());
         alarm(&row, &database()).map(|alarm| (alarm.id, alarm.name, alarm.sound)).map_err(|trouble| trouble.what)
+    }
+
+    #[test]
+    fn a_name_is_cut_here_too() {
+        let long = of(Value::Int(1), "ä".repeat(1 << 20).into(), Value::Int(0), ColumnType::MYSQL_TYPE_TINY).unwrap().1;
+        assert_eq!((long.chars().count(), long.capacity() < 8 * LONGEST_NAME), (LONGEST_NAME, true));
     }
 
     #[test]
