@@ -25,8 +25,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "tls",
         Kind::Choice(Cow::Borrowed(TLS)),
-        "\"preferred\"",
-        "encryption: \"required\" checks the server's certificate, too",
+        "",
+        "encryption: \"required\" checks the server's certificate, too, and is the default but for this machine",
     ),
     Key::new("ca", Kind::Text, "", "a file of certificates that vouch for the server; default: the system's"),
     Key::new("check_interval", Kind::Duration { min: 10, max: 86_400 }, "\"5m\"", "a run that comes earlier does nothing"),
