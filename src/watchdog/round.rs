@@ -2,6 +2,8 @@
 //! committed before the next one, so that a run that dies in between neither forgets a restart nor makes it twice.
 
 mod attempt;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -123,13 +125,13 @@ pub fn round(
             return Ok(round.reported);
         }
     };
-    if !dry {
-        let well = News { subject: database, what: Ok("it can be read again".to_owned()), attempt: None };
-        round.world.news(round.store, &[well])?;
-    }
     let left = alarms.left;
     let rows = round.take_in(&known, alarms)?;
-    round.settle(&rows)?;
+    // a database that takes no notes is not well, however well it can be read
+    if round.settle(&rows)? && !dry {
+        let well = News { subject: database, what: Ok("it works again".to_owned()), attempt: None };
+        round.world.news(round.store, &[well])?;
+    }
     round.act(plan(&rows, &|name| settings.process(name)))?;
     if left > 0 {
         let done = format!("{left} more rows are in alarm: the next run takes them");
@@ -231,16 +233,16 @@ impl<'a> Round<'a> {
         Ok(rows)
     }
 
-    /// What an earlier run restarted and could not settle.
-    fn settle(&mut self, rows: &[Row]) -> Result<()> {
+    /// What an earlier run restarted and could not settle; false when it still cannot be.
+    fn settle(&mut self, rows: &[Row]) -> Result<bool> {
         let late: Vec<i64> = rows.iter().filter(|row| row.restarted).map(|row| row.id).collect();
-        if late.is_empty() { Ok(()) } else { self.settle_rows(&late) }
+        if late.is_empty() { Ok(true) } else { self.settle_rows(&late) }
     }
 
-    /// Ends the alarms of these rows in the database.
-    fn settle_rows(&mut self, rows: &[i64]) -> Result<()> {
+    /// Ends the alarms of these rows in the database; false when that takes no notes.
+    fn settle_rows(&mut self, rows: &[i64]) -> Result<bool> {
         if self.processes.read_only || self.dry {
-            return Ok(());
+            return Ok(true);
         }
         let known = self.store.with(store::process_alarms)?;
         // each with the time of its own restart, which rows of one process share
@@ -253,18 +255,19 @@ impl<'a> Round<'a> {
             match self.world.ask(json!({ "task": "settle", "ids": ids, "note": note })) {
                 Ok(_) => self.store.write(|db| ids.iter().try_for_each(|id| store::forget_process_alarm(db, *id)))?,
                 Err(why) => {
-                    let what = Err(Alarm::Database(format!("what was restarted cannot be noted in it: {why}")));
+                    let what = Err(Alarm::Unnoted(why));
                     let subject = Subject::database(&self.processes.name);
                     self.reported.push(Reported {
                         shown: self.processes.name.clone(),
                         wrong: what.clone().err(),
                         done: String::new(),
                     });
-                    return self.world.news(self.store, &[News { subject, what, attempt: None }]);
+                    self.world.news(self.store, &[News { subject, what, attempt: None }])?;
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Does what is planned, one after the other.
