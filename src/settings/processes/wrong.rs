@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{names, values};
-use crate::config::{Document, Setting, nearest};
+use crate::config::{Document, Setting, Values, nearest};
 use crate::event::{ProcessName, UnitName};
 
 /// The keys whose values become part of a statement, where no value can be bound.
@@ -40,14 +40,23 @@ pub(in crate::settings) fn wrong(document: &Document) -> Vec<String> {
         }
         if let (Some(name), Some(origin)) = (name, origin) {
             let lacks = values(document, name, |values| match values.text("restart_strategy").as_deref() {
-                Some("custom") if values.list("restart_command").is_empty() => Some("restart_command"),
-                Some("process") if values.list("process_command").is_empty() => Some("process_command"),
+                Some("custom") if values.list("restart_command").is_empty() => Some("`restart_command`"),
+                // nobody else knows what a program brings back
+                Some("custom") if !has_check(values) => {
+                    Some("`health_check_command`, `health_check_unit`, `health_check_tcp` or `health_check_url`")
+                }
+                Some("process") if values.list("process_command").is_empty() => Some("`process_command`"),
                 _ => None,
             });
-            complaints.extend(lacks.map(|key| format!("{origin}: [process.{name:?}] needs `{key}` for its restart_strategy")));
+            complaints.extend(lacks.map(|what| format!("{origin}: [process.{name:?}] needs {what} for its restart_strategy")));
         }
     }
     complaints
+}
+
+fn has_check(values: &Values<'_>) -> bool {
+    let texts = ["health_check_unit", "health_check_tcp", "health_check_url"];
+    !values.list("health_check_command").is_empty() || texts.iter().any(|key| values.text(key).is_some())
 }
 
 fn of_database(setting: &Setting) -> Option<String> {

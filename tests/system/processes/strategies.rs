@@ -109,6 +109,7 @@ depends_on = ["db"]
 [process.open]
 restart_strategy = "custom"
 restart_command = ["/usr/local/bin/open.sh"]
+health_check_unit = "web.service"
 "#
         ),
     );
