@@ -279,7 +279,11 @@ pub(super) fn process(document: &Document, name: &ProcessName) -> Process {
                 Some("custom") => Strategy::Custom,
                 _ => Strategy::Auto,
             },
-            unit: UnitName::typed(values.text("system_name").as_deref().unwrap_or(name.as_str())).ok(),
+            unit: match values.text("system_name") {
+                Some(unit) => UnitName::typed(&unit).ok(),
+                // what a row is called means a service, never a mount, a target or a timer
+                None => format!("{}.service", name.as_str().strip_suffix(".service").unwrap_or(name.as_str())).parse().ok(),
+            },
             restart_command: command("restart_command"),
             pre_restart_command: command("pre_restart_command"),
             process_command: values.list("process_command"),

@@ -139,6 +139,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_means_a_service_and_no_other_unit() {
+        let text = "[processes]\nallow = [\"*\"]\n[process.x]\nsystem_name = \"x.timer\"\n".to_owned();
+        let settings = Settings::read(&[("x.toml".into(), text)]).unwrap();
+        let unit = |name: &str| settings.process(&ProcessName::parse(name).unwrap()).unwrap().unit.unwrap().to_string();
+        for (name, expected) in [
+            ("web", "web.service"),
+            ("web.service", "web.service"),
+            ("reboot.target", "reboot.target.service"),
+            ("home.mount", "home.mount.service"),
+            ("x", "x.timer"),
+        ] {
+            assert_eq!(unit(name), expected);
+        }
+    }
+
+    #[test]
     fn only_what_the_settings_name_is_restarted() {
         let hostile = ["x; touch /pwned", "$(reboot)", "../../bin/sh", "%s%n", "-.mount", "web-1\n", "cron'"];
         for name in hostile {
