@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::event::ProcessName;
+use crate::event::{ProcessName, UnitName};
 use crate::host::manager::{Change, ServiceManager};
 use crate::host::processes::{self, Wanted};
 use crate::host::{clock, log, program, trust};
@@ -114,23 +114,37 @@ fn becomes_healthy(process: &Process, manager: &mut ServiceManager, probe: Probe
 }
 
 fn way<'a>(process: &'a Process, manager: &mut ServiceManager) -> Result<Way<'a>, String> {
-    let service = |manager: &mut ServiceManager| {
-        let unit = process.unit.as_ref().ok_or("no unit can have its name: set `system_name`")?.as_str();
-        match manager.is(unit).ok_or("systemd does not answer")?.0.as_str() {
-            "loaded" => Ok(Way::Service(unit)),
-            "masked" => Err(format!("{unit} is masked")),
-            load => Err(format!("there is no {unit} ({load}): set `system_name`")),
-        }
-    };
     let plain = || Wanted::new(&process.process_command, &process.process_user).map(Way::Process);
+    let service = |manager: &mut ServiceManager| -> Result<Option<&'a str>, String> {
+        let Some(unit) = process.unit.as_ref().map(UnitName::as_str) else { return Ok(None) };
+        let load = manager.is(unit).map(|(load, _)| load);
+        Ok(there_is(unit, load.as_deref())?.then_some(unit))
+    };
+    let none = || match &process.unit {
+        Some(unit) => format!("there is no {unit}: set `system_name`"),
+        None => "no unit can have its name: set `system_name`".to_owned(),
+    };
     match process.strategy {
         Strategy::Custom => Ok(Way::Custom),
-        Strategy::Service => service(manager),
+        Strategy::Service => service(manager)?.map(Way::Service).ok_or_else(none),
         Strategy::Process => plain(),
-        Strategy::Auto if process.process_command.is_empty() => {
-            service(manager).map_err(|why| format!("{why}, or `process_command` if it is no service"))
-        }
-        Strategy::Auto => service(manager).or_else(|_| plain()),
+        Strategy::Auto => match service(manager)? {
+            Some(unit) => Ok(Way::Service(unit)),
+            None if process.process_command.is_empty() => Err(format!("{}, or `process_command` if it is no service", none())),
+            None => plain(),
+        },
+    }
+}
+
+/// Whether there is such a unit, by how it is loaded. One that is there and must not be started, or of which nobody knows, is no
+/// reason to start something else.
+fn there_is(unit: &str, load: Option<&str>) -> Result<bool, String> {
+    match load {
+        Some("loaded") => Ok(true),
+        Some("not-found") => Ok(false),
+        Some("masked") => Err(format!("{unit} is masked")),
+        Some(load) => Err(format!("{unit} cannot be loaded ({load}): `systemctl status {unit}` tells why")),
+        None => Err("systemd does not answer".to_owned()),
     }
 }
 
@@ -262,6 +276,15 @@ fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> 
 mod tests {
     use super::*;
     use crate::settings::Settings;
+
+    #[test]
+    fn only_a_unit_that_is_not_there_lets_the_process_be_started() {
+        assert_eq!(there_is("x.service", Some("loaded")), Ok(true));
+        assert_eq!(there_is("x.service", Some("not-found")), Ok(false));
+        for load in [Some("masked"), Some("bad-setting"), Some("error"), None] {
+            assert!(there_is("x.service", load).is_err(), "{load:?}");
+        }
+    }
 
     #[test]
     fn what_may_not_be_started_again_is_not_ended() {
