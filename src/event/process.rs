@@ -88,6 +88,8 @@ pub enum Alarm {
     BreakerOpen(String),
     /// The database does not tell, for this reason.
     Database(String),
+    /// The database takes no note of what was restarted, for this reason.
+    Unnoted(String),
 }
 
 const ALARM: &str = "alarm";
@@ -95,10 +97,11 @@ const REPORTED: &str = "alarm-reported";
 const RESTART_FAILED: &str = "restart-failed";
 const BREAKER_OPEN: &str = "breaker-open";
 const DATABASE: &str = "database-unusable";
+const UNNOTED: &str = "database-unwritable";
 
 impl Alarm {
     /// The words by which a record knows it.
-    pub const RESULTS: [&'static str; 5] = [ALARM, REPORTED, RESTART_FAILED, BREAKER_OPEN, DATABASE];
+    pub const RESULTS: [&'static str; 6] = [ALARM, REPORTED, RESTART_FAILED, BREAKER_OPEN, DATABASE, UNNOTED];
 
     /// As a record has it.
     pub fn problem(&self) -> Problem {
@@ -108,6 +111,7 @@ impl Alarm {
             Alarm::RestartFailed(why) => (RESTART_FAILED, Some(why)),
             Alarm::BreakerOpen(why) => (BREAKER_OPEN, Some(why)),
             Alarm::Database(why) => (DATABASE, Some(why)),
+            Alarm::Unnoted(why) => (UNNOTED, Some(why)),
         };
         Problem { service_result: Some(result.to_owned()), cause: cause.cloned(), ..Problem::default() }
     }
@@ -121,6 +125,7 @@ impl Alarm {
             RESTART_FAILED => Alarm::RestartFailed(why),
             BREAKER_OPEN => Alarm::BreakerOpen(why),
             DATABASE => Alarm::Database(why),
+            UNNOTED => Alarm::Unnoted(why),
             _ => return None,
         })
     }
@@ -134,6 +139,7 @@ impl fmt::Display for Alarm {
             Alarm::RestartFailed(why) => write!(f, "could not be restarted: {why}"),
             Alarm::BreakerOpen(why) => write!(f, "is not restarted any more: {why}"),
             Alarm::Database(why) => write!(f, "does not tell which processes are in alarm: {why}"),
+            Alarm::Unnoted(why) => write!(f, "takes no note of what was restarted: {why}"),
         }
     }
 }
@@ -195,6 +201,7 @@ mod tests {
             Alarm::RestartFailed(why()),
             Alarm::BreakerOpen(why()),
             Alarm::Database(why()),
+            Alarm::Unnoted(why()),
         ] {
             let problem = alarm.problem();
             assert_eq!(Alarm::of(&problem), Some(alarm.clone()));

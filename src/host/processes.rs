@@ -46,6 +46,11 @@ impl<'a> Wanted<'a> {
         Ok(Wanted { command, program: whole, interpreter, user })
     }
 
+    /// As whom it runs.
+    pub fn user(&self) -> u32 {
+        self.user.as_raw()
+    }
+
     /// Those that run now.
     pub fn running(&self) -> Vec<Found> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

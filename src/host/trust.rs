@@ -1,29 +1,39 @@
-//! Files that only root can change: what runs as root follows no other.
+//! Files that only root can change, or whom they are run as: what runs as root follows no other.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+const ROOT: u32 = 0;
 
 /// Whether nobody but root can change this file, a link to it, or a folder that leads there.
 ///
 /// # Errors
 /// A sentence that says what must be changed.
 pub fn only_roots(path: &Path) -> Result<(), String> {
+    only_of(path, ROOT)
+}
+
+/// Whether nobody but root and this user can change this file, a link to it, or a folder that leads there.
+///
+/// # Errors
+/// A sentence that says what must be changed.
+pub fn only_of(path: &Path, user: u32) -> Result<(), String> {
     let unreadable = |path: &Path, error: &std::io::Error| format!("cannot look at {}: {error}", path.display());
     let whole = path.canonicalize().map_err(|error| unreadable(path, &error))?;
     // as it is written, so that nobody can lead a link elsewhere, and where that leads
     for way in [path, whole.as_path()] {
         for place in way.ancestors().filter(|place| !place.as_os_str().is_empty()) {
             let about = place.symlink_metadata().map_err(|error| unreadable(place, &error))?;
-            trusted(place, &about)?;
+            trusted(place, &about, user)?;
         }
     }
     Ok(())
 }
 
-fn trusted(path: &Path, about: &Metadata) -> Result<(), String> {
+fn trusted(path: &Path, about: &Metadata, user: u32) -> Result<(), String> {
     let shown = path.display();
-    if about.uid() != 0 {
+    if ![ROOT, user].contains(&about.uid()) {
         return Err(format!("{shown} does not belong to root: chown root {shown}"));
     }
     // a link has no mode of its own
@@ -70,6 +80,9 @@ mod tests {
         mode(&base, 0o755);
         std::os::unix::fs::chown(&file, Some(1), None).unwrap();
         assert!(only_roots(&link).is_err_and(|why| why.contains("chown root")));
+        // whose program it is may change it, and nobody else
+        assert_eq!(only_of(&link, 1), Ok(()));
+        assert!(only_of(&link, 2).is_err_and(|why| why.contains("chown root")));
         fs::remove_dir_all(&base).unwrap();
     }
 }

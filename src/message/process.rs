@@ -49,7 +49,7 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
 
 fn status(alarm: Option<&Alarm>) -> &'static str {
     match alarm {
-        Some(Alarm::Database(_)) => "Database",
+        Some(Alarm::Database(_) | Alarm::Unnoted(_)) => "Database",
         Some(Alarm::BreakerOpen(_)) => "Breaker open",
         Some(Alarm::RestartFailed(_)) => "Restart failed",
         _ => "Process",
@@ -64,6 +64,7 @@ fn next(alarm: &Alarm) -> &'static str {
         Alarm::RestartFailed(_) => " The next run tries again, until its circuit breaker opens.",
         Alarm::BreakerOpen(_) => " Until then somebody must mend it: `sysalert process restart` closes the breaker if it helps.",
         Alarm::Database(_) => " Nobody knows which processes are in alarm, and none is restarted, until that is mended.",
+        Alarm::Unnoted(_) => " Alarms are still acted upon, each once; they stay in the table until that is mended.",
     }
 }
 

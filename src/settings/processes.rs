@@ -1,14 +1,18 @@
 //! `[processes]` and `[process.NAME]`: the watchdog's database, and how each of its processes is restarted and looked at.
 
+mod wrong;
+
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
 
-use crate::config::{Document, Key, Kind, Setting, Values, nearest};
+use crate::config::{Document, Key, Kind, Values};
 use crate::event::{ProcessName, UnitName};
+
+pub(super) use wrong::wrong;
 
 /// `[processes]`
 pub(super) const KEYS: &[Key] = &[
@@ -21,8 +25,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "tls",
         Kind::Choice(Cow::Borrowed(TLS)),
-        "\"preferred\"",
-        "encryption: \"required\" checks the server's certificate, too",
+        "",
+        "encryption: \"required\" checks the server's certificate, too, and is the default but for this machine",
     ),
     Key::new("ca", Kind::Text, "", "a file of certificates that vouch for the server; default: the system's"),
     Key::new("check_interval", Kind::Duration { min: 10, max: 86_400 }, "\"5m\"", "a run that comes earlier does nothing"),
@@ -94,11 +98,6 @@ pub(super) const OWN_KEYS: &[Key] = &[
 const TLS: &[Cow<'static, str>] = &[Cow::Borrowed("none"), Cow::Borrowed("preferred"), Cow::Borrowed("required")];
 const STRATEGIES: &[Cow<'static, str>] =
     &[Cow::Borrowed("service"), Cow::Borrowed("process"), Cow::Borrowed("auto"), Cow::Borrowed("custom")];
-/// The keys whose values become part of a statement, where no value can be bound.
-const IDENTIFIERS: [&str; 8] =
-    ["status_table", "process_table", "id_column", "name_column", "alarm_column", "sound_column", "notes_column", "host_column"];
-/// The keys that hold a program and its arguments.
-const COMMANDS: [&str; 4] = ["restart_command", "pre_restart_command", "health_check_command", "process_command"];
 /// A process's keys, its own first.
 const PROCESS: &[&[Key]] = &[PROCESS_KEYS, OWN_KEYS];
 
@@ -280,7 +279,11 @@ pub(super) fn process(document: &Document, name: &ProcessName) -> Process {
                 Some("custom") => Strategy::Custom,
                 _ => Strategy::Auto,
             },
-            unit: UnitName::typed(values.text("system_name").as_deref().unwrap_or(name.as_str())).ok(),
+            unit: match values.text("system_name") {
+                Some(unit) => UnitName::typed(&unit).ok(),
+                // what a row is called means a service, never a mount, a target or a timer
+                None => format!("{}.service", name.as_str().strip_suffix(".service").unwrap_or(name.as_str())).parse().ok(),
+            },
             restart_command: command("restart_command"),
             pre_restart_command: command("pre_restart_command"),
             process_command: values.list("process_command"),
@@ -296,85 +299,4 @@ pub(super) fn process(document: &Document, name: &ProcessName) -> Process {
             depends_on: values.list("depends_on"),
         }
     })
-}
-
-/// What is wrong with these sections beyond their keys.
-pub(super) fn wrong(document: &Document) -> Vec<String> {
-    let mut complaints = Vec::new();
-    for setting in document.section("processes", None) {
-        complaints.extend(of_database(setting).map(|why| format!("{}: `{}` {why}", setting.origin, setting.key)));
-    }
-    for setting in document.section("processes.log", None).iter().filter(|setting| setting.key == "path") {
-        let is_whole = setting.value.as_str().is_some_and(|path| Path::new(path).is_absolute());
-        complaints.extend((!is_whole).then(|| format!("{}: `path` must be a whole path", setting.origin)));
-    }
-    let known = names(document);
-    let sections = document.names("process").map(|(name, origin)| (Some(name), Some(origin))).chain([(None, None)]);
-    for (name, origin) in sections {
-        if let (Some(name), Some(origin)) = (name, origin)
-            && let Err(why) = ProcessName::parse(name)
-        {
-            complaints.push(format!("{origin}: the name in [process.{name:?}] {why}"));
-        }
-        let section = if name.is_some() { "process" } else { "processes.default" };
-        for setting in document.section(section, name) {
-            complaints.extend(of_process(setting, &known).map(|why| format!("{}: {why}", setting.origin)));
-        }
-        if let (Some(name), Some(origin)) = (name, origin) {
-            let lacks = values(document, name, |values| match values.text("restart_strategy").as_deref() {
-                Some("custom") if values.list("restart_command").is_empty() => Some("restart_command"),
-                Some("process") if values.list("process_command").is_empty() => Some("process_command"),
-                _ => None,
-            });
-            complaints.extend(lacks.map(|key| format!("{origin}: [process.{name:?}] needs `{key}` for its restart_strategy")));
-        }
-    }
-    complaints
-}
-
-fn of_database(setting: &Setting) -> Option<String> {
-    let text = setting.value.as_str().unwrap_or_default();
-    match setting.key.as_str() {
-        key if IDENTIFIERS.contains(&key) => {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
-            (text.is_empty() || text.len() > 64 || !text.chars().all(is_plain))
-                .then(|| "must be a name of letters, digits, _ and $, with at most 64 of them".to_owned())
-        }
-        "socket" | "ca" => (!Path::new(text).is_absolute()).then(|| "must be a whole path".to_owned()),
-        _ => None,
-    }
-}
-
-fn of_process(setting: &Setting, known: &[String]) -> Option<String> {
-    let key = setting.key.as_str();
-    let text = setting.value.as_str();
-    let list: Vec<&str> = setting.value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if COMMANDS.contains(&key) {
-        let program = list.first().copied().unwrap_or_default();
-        let is_fixed = program.starts_with('/') && !program.contains("%s");
-        return (!is_fixed)
-            .then(|| format!("`{key}` must begin with the whole path of a program, as in [\"/usr/bin/pgrep\", \"-x\", \"%s\"]"));
-    }
-    match key {
-        "system_name" | "health_check_unit" => {
-            let name = text.unwrap_or_default().replace("%s", "x");
-            UnitName::typed(&name).is_err().then(|| format!("no unit has such a name as `{key}`"))
-        }
-        "health_check_url" => {
-            let is_one = text.is_some_and(|url| url.starts_with("http://") || url.starts_with("https://"));
-            (!is_one).then(|| "`health_check_url` must begin with http:// or https://".to_owned())
-        }
-        "health_check_tcp" => {
-            let port = text.and_then(|text| text.rsplit_once(':')).and_then(|(host, port)| (!host.is_empty()).then_some(port));
-            port.is_none_or(|port| port.parse::<u16>().is_err()).then(|| "`health_check_tcp` must be HOST:PORT".to_owned())
-        }
-        "depends_on" => list.iter().find(|name| !known.iter().any(|one| one == *name)).map(|name| {
-            let hint = match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("write a section [process.{name:?}]"),
-            };
-            format!("\"{}\" in `depends_on` has no section; {hint}", name.escape_debug())
-        }),
-        _ => None,
-    }
 }

@@ -78,14 +78,12 @@ fn fate(row: &Row, settings: &dyn Fn(&ProcessName) -> Option<Process>) -> Fate {
     }
 }
 
-/// What others depend on comes before them; a circle ends where it began.
+/// What others depend on comes before them; a configuration has no circle.
 fn in_order(mut rest: VecDeque<Planned>) -> Vec<Planned> {
     let mut ordered: Vec<Planned> = Vec::with_capacity(rest.len());
     loop {
-        let waits = |planned: &Planned| {
-            let is_needed = |other: &Planned| other.shown != planned.shown && needs(planned).contains(&other.shown);
-            !needs(planned).is_empty() && rest.iter().any(is_needed)
-        };
+        let waits =
+            |planned: &Planned| !needs(planned).is_empty() && rest.iter().any(|other| needs(planned).contains(&other.shown));
         let next = rest.iter().position(|planned| !waits(planned)).unwrap_or(0);
         let Some(next) = rest.remove(next) else { return ordered };
         ordered.push(next);
@@ -101,7 +99,7 @@ fn needs(planned: &Planned) -> &[String] {
 
 /// What a process depends on and is still in alarm.
 pub fn waits_for<'a>(process: &'a Process, down: &BTreeSet<String>) -> Option<&'a str> {
-    process.depends_on.iter().map(String::as_str).find(|name| *name != process.name.as_str() && down.contains(*name))
+    process.depends_on.iter().map(String::as_str).find(|name| down.contains(*name))
 }
 
 #[cfg(test)]
@@ -111,7 +109,7 @@ mod tests {
 
     fn settings() -> Settings {
         let text = "[processes]\nallow = [\"web-*\"]\n[process.db]\npriority = 50\n[process.app]\npriority = 1\n\
-                    depends_on = [\"db\"]\n[process.cron]\n[process.a]\ndepends_on = [\"b\"]\n[process.b]\ndepends_on = [\"a\"]\n";
+                    depends_on = [\"db\"]\n[process.cron]\n";
         Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap()
     }
 
@@ -138,8 +136,22 @@ mod tests {
     fn by_priority_and_nothing_before_what_it_depends_on() {
         let rows = [row(1, "web-1"), row(2, "app"), row(3, "db"), row(4, "cron")];
         assert_eq!(told(&rows), ["db [3]: restart", "app [2]: restart", "cron [4]: restart", "web-1 [1]: restart"]);
-        // each waits for the other: they are restarted all the same
-        assert_eq!(told(&[row(1, "b"), row(2, "a")]), ["a [2]: restart", "b [1]: restart"]);
+    }
+
+    #[test]
+    fn a_name_means_a_service_and_no_other_unit() {
+        let text = "[processes]\nallow = [\"*\"]\n[process.x]\nsystem_name = \"x.timer\"\n".to_owned();
+        let settings = Settings::read(&[("x.toml".into(), text)]).unwrap();
+        let unit = |name: &str| settings.process(&ProcessName::parse(name).unwrap()).unwrap().unit.unwrap().to_string();
+        for (name, expected) in [
+            ("web", "web.service"),
+            ("web.service", "web.service"),
+            ("reboot.target", "reboot.target.service"),
+            ("home.mount", "home.mount.service"),
+            ("x", "x.timer"),
+        ] {
+            assert_eq!(unit(name), expected);
+        }
     }
 
     #[test]

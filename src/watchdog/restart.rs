@@ -2,9 +2,10 @@
 //! Of the database it knows the name alone.
 
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::event::ProcessName;
+use crate::event::{ProcessName, UnitName};
 use crate::host::manager::{Change, ServiceManager};
 use crate::host::processes::{self, Wanted};
 use crate::host::{clock, log, program, trust};
@@ -113,23 +114,37 @@ fn becomes_healthy(process: &Process, manager: &mut ServiceManager, probe: Probe
 }
 
 fn way<'a>(process: &'a Process, manager: &mut ServiceManager) -> Result<Way<'a>, String> {
-    let service = |manager: &mut ServiceManager| {
-        let unit = process.unit.as_ref().ok_or("no unit can have its name: set `system_name`")?.as_str();
-        match manager.is(unit).ok_or("systemd does not answer")?.0.as_str() {
-            "loaded" => Ok(Way::Service(unit)),
-            "masked" => Err(format!("{unit} is masked")),
-            load => Err(format!("there is no {unit} ({load}): set `system_name`")),
-        }
-    };
     let plain = || Wanted::new(&process.process_command, &process.process_user).map(Way::Process);
+    let service = |manager: &mut ServiceManager| -> Result<Option<&'a str>, String> {
+        let Some(unit) = process.unit.as_ref().map(UnitName::as_str) else { return Ok(None) };
+        let load = manager.is(unit).map(|(load, _)| load);
+        Ok(there_is(unit, load.as_deref())?.then_some(unit))
+    };
+    let none = || match &process.unit {
+        Some(unit) => format!("there is no {unit}: set `system_name`"),
+        None => "no unit can have its name: set `system_name`".to_owned(),
+    };
     match process.strategy {
         Strategy::Custom => Ok(Way::Custom),
-        Strategy::Service => service(manager),
+        Strategy::Service => service(manager)?.map(Way::Service).ok_or_else(none),
         Strategy::Process => plain(),
-        Strategy::Auto if process.process_command.is_empty() => {
-            service(manager).map_err(|why| format!("{why}, or `process_command` if it is no service"))
-        }
-        Strategy::Auto => service(manager).or_else(|_| plain()),
+        Strategy::Auto => match service(manager)? {
+            Some(unit) => Ok(Way::Service(unit)),
+            None if process.process_command.is_empty() => Err(format!("{}, or `process_command` if it is no service", none())),
+            None => plain(),
+        },
+    }
+}
+
+/// Whether there is such a unit, by how it is loaded. One that is there and must not be started, or of which nobody knows, is no
+/// reason to start something else.
+fn there_is(unit: &str, load: Option<&str>) -> Result<bool, String> {
+    match load {
+        Some("loaded") => Ok(true),
+        Some("not-found") => Ok(false),
+        Some("masked") => Err(format!("{unit} is masked")),
+        Some(load) => Err(format!("{unit} cannot be loaded ({load}): `systemctl status {unit}` tells why")),
+        None => Err("systemd does not answer".to_owned()),
     }
 }
 
@@ -142,23 +157,24 @@ fn restart_service(manager: &mut ServiceManager, unit: &str) -> Result<(), Strin
 }
 
 fn restart_process(process: &Process, wanted: &Wanted<'_>) -> Result<(), String> {
-    processes::end(&wanted.running(), process.stop_timeout)?;
-    let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
-    // what is left of an earlier start by this hand would keep the name
+    // whatever may forbid the start is asked first: what runs is not ended for nothing
+    trust::only_of(Path::new(&process.process_command[0]), wanted.user())?;
     let systemctl = program::found(&SYSTEMCTL).ok_or("there is no systemctl")?;
-    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
-    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit.clone()], SERVICE);
+    let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
     let mut command = systemd_run(&unit)?;
     command.extend(["--service-type=exec".to_owned(), format!("--uid={}", process.process_user), "--".to_owned()]);
     command.extend(process.process_command.iter().map(|word| unexpanded(word)));
-    trust::only_roots(std::path::Path::new(&process.process_command[0]))?;
+    processes::end(&wanted.running(), process.stop_timeout)?;
+    // what is left of an earlier start by this hand would keep the name
+    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
+    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit], SERVICE);
     program::follow(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
 }
 
 /// The command may leave a daemon behind: that belongs to no unit of ours that ends.
 fn in_unit_of_its_own(process: &Process) -> Result<(), String> {
     let program = process.restart_command.first().ok_or("it has no `restart_command`")?;
-    trust::only_roots(std::path::Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
+    trust::only_roots(Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
     let number = std::process::id();
     let mut command =
         systemd_run(&format!("sysalert-custom-{number}-{}", process.name.unit().trim_start_matches("sysalert-restart@")))?;
@@ -254,4 +270,44 @@ fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn only_a_unit_that_is_not_there_lets_the_process_be_started() {
+        assert_eq!(there_is("x.service", Some("loaded")), Ok(true));
+        assert_eq!(there_is("x.service", Some("not-found")), Ok(false));
+        for load in [Some("masked"), Some("bad-setting"), Some("error"), None] {
+            assert!(there_is("x.service", load).is_err(), "{load:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_started_again_is_not_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("daemon");
+        // anybody could put another one there
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let length = format!("{}", 800_000 + std::process::id() % 90_000);
+        let user = crate::host::names::user();
+        let text =
+            format!("[processes]\n[process.x]\nprocess_command = [{program:?}, \"{length}\"]\nprocess_user = \"{user}\"\n");
+        let settings = Settings::read(&[("x.toml".into(), text)]).unwrap();
+        let process = settings.process(&ProcessName::parse("x").unwrap()).unwrap();
+        let wanted = Wanted::new(&process.process_command, &user).unwrap();
+        let mut child = std::process::Command::new(&program).arg(&length).spawn().unwrap();
+        while wanted.running().is_empty() {
+            clock::wait(Duration::from_millis(1));
+        }
+        let why = restart_process(&process, &wanted).unwrap_err();
+        assert!(why.contains("can be changed by others") && why.contains("chmod go-w"), "{why}");
+        assert_eq!(child.try_wait().unwrap(), None, "it was ended");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -2,6 +2,8 @@
 //! committed before the next one, so that a run that dies in between neither forgets a restart nor makes it twice.
 
 mod attempt;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -123,13 +125,13 @@ pub fn round(
             return Ok(round.reported);
         }
     };
-    if !dry {
-        let well = News { subject: database, what: Ok("it can be read again".to_owned()), attempt: None };
-        round.world.news(round.store, &[well])?;
-    }
     let left = alarms.left;
     let rows = round.take_in(&known, alarms)?;
-    round.settle(&rows)?;
+    // a database that takes no notes is not well, however well it can be read
+    if round.settle(&rows)? && !dry {
+        let well = News { subject: database, what: Ok("it works again".to_owned()), attempt: None };
+        round.world.news(round.store, &[well])?;
+    }
     round.act(plan(&rows, &|name| settings.process(name)))?;
     if left > 0 {
         let done = format!("{left} more rows are in alarm: the next run takes them");
@@ -231,16 +233,16 @@ impl<'a> Round<'a> {
         Ok(rows)
     }
 
-    /// What an earlier run restarted and could not settle.
-    fn settle(&mut self, rows: &[Row]) -> Result<()> {
+    /// What an earlier run restarted and could not settle; false when it still cannot be.
+    fn settle(&mut self, rows: &[Row]) -> Result<bool> {
         let late: Vec<i64> = rows.iter().filter(|row| row.restarted).map(|row| row.id).collect();
-        if late.is_empty() { Ok(()) } else { self.settle_rows(&late) }
+        if late.is_empty() { Ok(true) } else { self.settle_rows(&late) }
     }
 
-    /// Ends the alarms of these rows in the database.
-    fn settle_rows(&mut self, rows: &[i64]) -> Result<()> {
+    /// Ends the alarms of these rows in the database; false when that takes no notes.
+    fn settle_rows(&mut self, rows: &[i64]) -> Result<bool> {
         if self.processes.read_only || self.dry {
-            return Ok(());
+            return Ok(true);
         }
         let known = self.store.with(store::process_alarms)?;
         // each with the time of its own restart, which rows of one process share
@@ -253,18 +255,19 @@ impl<'a> Round<'a> {
             match self.world.ask(json!({ "task": "settle", "ids": ids, "note": note })) {
                 Ok(_) => self.store.write(|db| ids.iter().try_for_each(|id| store::forget_process_alarm(db, *id)))?,
                 Err(why) => {
-                    let what = Err(Alarm::Database(format!("what was restarted cannot be noted in it: {why}")));
+                    let what = Err(Alarm::Unnoted(why));
                     let subject = Subject::database(&self.processes.name);
                     self.reported.push(Reported {
                         shown: self.processes.name.clone(),
                         wrong: what.clone().err(),
                         done: String::new(),
                     });
-                    return self.world.news(self.store, &[News { subject, what, attempt: None }]);
+                    self.world.news(self.store, &[News { subject, what, attempt: None }])?;
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Does what is planned, one after the other.
@@ -272,23 +275,30 @@ impl<'a> Round<'a> {
         // what is reported first, so that a long restart delays no news
         let now = (self.clock)();
         let mut news = Vec::new();
-        let mut down: BTreeSet<String> = BTreeSet::new();
+        let is_down = |one: &&Planned| one.fate != Fate::Leave;
+        let mut down: BTreeSet<String> = planned.iter().filter(is_down).map(|one| one.shown.clone()).collect();
         for one in &planned {
             let wrong = match &one.fate {
                 Fate::Leave => {
                     self.report(one, None, "left alone: somebody knows of it, or it was restarted");
                     continue;
                 }
-                Fate::Report(why) => Alarm::Reported(why.clone()),
-                Fate::Restart(_) => match self.breaker(&one.shown).state(self.limits, now) {
-                    State::Open(until) => self.open(&one.shown, until),
-                    State::Closed | State::HalfOpen => Alarm::Restarts,
+                Fate::Report(why) => {
+                    let wrong = Alarm::Reported(why.clone());
+                    self.report(one, Some(wrong.clone()), "reported");
+                    wrong
+                }
+                Fate::Restart(process) => match (self.breaker(&one.shown).state(self.limits, now), waits_for(process, &down)) {
+                    (State::Open(until), _) => {
+                        let wrong = self.open(&one.shown, until);
+                        self.report(one, Some(wrong.clone()), "reported");
+                        wrong
+                    }
+                    // perhaps it is back in a moment, perhaps not
+                    (_, Some(other)) => waiting(other),
+                    _ => Alarm::Restarts,
                 },
             };
-            down.insert(one.shown.clone());
-            if !matches!(wrong, Alarm::Restarts) {
-                self.report(one, Some(wrong.clone()), "reported");
-            }
             // once it is known that it could not be restarted, that it is tried again is no news
             let tried = self.records.get(&one.shown).is_some_and(|record| record.failed > 0);
             if !(tried && wrong == Alarm::Restarts) {
@@ -304,7 +314,7 @@ impl<'a> Round<'a> {
                 continue;
             }
             if let Some(other) = waits_for(process, &down) {
-                let wrong = Alarm::Reported(format!("it waits for {other}, which is in alarm"));
+                let wrong = waiting(other);
                 self.report(one, Some(wrong), "waits");
                 continue;
             }
@@ -328,4 +338,8 @@ impl<'a> Round<'a> {
     fn report(&mut self, one: &Planned, wrong: Option<Alarm>, done: &str) {
         self.reported.push(Reported { shown: one.shown.clone(), wrong, done: done.to_owned() });
     }
+}
+
+fn waiting(other: &str) -> Alarm {
+    Alarm::Reported(format!("it waits for {other}, which is in alarm"))
 }

@@ -1,12 +1,14 @@
 //! The statements. All are prepared; what the database says is bounded before it is kept.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
+use mysql::consts::ColumnType;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Params, Row, Value};
 use serde::{Deserialize, Serialize};
+use sysalert_abi::one_line;
 
-use crate::settings::Database;
+use crate::settings::{Database, Identifier};
 use crate::trouble::Trouble;
 
 /// No more rows than this are read; they are not kept.
@@ -59,10 +61,7 @@ pub(crate) struct Done {
 
 /// Which processes are in alarm.
 pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted) -> Result<Alarms, Trouble> {
-    read(connection, database, wanted).map_err(|error| Trouble::of(&error, database))
-}
-
-fn read(connection: &mut Conn, database: &Database, wanted: &Wanted) -> Result<Alarms, mysql::Error> {
+    let failed = |error| Trouble::of(&error, database);
     let Database { status_table, process_table, id_column, name_column, alarm_column, sound_column, host_column, .. } = database;
     let host = database.host_id.map(|_| format!(" AND s.{host_column} = ?")).unwrap_or_default();
     let sql = format!(
@@ -73,15 +72,17 @@ fn read(connection: &mut Conn, database: &Database, wanted: &Wanted) -> Result<A
     let values: Vec<Value> = database.host_id.into_iter().map(Value::from).collect();
     let parameters = if values.is_empty() { Params::Empty } else { Params::Positional(values) };
     let mut alarms = Alarms::default();
+    // no more of them than are asked for, however often the server tells one
+    let mut known = BTreeMap::new();
     // row by row: the server may have very many
-    for (count, row) in connection.exec_iter(sql, parameters)?.enumerate() {
+    for (count, row) in connection.exec_iter(sql, parameters).map_err(failed)?.enumerate() {
         if count >= MOST_ROWS {
             alarms.cut = true;
             break;
         }
-        let Some(alarm) = alarm(row?) else { continue };
+        let alarm = alarm(&row.map_err(failed)?, database)?;
         if wanted.known.contains(&alarm.id) {
-            alarms.known.push(alarm);
+            known.insert(alarm.id, alarm);
         } else if !alarm.sound {
             alarms.new.push(alarm);
             if alarms.new.len() > 2 * wanted.most {
@@ -89,6 +90,7 @@ fn read(connection: &mut Conn, database: &Database, wanted: &Wanted) -> Result<A
             }
         }
     }
+    alarms.known = known.into_values().collect();
     shorten(&mut alarms, wanted);
     Ok(alarms)
 }
@@ -101,11 +103,48 @@ fn shorten(alarms: &mut Alarms, wanted: &Wanted) {
     alarms.new.truncate(wanted.most);
 }
 
-fn alarm(mut row: Row) -> Option<Alarm> {
-    let id = row.take_opt::<i64, _>(0)?.ok()?;
-    let name = row.take_opt::<Option<Vec<u8>>, _>(1)?.ok()?.unwrap_or_default();
-    let sound = row.take_opt::<Option<i64>, _>(2)?.ok()?.unwrap_or_default();
-    Some(Alarm { id, name: String::from_utf8_lossy(&name).into_owned(), sound: sound != 0 })
+/// A row that cannot be read is no row without an alarm: it is said which column it is.
+fn alarm(row: &Row, database: &Database) -> Result<Alarm, Trouble> {
+    let Database { id_column, name_column, sound_column, .. } = database;
+    let id = row.as_ref(0).and_then(number).ok_or_else(|| unreadable(id_column, row.as_ref(0), "a whole number"))?;
+    let name = match row.as_ref(1) {
+        // the server was asked to cut it, and may lie
+        Some(Value::Bytes(name)) => String::from_utf8_lossy(name).chars().take(LONGEST_NAME).collect(),
+        Some(Value::NULL) => String::new(),
+        other => return Err(unreadable(name_column, other, "a text")),
+    };
+    let is_bits = row.columns_ref().get(2).is_some_and(|column| column.column_type() == ColumnType::MYSQL_TYPE_BIT);
+    let sound = match row.as_ref(2) {
+        Some(Value::NULL) => false,
+        Some(Value::Bytes(bits)) if is_bits => bits.iter().any(|byte| *byte != 0),
+        value => value.and_then(number).ok_or_else(|| unreadable(sound_column, value, "0, 1 or a bit"))? != 0,
+    };
+    Ok(Alarm { id, name, sound })
+}
+
+/// A whole number, of whatever type; as a text only as it would be written again, for a row is found by it.
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(*number),
+        Value::UInt(number) => i64::try_from(*number).ok(),
+        Value::Bytes(text) => {
+            let text = std::str::from_utf8(text).ok()?;
+            text.parse::<i64>().ok().filter(|number| number.to_string() == text)
+        }
+        _ => None,
+    }
+}
+
+fn unreadable(column: &Identifier, value: Option<&Value>, wanted: &str) -> Trouble {
+    let shown = match value {
+        Some(Value::Bytes(text)) => format!("{:?}", one_line(&String::from_utf8_lossy(text), 60)),
+        Some(value) => one_line(&value.as_sql(false), 60),
+        None => "nothing".to_owned(),
+    };
+    Trouble::new(
+        format!("a row in alarm has {shown} in the column {column}, which is not {wanted}"),
+        "correct the names of columns in [processes], or that column's type",
+    )
 }
 
 /// Ends these alarms and puts a note behind what stands there; tells how many rows that were. One that was taken back
@@ -138,4 +177,65 @@ fn write(connection: &mut Conn, database: &Database, done: &Done) -> Result<u64,
         count += connection.affected_rows();
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use mysql_common::packets::Column;
+    use mysql_common::row::new_row;
+    use serde_json::json;
+
+    use super::*;
+
+    fn database() -> Database {
+        serde_json::from_value(json!({
+            "host": "h", "port": 1, "user": "u", "database": "d", "tls": "none", "read_only": false, "status_table": "s",
+            "process_table": "p", "id_column": "i", "name_column": "n", "alarm_column": "a", "sound_column": "q",
+            "notes_column": "t", "host_column": "h",
+        }))
+        .unwrap()
+    }
+
+    /// What becomes of a row with these values.
+    fn of(id: Value, name: Value, sound: Value, kind: ColumnType) -> Result<(i64, String, bool), String> {
+        let kinds = [ColumnType::MYSQL_TYPE_LONGLONG, ColumnType::MYSQL_TYPE_VAR_STRING, kind];
+        let row = new_row(vec![id, name, sound], kinds.map(Column::new).to_vec().into());
+        alarm(&row, &database()).map(|alarm| (alarm.id, alarm.name, alarm.sound)).map_err(|trouble| trouble.what)
+    }
+
+    #[test]
+    fn a_name_is_cut_here_too() {
+        let long = of(Value::Int(1), "ä".repeat(1 << 20).into(), Value::Int(0), ColumnType::MYSQL_TYPE_TINY).unwrap().1;
+        assert_eq!((long.chars().count(), long.capacity() < 8 * LONGEST_NAME), (LONGEST_NAME, true));
+    }
+
+    #[test]
+    fn columns_of_each_type_are_read_or_named() {
+        use ColumnType::{MYSQL_TYPE_BIT as BIT, MYSQL_TYPE_TINY as TINY, MYSQL_TYPE_VAR_STRING as TEXT};
+        let sound = |value: Value, kind| of(Value::Int(1), "web".into(), value, kind).map(|alarm| alarm.2);
+        let bits = |bits: &[u8]| Value::Bytes(bits.to_vec());
+        for (value, kind, expected) in [
+            (bits(&[1]), BIT, true),
+            (bits(&[0]), BIT, false),
+            (bits(&[1, 0]), BIT, true),
+            (bits(b"1"), TEXT, true),
+            (bits(b"0"), TEXT, false),
+            (Value::Int(1), TINY, true),
+            (Value::UInt(0), TINY, false),
+            (Value::NULL, TINY, false),
+        ] {
+            assert_eq!(sound(value.clone(), kind), Ok(expected), "{value:?}");
+        }
+        let id = |value: Value| of(value, "web".into(), Value::Int(0), TINY).map(|alarm| alarm.0);
+        assert_eq!((id(Value::UInt(7)), id("12".into()), id(Value::Int(-3))), (Ok(7), Ok(12), Ok(-3)));
+        assert_eq!(of(Value::Int(1), Value::NULL, Value::Int(0), TINY), Ok((1, String::new(), false)));
+        let why = |column: &str, shown: &str, wanted: &str| -> Result<i64, String> {
+            Err(format!("a row in alarm has {shown} in the column `{column}`, which is not {wanted}"))
+        };
+        assert_eq!(id("web-1".into()), why("i", "\"web-1\"", "a whole number"));
+        assert_eq!(id("007".into()), why("i", "\"007\"", "a whole number"));
+        assert_eq!(id(Value::UInt(u64::MAX)), why("i", "18446744073709551615", "a whole number"));
+        assert_eq!(sound("yes".into(), TEXT).map(drop), why("q", "\"yes\"", "0, 1 or a bit").map(drop));
+        assert_eq!(of(Value::Int(1), Value::Int(5), Value::Int(0), TINY).map(drop), why("n", "5", "a text").map(drop));
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Database {
     pub(crate) user: String,
     pub(crate) password: Option<String>,
     pub(crate) database: String,
-    pub(crate) tls: Tls,
+    tls: Option<Tls>,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) read_only: bool,
     pub(crate) host_id: Option<i64>,
@@ -29,7 +29,22 @@ pub(crate) struct Database {
     pub(crate) host_column: Identifier,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+impl Database {
+    /// How the connection is protected. Who answers gets the password: only this machine is trusted without being asked to,
+    /// and whoever names an authority wants it to be asked.
+    pub(crate) fn encryption(&self) -> Tls {
+        let is_here = ["localhost", "127.0.0.1", "::1"].contains(&self.host.as_str());
+        match (self.tls, &self.ca) {
+            _ if self.socket.is_some() => Tls::None,
+            (Some(Tls::None), _) => Tls::None,
+            (Some(Tls::Preferred), None) => Tls::Preferred,
+            (None, None) if is_here => Tls::Preferred,
+            _ => Tls::Required,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tls {
     None,
@@ -66,6 +81,30 @@ impl<'de> Deserialize<'de> for Identifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_this_machine_is_trusted_without_being_asked_to() {
+        for (host, tls, ca, expected) in [
+            ("db.example.org", None, None, Tls::Required),
+            ("db.example.org", Some("preferred"), None, Tls::Preferred),
+            ("db.example.org", Some("preferred"), Some("/ca.pem"), Tls::Required),
+            ("db.example.org", Some("none"), None, Tls::None),
+            ("localhost", None, None, Tls::Preferred),
+            ("127.0.0.1", None, Some("/ca.pem"), Tls::Required),
+            ("localhost.example.org", None, None, Tls::Required),
+        ] {
+            let mut database = json!({
+                "host": host, "port": 1, "user": "u", "database": "d", "read_only": false, "status_table": "s",
+                "process_table": "p", "id_column": "i", "name_column": "n", "alarm_column": "a", "sound_column": "q",
+                "notes_column": "t", "host_column": "h", "tls": tls, "ca": ca,
+            });
+            let read = |database: &serde_json::Value| Database::deserialize(database).unwrap().encryption();
+            assert_eq!(read(&database), expected, "{database}");
+            database["socket"] = "/run/db".into();
+            assert_eq!(read(&database), Tls::None);
+        }
+    }
 
     #[test]
     fn only_a_plain_word_becomes_part_of_a_statement() {

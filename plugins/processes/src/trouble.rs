@@ -69,7 +69,7 @@ impl Trouble {
             },
             Error::DriverError(DriverError::TlsNotSupported) => Trouble::new(
                 format!("{server} does not speak TLS"),
-                "let the server do so, or set `tls` in [processes] to \"preferred\"",
+                "let the server do so; with `tls = \"none\"` in [processes] anybody on the way reads along",
             ),
             Error::TlsError(error) => untrusted(&error.to_string()),
             Error::MySqlError(error) => {

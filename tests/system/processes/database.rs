@@ -11,6 +11,7 @@ super::on_both!(
     each_trouble_is_one_incident_and_no_restart_is_made_for_it,
     a_server_killed_in_mid_query_is_asked_again_by_the_next_run,
     what_may_not_be_written_is_restarted_once,
+    a_database_that_became_read_only_is_one_incident,
     other_names_and_another_host_s_rows,
     over_tcp_with_tls_that_is_required,
     ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first,
@@ -108,7 +109,7 @@ pub fn what_may_not_be_written_is_restarted_once(systemd: u32) {
     let once = pid(&guest, "web.service");
     assert_ne!(once, before);
     let why = trouble(&guest).expect("that nothing can be noted is an incident");
-    assert!(why.contains("what was restarted cannot be noted") && why.contains("read_only = true"), "{why}");
+    assert!(why.contains("takes no note of what was restarted") && why.contains("read_only = true"), "{why}");
     check(&guest);
     assert_eq!((pid(&guest, "web.service"), row(&guest, 1)), (once.clone(), "1\t0\tx".to_owned()));
     // with the right to do so the next round notes it, and restarts nothing
@@ -133,6 +134,29 @@ pub fn what_may_not_be_written_is_restarted_once(systemd: u32) {
     sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1");
     check(&guest);
     assert_ne!(pid(&guest, "web.service"), twice);
+}
+
+pub fn a_database_that_became_read_only_is_one_incident(systemd: u32) {
+    let guest = guest(systemd, "became-readonly", "[process.web]\n");
+    service(&guest, "web");
+    alarm(&guest, 1, "web", "NULL");
+    sql(&guest, "SET GLOBAL read_only = 1");
+    let before = pid(&guest, "web.service");
+    check(&guest);
+    let once = pid(&guest, "web.service");
+    assert_ne!(once, before);
+    for _ in 0..4 {
+        check(&guest);
+    }
+    assert_eq!((pid(&guest, "web.service"), row(&guest, 1).starts_with("1\t")), (once.clone(), true));
+    let told = history(&guest, DATABASE);
+    assert_eq!((told.matches("takes no note of what was restarted").count(), told.contains("works again")), (1, false), "{told}");
+    sql(&guest, "SET GLOBAL read_only = 0");
+    check(&guest);
+    assert_eq!((pid(&guest, "web.service"), trouble(&guest)), (once, None));
+    assert!(row(&guest, 1).starts_with("0\t"), "{}", row(&guest, 1));
+    let told = history(&guest, DATABASE);
+    assert_eq!(told.matches("works again").count(), 1, "{told}");
 }
 
 pub fn other_names_and_another_host_s_rows(systemd: u32) {

@@ -109,6 +109,7 @@ depends_on = ["db"]
 [process.open]
 restart_strategy = "custom"
 restart_command = ["/usr/local/bin/open.sh"]
+health_check_unit = "web.service"
 "#
         ),
     );
@@ -145,7 +146,7 @@ restart_command = ["/usr/local/bin/open.sh"]
     ] {
         let told = history(&guest, &format!("process:{name}"));
         let status = guest.sysalert(&["process", "status"]).ok();
-        assert!(told.contains(why) || (name == "app"), "{name}: {told}\n{status}");
+        assert!(told.contains(why), "{name}: {told}\n{status}");
     }
     assert!(!guest.run(&["test", "-e", "/other"]).success());
 }
