@@ -30,9 +30,7 @@ pub fn processes(store: &mut Store, settings: &Settings, news: &[News], now: Dat
                 (Outcome::Failed, problem)
             }
             Ok(how) if attempt.is_some() || failed.is_some() => {
-                let problem =
-                    Problem { service_result: Some("success".to_owned()), cause: Some(how.clone()), ..Problem::default() };
-                (Outcome::Succeeded, problem)
+                (Outcome::Succeeded, Problem { cause: Some(how.clone()), ..Problem::success() })
             }
             Ok(_) => continue,
         };
@@ -42,17 +40,7 @@ pub fn processes(store: &mut Store, settings: &Settings, news: &[News], now: Dat
             attempt.unwrap_or(now).timestamp_micros()
         );
         numbers.push(number);
-        events.push(Event {
-            subject: subject.clone(),
-            outcome,
-            run,
-            invocation_id: None,
-            problem,
-            triggered_by: None,
-            start: None,
-            restarts: false,
-            at: now,
-        });
+        events.push(Event::found(subject, outcome, run, problem, now));
     }
     if events.is_empty() {
         return Ok((false, numbers));
