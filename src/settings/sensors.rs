@@ -144,12 +144,15 @@ pub(super) fn wrong(document: &Document) -> Vec<String> {
         let origin = || document.names(&title).find(|(own, _)| Some(*own) == name).map(|(_, origin)| origin.to_string());
         let at = || origin().unwrap_or_default();
         let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if let Some(name) = name.filter(|name| name.is_empty() || !is_plain(name)) {
-            complaints.push(format!("{}: a name has only letters, digits, _ and -: [{title}.{name:?}]", at()));
-        }
-        if let Some(name) = name.filter(|_| values.boolean("enabled") && values.list("command").is_empty()) {
-            let words = "`command = [\"/path/of/the/program\", \"argument\"]`";
-            complaints.push(format!("{}: [{title}.{name}] needs {words}", at()));
+        match name {
+            Some(name) if name.is_empty() || !is_plain(name) => {
+                complaints.push(format!("{}: a name has only letters, digits, _ and -: [{title}.{name:?}]", at()));
+            }
+            Some(name) if values.boolean("enabled") && values.list("command").is_empty() => {
+                let words = "`command = [\"/path/of/the/program\", \"argument\"]`";
+                complaints.push(format!("{}: [{title}.{name}] needs {words}", at()));
+            }
+            _ => {}
         }
         complaints.extend(settings.iter().chain(tables.iter().flat_map(|table| &table.settings)).filter_map(no_path));
         if !tables.is_empty() {

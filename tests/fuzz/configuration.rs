@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use sysalert::error::Kind;
 use sysalert::settings::{CATALOGUE, Settings};
 
-pub fn fuzz(until: Instant) -> u64 {
+pub fn fuzz(until: super::Until) -> u64 {
     let samples = ["valid", "invalid"].map(|folder| samples(&Path::new("tests/config").join(folder))).concat();
     let input = prop::collection::vec(text(samples), 1..3);
     super::rounds(until, &input, |texts| check(&texts))

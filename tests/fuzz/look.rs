@@ -2,7 +2,6 @@
 //! complete nothing waits.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -64,7 +63,7 @@ impl World for Machine {
     }
 }
 
-pub fn fuzz(until: Instant) -> u64 {
+pub fn fuzz(until: super::Until) -> u64 {
     let input =
         (machine(), prop::collection::vec(told(), 0..4), (0..30i64, any::<bool>(), prop::option::of(0..30i64)), any::<bool>());
     super::rounds(until, &input, |(machine, mut told, (mark, open, failed), complete)| {

@@ -5,8 +5,8 @@
 //! bytes alone hardly any gets past the first check, and shortens one that fails. bolero would bring some 40 packages more,
 //! cargo-fuzz a compiler of its own; both for coverage that the generators here mostly reach by knowing the formats.
 //!
-//! `cargo test` gives all of it some seconds, `make check` a minute (SYSALERT_FUZZ_SECONDS), `make fuzz` all the time there is;
-//! SYSALERT_FUZZ names one target.
+//! `cargo test` tries the same inputs each time, so that what fails does so for a change of the code; `make fuzz` tries others
+//! all the time there is. SYSALERT_FUZZ_SECONDS is for so long of the latter, SYSALERT_FUZZ names one target.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 #![allow(unreachable_pub)]
 
@@ -19,11 +19,20 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use sysalert::host::{clock, env};
 
-/// A target: makes and tries inputs until then, and says how many.
-type Target = fn(Instant) -> u64;
+/// A target: makes and tries inputs, and says how many.
+type Target = fn(Until) -> u64;
+
+/// When a target is done.
+#[derive(Clone, Copy)]
+pub enum Until {
+    /// After so many inputs, which are always the same.
+    Tried(u32),
+    /// Then; the inputs are others each time.
+    Time(Instant),
+}
 
 const TARGETS: &[(&str, Target)] =
     &[("configuration", configuration::fuzz), ("message", message::fuzz), ("look", look::fuzz), ("reply", reply::fuzz)];
@@ -31,24 +40,28 @@ const TARGETS: &[(&str, Target)] =
 /// So many inputs between two looks at the clock.
 const ROUND: u32 = 16;
 /// When nobody says how long.
-const SECONDS: u64 = 4;
+const INPUTS: u32 = 3000;
 /// In a run without an end each target has so long before the next one's turn.
 const TURN: Duration = Duration::from_secs(10);
 
 #[test]
 fn whatever_comes() {
-    let seconds =
-        env::var("SYSALERT_FUZZ_SECONDS").map_or(SECONDS, |text| text.parse().expect("SYSALERT_FUZZ_SECONDS is a number"));
+    let seconds: Option<u64> =
+        env::var("SYSALERT_FUZZ_SECONDS").map(|text| text.parse().expect("SYSALERT_FUZZ_SECONDS is a number"));
     let only = env::var("SYSALERT_FUZZ");
     let targets: Vec<_> = TARGETS.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect();
     assert!(!targets.is_empty(), "SYSALERT_FUZZ names no target");
-    let share = if seconds == 0 { TURN } else { Duration::from_secs(seconds) / u32::try_from(targets.len()).unwrap() };
+    let share = |seconds: u64| Duration::from_secs(seconds) / u32::try_from(targets.len()).unwrap();
     loop {
         for (name, fuzz) in &targets {
-            let tried = fuzz(clock::started() + share);
+            let tried = fuzz(match seconds {
+                None => Until::Tried(INPUTS),
+                Some(0) => Until::Time(clock::started() + TURN),
+                Some(seconds) => Until::Time(clock::started() + share(seconds)),
+            });
             eprintln!("{name}: {tried} inputs");
         }
-        if seconds > 0 {
+        if seconds != Some(0) {
             return;
         }
     }
@@ -59,26 +72,38 @@ fn the_nasty_messages_of_the_plugins() {
     assert_eq!(message::nasty(), sysalert_abi::testing::NASTY);
 }
 
-/// Tries inputs until then; one that fails is shortened and shown.
-fn rounds<S>(until: Instant, input: &S, check: impl Fn(S::Value)) -> u64
+/// Tries inputs; one that fails is shortened and shown.
+fn rounds<S>(until: Until, input: &S, check: impl Fn(S::Value)) -> u64
 where
     S: Strategy,
     S::Value: Debug,
 {
-    let mut tried = 0;
-    while clock::started() < until {
-        let config = Config { cases: ROUND, failure_persistence: None, max_shrink_iters: 100_000, ..Config::default() };
-        let outcome = TestRunner::new(config).run(input, |input| {
+    let config = |cases| Config { cases, failure_persistence: None, max_shrink_iters: 100_000, ..Config::default() };
+    let run = |mut runner: TestRunner| {
+        let outcome = runner.run(input, |input| {
             check(input);
             Ok(())
         });
         match outcome {
-            Ok(()) => tried += u64::from(ROUND),
+            Ok(()) => {}
             Err(TestError::Fail(why, input)) => panic!("{why}\nthe shortest such input:\n{input:?}"),
             Err(TestError::Abort(why)) => panic!("{why}"),
         }
+    };
+    match until {
+        Until::Tried(inputs) => {
+            run(TestRunner::new_with_rng(config(inputs), TestRng::deterministic_rng(RngAlgorithm::ChaCha)));
+            u64::from(inputs)
+        }
+        Until::Time(end) => {
+            let mut tried = 0;
+            while clock::started() < end {
+                run(TestRunner::new(config(ROUND)));
+                tried += u64::from(ROUND);
+            }
+            tried
+        }
     }
-    tried
 }
 
 /// Text as nobody should write it.

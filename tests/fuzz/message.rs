@@ -2,7 +2,6 @@
 //! around it, and its size has an end.
 
 use std::thread;
-use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -26,7 +25,7 @@ struct Foreign {
     failures: usize,
 }
 
-pub fn fuzz(until: Instant) -> u64 {
+pub fn fuzz(until: super::Until) -> u64 {
     super::rounds(until, &foreign(), check)
 }
 

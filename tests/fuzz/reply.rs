@@ -1,7 +1,5 @@
 //! Any output of a plugin's process: it counts as sent only when it says so of this very request, in one whole line.
 
-use std::time::Instant;
-
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::Value;
@@ -10,7 +8,7 @@ use sysalert_abi::Answer;
 
 const NONCE: &str = "3f1c9e";
 
-pub fn fuzz(until: Instant) -> u64 {
+pub fn fuzz(until: super::Until) -> u64 {
     super::rounds(until, &output(), |output| check(&output))
 }
 
