@@ -25,8 +25,8 @@ pub(super) const LIBRARY: &str = "processes";
 const CLIENT: Duration = Duration::from_secs(30);
 /// Each answer of the service manager may take so long; the first one may have to start polkit.
 const BUDGET: Duration = Duration::from_secs(25);
-/// A restart ends before its unit's TimeoutStartSec=.
-const RESTART: Duration = Duration::from_secs(320);
+/// A restart ends within its unit's TimeoutStartSec= and TimeoutStopSec=.
+const RESTART: Duration = Duration::from_secs(620);
 
 /// The watchdog of a database's processes.
 #[derive(Debug, Subcommand)]
@@ -147,6 +147,9 @@ impl watchdog::World for Hands<'_> {
     fn restart(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
         let unit = name.unit();
         let changed = ServiceManager::new(false, BUDGET).change(Change::Start, &unit, clock::started() + RESTART);
+        if let Some(outcome) = told::heard(name, asked) {
+            return outcome;
+        }
         if let Err(why) = changed {
             let hint = if why.contains("uthentication") || why.contains("denied") {
                 "; polkit and the rule 50-sysalert.rules must be installed"
@@ -155,8 +158,7 @@ impl watchdog::World for Hands<'_> {
             };
             return Err(format!("{unit} cannot be started: {why}{hint}"));
         }
-        told::heard(name, asked)
-            .unwrap_or_else(|| Err(format!("{unit} ended without a word: `journalctl -u '{unit}'` tells more")))
+        Err(format!("{unit} ended without a word: `journalctl -u '{unit}'` tells more"))
     }
 
     fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {

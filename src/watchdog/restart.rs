@@ -15,6 +15,8 @@ use crate::settings::{HealthCheck, Process, Strategy};
 const LOOK: Duration = Duration::from_millis(500);
 /// A service may take so long to stop and start.
 const SERVICE: Duration = Duration::from_secs(180);
+/// What it was asked for before is done within this time.
+const MANAGER: Duration = Duration::from_secs(30);
 /// Where systemd's own programs are.
 const SYSTEMD_RUN: [&str; 2] = ["/usr/bin/systemd-run", "/bin/systemd-run"];
 const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
@@ -63,14 +65,21 @@ pub fn cycle(
 }
 
 /// Whether a cycle that was cut short had restarted the process, and that is healthy. `ran` is what ran before.
-pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>, ran: &str) -> bool {
-    let Ok(way) = way(process, manager) else { return false };
-    if let Way::Service(unit) = &way {
+///
+/// # Errors
+/// Why it is not known to be back.
+pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>, ran: &str) -> Result<(), String> {
+    let way = way(process, manager)?;
+    match &way {
         // the manager goes on with what it was asked for
-        let _ = manager.settled(unit, clock::started() + SERVICE);
+        Way::Service(unit) => manager.settled(unit, clock::started() + MANAGER)?,
+        Way::Process(_) => {}
+        Way::Custom => return Err("nobody knows how far its `restart_command` was".to_owned()),
     }
-    let is_another = ran.is_empty() || runs(&way, manager) != ran;
-    is_another && becomes_healthy(process, manager, probe).is_ok()
+    if runs(&way, manager) == ran {
+        return Err("it had not been started again".to_owned());
+    }
+    becomes_healthy(process, manager, probe)
 }
 
 /// What of the process runs now, as it is never again after a restart; empty where nobody can tell.
