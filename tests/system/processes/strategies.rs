@@ -28,7 +28,8 @@ pub fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd:
     let guest = guest(
         systemd,
         "plain",
-        "[process.plain]\nprocess_command = [\"/usr/local/bin/plaind\", \"--name\", \"a $HOME b\"]\nprocess_user = \"nobody\"\nstable_time = \"1s\"\n",
+        "[process.plain]\nprocess_command = [\"/usr/local/bin/plaind\", \"--name\", \"a $HOME b\"]\nprocess_user = \"nobody\"\nstable_time = \"1s\"\n\
+        [process.upgraded]\nprocess_command = [\"/usr/local/bin/upgraded\", \"1000\"]\nprocess_user = \"nobody\"\n",
     );
     // it takes no SIGTERM
     guest.sh("printf '#!/bin/bash\\ntrap \"\" TERM\\nwhile :; do sleep 1000; done\\n' >/usr/local/bin/plaind; chmod 755 /usr/local/bin/plaind").ok();
@@ -41,13 +42,30 @@ pub fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd:
     start("more", "nobody", &["--name", "a $$HOME b", "--more"]);
     start("less", "nobody", &["--name"]);
     start("others", "games", &["--name", "a $$HOME b"]);
-    let others = ["more.service", "less.service", "others.service"];
+    // the same in a container, whose processes are its own
+    let inside = "unshare --pid --fork setpriv --reuid=nobody --clear-groups /usr/local/bin/plaind --name 'a $HOME b'";
+    guest.write_file("/srv/inside", inside);
+    guest.run(&["systemd-run", "--quiet", "--unit=container", "bash", "/srv/inside"]).ok();
+    guest.wait_until("it runs in the container", || {
+        guest.sh("pgrep -u nobody -f -c 'plaind --name a .HOME b$'").stdout.trim() == "2"
+    });
+    // one with files of its own is no container; its program was replaced since it started
+    let upgraded = "cp /bin/sleep /usr/local/bin/upgraded; cp /bin/sleep /usr/local/bin/next
+        systemd-run --quiet --service-type=exec --unit=of-before --uid=nobody -p PrivateTmp=yes /usr/local/bin/upgraded 1000
+        mv /usr/local/bin/next /usr/local/bin/upgraded";
+    guest.sh(upgraded).ok();
+    let others = ["more.service", "less.service", "others.service", "container.service"];
     let before = others.map(|unit| pid(&guest, unit));
     alarm(&guest, 1, "plain", "NULL");
+    alarm(&guest, 2, "upgraded", "NULL");
     check(&guest);
     assert!(row(&guest, 1).starts_with("0\t0\t - Restarted"), "{}\n{}", row(&guest, 1), history(&guest, "process:plain"));
     assert_eq!(others.map(|unit| pid(&guest, unit)), before);
-    assert_ne!(guest.property("old.service", "ActiveState"), "active");
+    assert!(row(&guest, 2).starts_with("0\t0\t - Restarted"), "{}", history(&guest, "process:upgraded"));
+    for unit in ["old.service", "of-before.service"] {
+        assert_ne!(guest.property(unit, "ActiveState"), "active", "{unit}");
+    }
+    assert_eq!(guest.sh("pgrep -u nobody -f -c 'plaind --name a .HOME b$'").stdout.trim(), "2");
     let new = "sysalert-process-plain.service";
     let line = guest.sh(&format!("tr '\\0' '|' </proc/{}/cmdline; stat -c %U /proc/{0}", pid(&guest, new))).ok();
     assert_eq!(line, "/bin/bash|/usr/local/bin/plaind|--name|a $HOME b|nobody");
