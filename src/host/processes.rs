@@ -9,11 +9,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{Uid, User};
+use chrono::{DateTime, TimeDelta, Utc};
+use nix::unistd::{SysconfVar, Uid, User, sysconf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::clock;
+use super::{clock, tasks};
 
 /// What a process must be: this program with these arguments, of this user.
 #[derive(Debug)]
@@ -41,6 +42,16 @@ pub struct Found {
     /// Its number.
     pub pid: i32,
     handle: OwnedFd,
+}
+
+impl Found {
+    /// When it began.
+    pub fn since(&self) -> Option<DateTime<Utc>> {
+        let ticks = tasks::began(self.pid.unsigned_abs())?;
+        let each = sysconf(SysconfVar::CLK_TCK).ok()??;
+        let since_boot = Duration::from_millis(ticks.saturating_mul(1000) / u64::try_from(each).ok().filter(|each| *each > 0)?);
+        clock::system().checked_sub_signed(TimeDelta::from_std(clock::since_monotonic(since_boot)).ok()?)
+    }
 }
 
 impl<'a> Wanted<'a> {
