@@ -37,9 +37,10 @@ impl Options {
         Self::default()
     }
 
-    /// Without sysalert, as the machine is before its package comes. Services may be started there.
+    /// Without sysalert, as the machine is before its package comes. What images of containers forbid packages is allowed there: to
+    /// start services, to bring a manual.
     pub fn bare() -> Self {
-        Self { bare: true, ..Self::default() }.prepare(r#"rm -f "$ROOT/usr/sbin/policy-rc.d""#)
+        Self { bare: true, ..Self::default() }.prepare(r#"rm -f "$ROOT"/usr/sbin/policy-rc.d "$ROOT"/etc/dpkg/dpkg.cfg.d/*"#)
     }
 
     /// Boots Debian 13 and its systemd 257 instead of this machine's own system. It has what `setup` put into it: no Python, no

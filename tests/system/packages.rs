@@ -80,13 +80,21 @@ fn files(guest: &Guest) -> BTreeSet<String> {
     found.lines().filter(|path| !backups.contains(path)).map(str::to_owned).collect()
 }
 
-/// Lets nobody but a package's scripts deliver.
+/// What starts dispatch by itself.
+const STARTERS: [&str; 2] = ["sysalert-dispatch.timer", "sysalert-dispatch.path"];
+
+/// Lets nobody but a package's scripts deliver: masked, neither a handler nor these scripts start them again.
 #[track_caller]
 fn nobody_delivers(guest: &Guest) {
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-dispatch.path"]).ok();
+    guest.run(&[&["systemctl", "stop"], &STARTERS[..]].concat()).ok();
+    guest.run(&[&["systemctl", "mask", "--runtime"], &STARTERS[..]].concat()).ok();
     guest.wait_until("dispatch is at rest", || guest.property("sysalert-dispatch.service", "ActiveState") == "inactive");
-    // a handler would start the path again
-    guest.run(&["systemctl", "mask", "--runtime", "sysalert-dispatch.path"]).ok();
+}
+
+/// What a package starts when it comes the next time.
+#[track_caller]
+fn they_may_again(guest: &Guest) {
+    guest.run(&[&["systemctl", "unmask", "--runtime"], &STARTERS[..]].concat()).ok();
 }
 
 #[test]
@@ -164,7 +172,6 @@ fn the_deb_from_its_installation_to_its_purge() {
     use_mail(&guest);
     guest.write_unit("backup.timer", "[Timer]\nOnActiveSec=0\nAccuracySec=1ms\n");
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
-    guest.run(&["systemctl", "start", "--no-block", "systemd-tmpfiles-clean.timer"]).ok();
     guest.sysalert(&["enable", "backup.service"]).ok();
     guest.run(&["systemctl", "start", "backup.timer"]).ok();
     let mails = guest.wait_for_mails(1);
@@ -181,7 +188,7 @@ fn the_deb_from_its_installation_to_its_purge() {
     assert_eq!(about(&guest.mails(), "other.service").len(), 1, "prerm sends what waits");
 
     // the administrator's hand stays
-    guest.run(&["systemctl", "unmask", "--runtime", "sysalert-dispatch.path"]).ok();
+    they_may_again(&guest);
     guest.run(&["systemctl", "disable", "--now", "sysalert-check@services.timer"]).ok();
     guest.run(&["systemctl", "enable", "--now", "sysalert-check@sensors.timer"]).ok();
     install(&guest, "--reinstall /root/sysalert.deb");
@@ -250,7 +257,7 @@ fn an_upgrade_keeps_database_configuration_and_what_waits() {
     let settings = guest.read_file("/etc/sysalert/sysalert.toml");
     guest.write_file("/etc/sysalert/conf.d/host.toml", "[policy]\nhost = \"old.example.org\"\n");
     nobody_delivers(&guest);
-    guest.run(&["systemctl", "unmask", "--runtime", "sysalert-dispatch.path"]).ok();
+    they_may_again(&guest);
 
     let ours = guest.number("SELECT user_version FROM pragma_user_version");
     assert!(ours > 1, "the schema has an older version");
@@ -305,8 +312,8 @@ fn the_rpm_installs_upgrades_and_leaves() {
     guest.run(&["systemctl", "start", "mail-server.service"]).ok();
     rpm("-U --replacepkgs --replacefiles /root/sysalert.rpm");
     assert_eq!(about(&guest.mails(), "other.service").len(), 1, "the script before it sends what waits");
-    guest.run(&["systemctl", "unmask", "--runtime", "sysalert-dispatch.path"]).ok();
-    guest.run(&["systemctl", "start", "sysalert-dispatch.path"]).ok();
+    they_may_again(&guest);
+    guest.run(&[&["systemctl", "start"], &STARTERS[..]].concat()).ok();
     assert!(guest.read_file("/etc/sysalert/sysalert.toml").contains("[method.mail]"), "the configuration stays");
 
     guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
