@@ -17,6 +17,7 @@ mod conformance;
 mod context;
 mod damage;
 mod delivery;
+mod doctor;
 mod enable;
 mod excerpt;
 mod fallback;
