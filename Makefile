@@ -95,6 +95,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0644 -t $(polkitdir) units/polkit-1/rules.d/50-sysalert.rules
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
 	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml units/doc/audit.rules; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	install -D -m 0644 -t $(docdir)/docs docs/*.md
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
 ifneq ($(PREFIX),/usr)
@@ -125,6 +126,7 @@ uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi
 	@echo "Kept: $(confdir) (the configuration), $(DESTDIR)/var/lib/sysalert (the record of all failures),"
+	@echo "$(DESTDIR)/var/lib/sysalert-restart (how the last restart of each process went),"
 	@echo "$(DESTDIR)/var/log/sysalert, the user sysalert, and the drop-ins below /etc/systemd that name sysalert:"
 	@echo "as long as they are there, systemd says at each failure that it found no handler. Before an"
 	@echo "uninstallation, \`sysalert disable --all\` takes them back, and with --global those for all users."

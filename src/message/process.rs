@@ -61,6 +61,7 @@ fn next(alarm: &Alarm) -> &'static str {
     match alarm {
         Alarm::Restarts => "",
         Alarm::Reported(_) => " Nothing was done: somebody must look.",
+        Alarm::Waits(_) => " It is restarted by the first run that finds the other one well.",
         Alarm::RestartFailed(_) => " The next run tries again, until its circuit breaker opens.",
         Alarm::BreakerOpen(_) => " Until then somebody must mend it: `sysalert process restart` closes the breaker if it helps.",
         Alarm::Database(_) => " Nobody knows which processes are in alarm, and none is restarted, until that is mended.",

@@ -18,6 +18,8 @@ mod context;
 mod damage;
 mod delivery;
 mod doctor;
+#[path = "../documents/mod.rs"]
+mod documents;
 mod enable;
 mod excerpt;
 mod fallback;
