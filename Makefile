@@ -126,6 +126,7 @@ uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi
 	@echo "Kept: $(confdir) (the configuration), $(DESTDIR)/var/lib/sysalert (the record of all failures),"
+	@echo "$(DESTDIR)/var/lib/sysalert-restart (how the last restart of each process went),"
 	@echo "$(DESTDIR)/var/log/sysalert, the user sysalert, and the drop-ins below /etc/systemd that name sysalert:"
 	@echo "as long as they are there, systemd says at each failure that it found no handler. Before an"
 	@echo "uninstallation, \`sysalert disable --all\` takes them back, and with --global those for all users."

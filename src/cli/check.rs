@@ -144,7 +144,7 @@ impl Check {
             let checked = rows.len() + sensed.as_ref().map_or(0, |sensed| sensed.sensors.len());
             let tables = [text(&rows), sensed.as_ref().map(|sensed| sensors::text(sensed, now)).unwrap_or_default()];
             let tables = tables.into_iter().filter(|table| !table.is_empty()).map(|table| format!("\n{table}"));
-            head(worst, &bad, checked) + &tables.collect::<String>()
+            self.head(worst, &bad, checked, &settings) + &tables.collect::<String>()
         };
         let json = || {
             let mut report = Map::new();
@@ -162,6 +162,23 @@ impl Check {
             Report::None => {}
         }
         Ok(worst.exit_status())
+    }
+
+    /// A monitoring system shows the first line.
+    fn head(&self, worst: State, bad: &[String], checked: usize, settings: &Settings) -> String {
+        let only_processes = self.is_wanted(What::Processes) && !self.is_wanted(What::Services);
+        match bad {
+            [] if checked == 0 && only_processes && settings.processes.is_some() => {
+                "OK: no process is in alarm that nobody knows of\n".to_owned()
+            }
+            [] if checked == 0 && only_processes => "OK: no process is watched; [processes] names their database\n".to_owned(),
+            [] if checked == 0 => {
+                "OK: nothing is to be checked; [services] units is empty, and no timer starts what sysalert watches\n".to_owned()
+            }
+            [] => format!("{}: {checked} checked\n", worst.word()),
+            [one] => format!("{}: {one}\n", worst.word()),
+            many => format!("{}: {} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
+        }
     }
 
     /// The watchdog of processes acts: it must be named. `--dry-run` is about it alone: of the rest nothing is looked at without
@@ -282,18 +299,6 @@ fn process(one: Reported, settings: &Settings) -> Row {
         None => one.done,
     };
     Row { check: "processes", name: one.shown, shown: String::new(), since: None, state, why }
-}
-
-/// A monitoring system shows the first line.
-fn head(worst: State, bad: &[String], checked: usize) -> String {
-    match bad {
-        [] if checked == 0 => {
-            "OK: nothing is to be checked; [services] units is empty, and no timer starts what sysalert watches\n".to_owned()
-        }
-        [] => format!("{}: {checked} checked\n", worst.word()),
-        [one] => format!("{}: {one}\n", worst.word()),
-        many => format!("{}: {} are in trouble: {}\n", worst.word(), many.len(), many.join("; ")),
-    }
 }
 
 /// A person reads the table.

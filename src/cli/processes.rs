@@ -1,6 +1,7 @@
 //! `sysalert check processes` and `sysalert process`: the watchdog and its table.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -13,9 +14,10 @@ use crate::error::{Error, Result};
 use crate::event::{Alarm, ProcessName, Subject, short_time, shown_name, utc_time};
 use crate::host::log::{self, Level};
 use crate::host::manager::{Change, ServiceManager};
+use crate::host::processes::Wanted;
 use crate::host::{Site, clock, identity, log_file, secret, wake};
 use crate::pipeline;
-use crate::settings::{LogFile, Processes, Settings};
+use crate::settings::{self, LogFile, Processes, Settings, Strategy};
 use crate::store::{self, Older, ProcessRecord, Store};
 use crate::watchdog::{self, Breaker, Limits, News, Reported, State, told};
 
@@ -25,8 +27,10 @@ pub(super) const LIBRARY: &str = "processes";
 const CLIENT: Duration = Duration::from_secs(30);
 /// Each answer of the service manager may take so long; the first one may have to start polkit.
 const BUDGET: Duration = Duration::from_secs(25);
-/// A restart ends before its unit's TimeoutStartSec=.
-const RESTART: Duration = Duration::from_secs(320);
+/// A run begins no restart after this time.
+const RUN: Duration = Duration::from_secs(600);
+/// A restart ends within its unit's TimeoutStartSec= and TimeoutStopSec=.
+const RESTART: Duration = Duration::from_secs(620);
 
 /// The watchdog of a database's processes.
 #[derive(Debug, Subcommand)]
@@ -127,6 +131,7 @@ struct Hands<'a> {
     settings: &'a Settings,
     /// The section of the database, its secrets put in when it is first needed.
     database: std::result::Result<Map<String, Value>, String>,
+    until: Instant,
     queued: bool,
 }
 
@@ -134,19 +139,31 @@ impl<'a> Hands<'a> {
     fn new(site: &'a Site, settings: &'a Settings, processes: &Processes) -> Hands<'a> {
         let database = secret::resolve(processes.database.clone())
             .map_err(|why| why.replace("sysalert-dispatch.service", "sysalert-check@processes.service"));
-        Hands { site, settings, database, queued: false }
+        Hands { site, settings, database, until: clock::started() + RUN, queued: false }
     }
 }
 
 impl watchdog::World for Hands<'_> {
     fn ask(&mut self, mut request: Value) -> std::result::Result<Value, String> {
         request["database"] = Value::Object(self.database.clone()?);
-        answered(plugin::task(self.site, LIBRARY, &request, CLIENT)?)
+        let begun = clock::started();
+        answered(plugin::task(self.site, LIBRARY, &request, CLIENT).map_err(|why| match clock::started() - begun {
+            // each of its answers came in time, and there was no end of them
+            time if time >= CLIENT => format!(
+                "the server was not done after {} s; look at it, it is overloaded; or correct `host`, `port` or `socket` in \
+                 [processes], if that is no database",
+                CLIENT.as_secs()
+            ),
+            _ => why,
+        })?)
     }
 
     fn restart(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
         let unit = name.unit();
         let changed = ServiceManager::new(false, BUDGET).change(Change::Start, &unit, clock::started() + RESTART);
+        if let Some(outcome) = told::heard(name, asked) {
+            return outcome;
+        }
         if let Err(why) = changed {
             let hint = if why.contains("uthentication") || why.contains("denied") {
                 "; polkit and the rule 50-sysalert.rules must be installed"
@@ -155,14 +172,17 @@ impl watchdog::World for Hands<'_> {
             };
             return Err(format!("{unit} cannot be started: {why}{hint}"));
         }
-        told::heard(name, asked)
-            .unwrap_or_else(|| Err(format!("{unit} ended without a word: `journalctl -u '{unit}'` tells more")))
+        Err(format!("{unit} ended without a word: `journalctl -u '{unit}'` tells more"))
     }
 
     fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> std::result::Result<(), String> {
         ServiceManager::new(false, BUDGET).settled(&name.unit(), clock::started() + RESTART)?;
         let unknown = || Err("the run that asked for it was ended, and what came of it is not known".to_owned());
         told::heard(name, asked).unwrap_or_else(unknown)
+    }
+
+    fn is_late(&self) -> bool {
+        clock::started() >= self.until
     }
 
     fn news(&mut self, store: &mut Store, news: &[News]) -> Result<()> {
@@ -181,7 +201,7 @@ impl Hands<'_> {
     fn log(&self, subject: &Subject, what: &std::result::Result<String, Alarm>) {
         let (level, word, text) = match what {
             Ok(how) => (Level::Notice, "INFO", how.clone()),
-            Err(alarm @ (Alarm::Restarts | Alarm::Reported(_))) => (Level::Warn, "WARNING", alarm.to_string()),
+            Err(alarm @ (Alarm::Restarts | Alarm::Reported(_) | Alarm::Waits(_))) => (Level::Warn, "WARNING", alarm.to_string()),
             Err(alarm) => (Level::Error, "ERROR", alarm.to_string()),
         };
         let text = format!("{}: {text}", subject.full_name());
@@ -192,7 +212,9 @@ impl Hands<'_> {
         // what a server said may have several lines
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if let Err(error) = log_file::append(path, *max_size, *keep, &format!("{now} [{word}] - {text}")) {
-            log::warn(None, &format!("cannot write the log {}: {error}; the journal has it all", path.display()));
+            let hint = "let `path` of [processes.log] be in /var/log/sysalert, or give the user sysalert another folder and \
+                        `ReadWritePaths=` of sysalert-check@processes.service to it";
+            log::warn(None, &format!("cannot write the log {}: {error}; the journal has it all; {hint}", path.display()));
         }
     }
 }
@@ -209,6 +231,14 @@ pub(super) fn answered(mut answer: Value) -> std::result::Result<Value, String> 
 impl Status {
     fn run(&self, context: &Context) -> Result<u8> {
         let settings = context.settings()?;
+        let mut manager = ServiceManager::new(false, BUDGET);
+        let mut state = |name: &str| {
+            let process = ProcessName::parse(name).ok().and_then(|parsed| settings.process(&parsed));
+            process.map(|process| runs(&process, &mut manager)).unwrap_or_default()
+        };
+        // before this process is the user sysalert's, who may not look at plain processes
+        let mut states: BTreeMap<String, _> =
+            settings.process_names().into_iter().map(|name| (name.clone(), state(&name))).collect();
         let store = context.read()?;
         let (alarms, records) = match &store {
             Some(store) => store.with(|db| Ok((store::process_alarms(db)?, store::process_records(db)?)))?,
@@ -226,18 +256,12 @@ impl Status {
             .processes
             .as_ref()
             .map(|processes| Limits { failures: processes.max_restart_failures, reset: processes.circuit_reset_time });
-        let mut manager = ServiceManager::new(false, BUDGET);
         let rows: Vec<Row> = names
             .into_iter()
             .map(|name| {
                 let alarm = alarms.iter().find(|alarm| shown_name(&alarm.name, alarm.id) == name);
                 let record = records.get(&name).cloned().unwrap_or_default();
-                let process = ProcessName::parse(&name).ok().and_then(|parsed| settings.process(&parsed));
-                let unit = process.and_then(|process| process.unit);
-                let unit = unit.and_then(|unit| Some((unit.to_string(), manager.is(unit.as_str())?)));
-                let active = unit.as_ref().filter(|(_, (load, _))| load == "loaded").map(|(_, (_, active))| active.clone());
-                let since = unit.as_ref().filter(|_| active.as_deref() == Some("active"));
-                let since = since.and_then(|(unit, _)| manager.active_since(unit));
+                let (active, since) = states.remove(&name).unwrap_or_else(|| state(&name));
                 let state = match alarm {
                     Some(alarm) if alarm.restarted.is_some() => "restarted",
                     Some(_) => "in alarm",
@@ -253,10 +277,29 @@ impl Status {
         } else if rows.is_empty() {
             output::print("No process is watched: [processes] names the database, and [process.NAME] each process\n")?;
         } else {
-            let heads = ["PROCESS", "ALARM", "UNIT", "UP SINCE", "BREAKER", "LAST RESTART", "WHY"];
+            let heads = ["PROCESS", "ALARM", "STATE", "UP SINCE", "BREAKER", "LAST RESTART", "LAST FAILURE"];
             output::print(&output::table(&heads, rows.iter().map(Row::cells)))?;
         }
         Ok(0)
+    }
+}
+
+/// How a process is and since when: as its service's state, or "running" and "gone" of a plain process; of one that this user may
+/// not look at nothing.
+fn runs(process: &settings::Process, manager: &mut ServiceManager) -> (Option<String>, Option<DateTime<Utc>>) {
+    let unit = process.unit.as_ref().filter(|_| process.strategy != Strategy::Process);
+    let active = unit.and_then(|unit| manager.is(unit.as_str())).filter(|(load, _)| load == "loaded").map(|(_, active)| active);
+    if let (Some(unit), Some(active)) = (unit, active) {
+        let since = if active == "active" { manager.active_since(unit.as_str()) } else { None };
+        return (Some(active), since);
+    }
+    if process.process_command.is_empty() || matches!(process.strategy, Strategy::Service | Strategy::Custom) {
+        return (None, None);
+    }
+    let found = Wanted::new(&process.process_command, &process.process_user).map(|wanted| wanted.running()).unwrap_or_default();
+    match found.first() {
+        Some(one) => (Some("running".to_owned()), one.since()),
+        None => (identity::is_root().then(|| "gone".to_owned()), None),
     }
 }
 
@@ -292,8 +335,8 @@ impl Row {
             self.active.clone().unwrap_or_else(dash),
             self.since.map_or_else(dash, short_time),
             breaker,
-            self.record.last.map_or_else(dash, short_time),
-            why.unwrap_or_default(),
+            self.record.restarted.map_or_else(dash, short_time),
+            why.map_or_else(String::new, |why| format!("{}: {why}", self.record.last.map_or_else(dash, short_time))),
         ]
     }
 

@@ -1,5 +1,8 @@
 //! `sysalert restart-process`: one cycle of restarts, as root; started by sysalert-restart@.service. It reads what only root can
-//! change, and of the database it gets the name alone.
+//! change, and of the database it gets the name alone. The unit calls it once more at its end (`ExecStopPost=`), so that a
+//! restart that was killed or took too long is told as what came of it, and not as what the next one finds.
+
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,16 +11,25 @@ use crate::dispatch::plugin;
 use crate::error::{Error, Kind, Result};
 use crate::event::{ProcessName, Subject};
 use crate::host::manager::ServiceManager;
-use crate::host::{clock, files, identity, log, trust};
-use crate::settings::HealthCheck;
-use crate::watchdog::restart::{Probe, cycle, was_done};
+use crate::host::{clock, env, files, identity, log, trust};
+use crate::settings::{HealthCheck, Process};
+use crate::watchdog::restart::{cycle, was_done};
 use crate::watchdog::told::{self, Told};
 
 /// Each answer of the service manager may take so long.
-const BUDGET: std::time::Duration = std::time::Duration::from_secs(20);
+const BUDGET: Duration = Duration::from_secs(20);
+
+/// As systemd numbers the runs of a unit (`systemd.exec(5)`).
+const RUN: &str = "INVOCATION_ID";
+
+/// Done, or a sentence that says why not.
+type Outcome<T = ()> = std::result::Result<T, String>;
 
 #[derive(Debug, Args)]
 pub(super) struct RestartProcess {
+    /// The run is over: tell what came of it, if it could not
+    #[arg(long)]
+    ended: bool,
     /// The instance of the unit
     instance: String,
 }
@@ -31,7 +43,13 @@ impl RestartProcess {
         let name = ProcessName::of_instance(&self.instance)
             .ok_or_else(|| Error::usage(format!("no process has the instance \"{}\"", self.instance.escape_debug())))?;
         let subject = Subject::process(name.as_str());
-        let outcome = restart(context, &name);
+        let run = env::var(RUN).unwrap_or_default();
+        let outcome = if self.ended {
+            let Some(ran) = told::cut_short(&name, &run) else { return Ok(0) };
+            look(context, &name, &ran)
+        } else {
+            restart(context, &name, &run)
+        };
         let why = outcome.as_ref().err().cloned();
         told::tell(&name, Told::Over { at: clock::system(), why: why.clone() })?;
         match why {
@@ -44,26 +62,36 @@ impl RestartProcess {
     }
 }
 
-fn restart(context: &Context, name: &ProcessName) -> std::result::Result<(), String> {
+fn restart(context: &Context, name: &ProcessName, run: &str) -> Outcome {
+    let process = section(context, name)?;
+    let mut manager = ServiceManager::new(false, BUDGET);
+    let begin = |ran| told::tell(name, Told::Begun { ran, run: run.to_owned() }).map_err(|error| error.to_string());
+    cycle(&process, &mut manager, &|check, left| probe(context, check, left), &begin)
+}
+
+/// What came of a restart that was cut short.
+fn look(context: &Context, name: &ProcessName, ran: &str) -> Outcome {
+    let process = section(context, name)?;
+    let mut manager = ServiceManager::new(false, BUDGET);
+    was_done(&process, &mut manager, &|check, left| probe(context, check, left), ran)
+        .map_err(|why| format!("the restart was cut short: {why}"))
+}
+
+/// How it is restarted, by a configuration that nobody but root can change.
+fn section(context: &Context, name: &ProcessName) -> Outcome<Process> {
     for path in files::places(&context.site.config).map_err(|error| error.to_string())? {
         trust::only_roots(&path).map_err(|why| format!("the configuration is not root's alone: {why}"))?;
     }
     let settings = context.settings().map_err(|error| error.to_string())?;
-    let process = settings
+    settings
         .process(name)
-        .ok_or_else(|| format!("it has no section [process.{:?}] and is not in `allow` of [processes]", name.as_str()))?;
-    let mut manager = ServiceManager::new(false, BUDGET);
-    let probe: Probe<'_> = &|check, left| {
-        let HealthCheck::Http { url, status, text } = check else { return Ok(()) };
-        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let request = serde_json::json!({ "task": "probe", "url": url, "status": status, "text": text, "deadline_ms": millis });
-        let answer = plugin::task(&context.site, super::processes::LIBRARY, &request, left + std::time::Duration::from_secs(5));
-        super::processes::answered(answer?).map(drop)
-    };
-    if told::cut_short(name).is_some_and(|ran| was_done(&process, &mut manager, probe, &ran)) {
-        log::notice(Some(Subject::process(name.as_str()).as_str()), "an earlier restart was cut short, and had brought it back");
-        return Ok(());
-    }
-    let begin = |ran: String| told::tell(name, Told::Begun { ran }).map_err(|error| error.to_string());
-    cycle(&process, &mut manager, probe, &begin)
+        .ok_or_else(|| format!("it has no section [process.{:?}] and is not in `allow` of [processes]", name.as_str()))
+}
+
+fn probe(context: &Context, check: &HealthCheck, left: Duration) -> Outcome {
+    let HealthCheck::Http { url, status, text } = check else { return Ok(()) };
+    let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let request = serde_json::json!({ "task": "probe", "url": url, "status": status, "text": text, "deadline_ms": millis });
+    let answer = plugin::task(&context.site, super::processes::LIBRARY, &request, left + Duration::from_secs(5));
+    super::processes::answered(answer?).map(drop)
 }

@@ -82,6 +82,8 @@ pub enum Alarm {
     Restarts,
     /// It is in alarm, and is not restarted, for this reason.
     Reported(String),
+    /// It is in alarm, and is restarted once this other process is not.
+    Waits(String),
     /// The restart did not bring it back, for this reason.
     RestartFailed(String),
     /// So many restarts in a row failed: none is tried for a while.
@@ -94,6 +96,7 @@ pub enum Alarm {
 
 const ALARM: &str = "alarm";
 const REPORTED: &str = "alarm-reported";
+const WAITS: &str = "alarm-waits";
 const RESTART_FAILED: &str = "restart-failed";
 const BREAKER_OPEN: &str = "breaker-open";
 const DATABASE: &str = "database-unusable";
@@ -101,13 +104,14 @@ const UNNOTED: &str = "database-unwritable";
 
 impl Alarm {
     /// The words by which a record knows it.
-    pub const RESULTS: [&'static str; 6] = [ALARM, REPORTED, RESTART_FAILED, BREAKER_OPEN, DATABASE, UNNOTED];
+    pub const RESULTS: [&'static str; 7] = [ALARM, REPORTED, WAITS, RESTART_FAILED, BREAKER_OPEN, DATABASE, UNNOTED];
 
     /// As a record has it.
     pub fn problem(&self) -> Problem {
         let (result, cause) = match self {
             Alarm::Restarts => (ALARM, None),
             Alarm::Reported(why) => (REPORTED, Some(why)),
+            Alarm::Waits(other) => (WAITS, Some(other)),
             Alarm::RestartFailed(why) => (RESTART_FAILED, Some(why)),
             Alarm::BreakerOpen(why) => (BREAKER_OPEN, Some(why)),
             Alarm::Database(why) => (DATABASE, Some(why)),
@@ -122,6 +126,7 @@ impl Alarm {
         Some(match problem.service_result.as_deref()? {
             ALARM => Alarm::Restarts,
             REPORTED => Alarm::Reported(why),
+            WAITS => Alarm::Waits(why),
             RESTART_FAILED => Alarm::RestartFailed(why),
             BREAKER_OPEN => Alarm::BreakerOpen(why),
             DATABASE => Alarm::Database(why),
@@ -136,6 +141,7 @@ impl fmt::Display for Alarm {
         match self {
             Alarm::Restarts => f.write_str("is in alarm; a restart is tried"),
             Alarm::Reported(why) => write!(f, "is in alarm, and is not restarted: {why}"),
+            Alarm::Waits(other) => write!(f, "is in alarm; its restart waits for {other}, which is in alarm, too"),
             Alarm::RestartFailed(why) => write!(f, "could not be restarted: {why}"),
             Alarm::BreakerOpen(why) => write!(f, "is not restarted any more: {why}"),
             Alarm::Database(why) => write!(f, "does not tell which processes are in alarm: {why}"),
@@ -198,6 +204,7 @@ mod tests {
         for alarm in [
             Alarm::Restarts,
             Alarm::Reported(why()),
+            Alarm::Waits(why()),
             Alarm::RestartFailed(why()),
             Alarm::BreakerOpen(why()),
             Alarm::Database(why()),

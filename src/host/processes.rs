@@ -9,11 +9,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{Uid, User};
+use chrono::{DateTime, TimeDelta, Utc};
+use nix::unistd::{SysconfVar, Uid, User, sysconf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::clock;
+use super::{clock, tasks};
 
 /// What a process must be: this program with these arguments, of this user.
 #[derive(Debug)]
@@ -23,6 +24,16 @@ pub struct Wanted<'a> {
     /// What the kernel starts for a script, and with which argument of its own.
     interpreter: Option<(PathBuf, Option<String>)>,
     user: Uid,
+    /// The processes that it sees: one of a container sees others.
+    home: Option<Inode>,
+}
+
+/// A file, by whatever name: its device and its number there.
+type Inode = (u64, u64);
+
+/// `None`: nobody may look.
+fn inode(path: &Path) -> Option<Inode> {
+    path.metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
 /// One that was found, with the handle that means it.
@@ -31,6 +42,16 @@ pub struct Found {
     /// Its number.
     pub pid: i32,
     handle: OwnedFd,
+}
+
+impl Found {
+    /// When it began.
+    pub fn since(&self) -> Option<DateTime<Utc>> {
+        let ticks = tasks::began(self.pid.unsigned_abs())?;
+        let each = sysconf(SysconfVar::CLK_TCK).ok()??;
+        let since_boot = Duration::from_millis(ticks.saturating_mul(1000) / u64::try_from(each).ok().filter(|each| *each > 0)?);
+        clock::system().checked_sub_signed(TimeDelta::from_std(clock::since_monotonic(since_boot)).ok()?)
+    }
 }
 
 impl<'a> Wanted<'a> {
@@ -43,7 +64,7 @@ impl<'a> Wanted<'a> {
         let whole = Path::new(program).canonicalize().map_err(|error| format!("there is no program {program}: {error}"))?;
         let user = User::from_name(user).ok().flatten().ok_or_else(|| format!("there is no user {user}"))?.uid;
         let interpreter = interpreter(&whole)?;
-        Ok(Wanted { command, program: whole, interpreter, user })
+        Ok(Wanted { command, program: whole, interpreter, user, home: inode(Path::new("/proc/self/ns/pid")) })
     }
 
     /// As whom it runs.
@@ -70,17 +91,26 @@ impl<'a> Wanted<'a> {
         if !folder.metadata().is_ok_and(|about| about.uid() == self.user.as_raw()) {
             return false;
         }
-        let (Ok(program), Ok(line)) = (fs::read_link(folder.join("exe")), fs::read(folder.join("cmdline"))) else { return false };
+        let exe = folder.join("exe");
+        let (Ok(link), Ok(line)) = (fs::read_link(&exe), fs::read(folder.join("cmdline"))) else { return false };
+        // the same file, for one of a container may have the same path; or, after an upgrade, the one that was there before
+        let runs = |program: &Path| {
+            let is_old = || link.as_os_str().as_bytes().strip_suffix(b" (deleted)") == Some(program.as_os_str().as_bytes());
+            (link == program && inode(&exe).is_some_and(|file| inode(program) == Some(file))) || is_old()
+        };
         let mut words: Vec<&OsStr> = line.split(|byte| *byte == 0).map(OsStr::from_bytes).collect();
         // each argument ends with a zero byte
         words.pop();
+        if self.home.is_none() || inode(&folder.join("ns/pid")) != self.home {
+            return false;
+        }
         let is_same = |words: &[&OsStr], command: &[String]| words.iter().copied().eq(command.iter().map(OsStr::new));
         match &self.interpreter {
             // what it calls itself is its own affair
-            None => program == self.program && words.len() == self.command.len() && is_same(&words[1..], &self.command[1..]),
+            None => runs(&self.program) && words.len() == self.command.len() && is_same(&words[1..], &self.command[1..]),
             Some((interpreter, argument)) => {
                 let own = 1 + usize::from(argument.is_some());
-                program == *interpreter
+                runs(interpreter)
                     && words.len() == own + self.command.len()
                     && argument.as_deref().is_none_or(|argument| words[1] == argument)
                     && is_same(&words[own..], self.command)
@@ -180,6 +210,43 @@ mod tests {
             other.kill().unwrap();
             other.wait().unwrap();
         }
+    }
+
+    /// Gone at the end of its test, however that ends.
+    struct Ended(Child);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn the_program_of_before_an_upgrade_is_the_process_and_that_of_a_container_is_not() {
+        let user = crate::host::names::user();
+        let folder = tempfile::tempdir().unwrap();
+        let (program, next) = (folder.path().join("daemon"), folder.path().join("next"));
+        fs::copy("/bin/sleep", &program).unwrap();
+        fs::copy("/bin/sleep", &next).unwrap();
+        let command = words(&[program.to_str().unwrap(), "900"]);
+        // until no child of another test holds the copy open
+        let _child = loop {
+            match Command::new(&program).arg("900").spawn() {
+                Ok(child) => break Ended(child),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ExecutableFileBusy),
+            }
+        };
+        let wanted = Wanted::new(&command, &user).unwrap();
+        while wanted.running().is_empty() {
+            clock::wait(Duration::from_millis(1));
+        }
+        fs::rename(&next, &program).unwrap();
+        let mut wanted = Wanted::new(&command, &user).unwrap();
+        assert_eq!(wanted.running().len(), 1);
+        // as a process elsewhere has it
+        wanted.home = Some((0, 0));
+        assert!(wanted.running().is_empty());
     }
 
     #[test]

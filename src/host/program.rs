@@ -121,12 +121,21 @@ fn prepared(program: &str, arguments: &[String]) -> Command {
 /// So often it is asked whether a program has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Runs a program that only root can change, as root; its output goes where this process's goes, and what it leaves behind in good
-/// order stays.
+/// Runs a program that only root can change, nor what its arguments make it run, as root; its output goes where this process's
+/// goes, and what it leaves behind in good order stays.
 ///
 /// # Errors
 /// How it failed, as the end of "its `key` ...". Its arguments are not shown.
 pub fn follow(command: &[String], limit: Duration) -> Result<(), String> {
+    trust::only_roots_command(command).map_err(|why| format!("is not run: {why}"))?;
+    call(command, limit)
+}
+
+/// Runs a program of this system, as [`follow`] does. What its arguments make it run is not root's here.
+///
+/// # Errors
+/// How it failed, as the end of "systemctl ...".
+pub fn call(command: &[String], limit: Duration) -> Result<(), String> {
     let Some((program, arguments)) = command.split_first() else { return Err("names no program".to_owned()) };
     trust::only_roots(Path::new(program)).map_err(|why| format!("is not run: {why}"))?;
     let mut child = prepared(program, arguments).spawn().map_err(|error| format!("cannot be started: {error}"))?;

@@ -1,6 +1,7 @@
 //! Files that only root can change, or whom they are run as: what runs as root follows no other.
 
 use std::fs::Metadata;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -12,6 +13,47 @@ const ROOT: u32 = 0;
 /// A sentence that says what must be changed.
 pub fn only_roots(path: &Path) -> Result<(), String> {
     only_of(path, ROOT)
+}
+
+/// What runs the file that its first argument names.
+const INTERPRETERS: [&str; 16] =
+    ["awk", "bash", "dash", "java", "ksh", "lua", "node", "perl", "php", "pwsh", "python", "ruby", "sh", "tclsh", "wish", "zsh"];
+
+/// Whether nobody but root can change this program, nor what its arguments make it run.
+///
+/// # Errors
+/// A sentence that says what must be changed.
+pub fn only_roots_command(command: &[String]) -> Result<(), String> {
+    only_command_of(command, ROOT)
+}
+
+/// Whether nobody but root and this user can change this program, nor what its arguments make it run: a script that an
+/// interpreter is given, and every other program or script that they name.
+///
+/// # Errors
+/// A sentence that says what must be changed.
+pub fn only_command_of(command: &[String], user: u32) -> Result<(), String> {
+    let Some((program, arguments)) = command.split_first() else { return Err("it names no program".to_owned()) };
+    let program = Path::new(program);
+    only_of(program, user)?;
+    let named = |path: &Path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        INTERPRETERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || ".-".contains(c)))
+    };
+    let mut is_interpreter = named(program) || program.canonicalize().is_ok_and(|whole| named(&whole));
+    // what is run has / as its working folder
+    for path in arguments.iter().map(|word| Path::new("/").join(word)).filter(|path| path.is_file()) {
+        if std::mem::take(&mut is_interpreter) || is_program(&path) {
+            only_of(&path, user)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_program(path: &Path) -> bool {
+    let mut head = [0; 2];
+    path.metadata().is_ok_and(|about| about.mode() & 0o111 != 0)
+        || std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok_and(|()| &head == b"#!")
 }
 
 /// Whether nobody but root and this user can change this file, a link to it, or a folder that leads there.
@@ -83,6 +125,38 @@ mod tests {
         // whose program it is may change it, and nobody else
         assert_eq!(only_of(&link, 1), Ok(()));
         assert!(only_of(&link, 2).is_err_and(|why| why.contains("chown root")));
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn a_script_that_is_an_argument_is_looked_at_and_data_is_not() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let base = Path::new("/root").join(format!("sysalert-scripts-{}", std::process::id()));
+        fs::create_dir_all(&base).unwrap();
+        let file = |name: &str, text: &str, mode: u32| {
+            let path = base.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            path.display().to_string()
+        };
+        let [good, bad, data] =
+            [("good", 0o644), ("bad", 0o666), ("data", 0o666)].map(|(name, mode)| file(name, "x = 1\n", mode));
+        let (script, program) = (file("script", "#!/bin/sh\n", 0o666), file("program", "x", 0o777));
+        for (words, is_good) in [
+            (vec!["/bin/sh", "-u", &good, &data], true),
+            (vec!["/bin/sh", "-u", &bad], false),
+            (vec!["/bin/sh", "-c", "true"], true),
+            (vec!["/bin/cat", &data], true),
+            (vec!["/usr/bin/nice", &script], false),
+            (vec!["/usr/bin/env", "-i", program.trim_start_matches('/')], false),
+        ] {
+            let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            let verdict = only_roots_command(&words);
+            assert_eq!(verdict.is_ok(), is_good, "{words:?}: {verdict:?}");
+            assert!(is_good || verdict.is_err_and(|why| why.contains("chmod go-w")));
+        }
         fs::remove_dir_all(&base).unwrap();
     }
 }

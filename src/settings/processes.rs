@@ -89,7 +89,12 @@ pub(super) const PROCESS_KEYS: &[Key] = &[
 /// What `[process.NAME]` alone has.
 pub(super) const OWN_KEYS: &[Key] = &[
     Key::new("system_name", Kind::Text, "", "the service's name, where that is another"),
-    Key::new("process_command", Kind::List, "", "for \"process\": the whole path of its program, and its arguments, exactly"),
+    Key::new(
+        "process_command",
+        Kind::List,
+        "",
+        "for \"process\": the whole path of its program, which must stay in the foreground, and its arguments, exactly",
+    ),
     Key::new("process_user", Kind::Text, "\"root\"", "as whom it is started"),
     Key::new("priority", Kind::Integer { min: 0, max: 1000 }, "100", "the lowest first"),
     Key::new("depends_on", Kind::List, "[]", "processes that must not be in alarm before this one is restarted"),

@@ -2,7 +2,6 @@
 //! Of the database it knows the name alone.
 
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
 use std::time::Duration;
 
 use crate::event::{ProcessName, UnitName};
@@ -15,6 +14,8 @@ use crate::settings::{HealthCheck, Process, Strategy};
 const LOOK: Duration = Duration::from_millis(500);
 /// A service may take so long to stop and start.
 const SERVICE: Duration = Duration::from_secs(180);
+/// What it was asked for before is done within this time.
+const MANAGER: Duration = Duration::from_secs(30);
 /// Where systemd's own programs are.
 const SYSTEMD_RUN: [&str; 2] = ["/usr/bin/systemd-run", "/bin/systemd-run"];
 const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
@@ -63,14 +64,21 @@ pub fn cycle(
 }
 
 /// Whether a cycle that was cut short had restarted the process, and that is healthy. `ran` is what ran before.
-pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>, ran: &str) -> bool {
-    let Ok(way) = way(process, manager) else { return false };
-    if let Way::Service(unit) = &way {
+///
+/// # Errors
+/// Why it is not known to be back.
+pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_>, ran: &str) -> Result<(), String> {
+    let way = way(process, manager)?;
+    match &way {
         // the manager goes on with what it was asked for
-        let _ = manager.settled(unit, clock::started() + SERVICE);
+        Way::Service(unit) => manager.settled(unit, clock::started() + MANAGER)?,
+        Way::Process(_) => {}
+        Way::Custom => return Err("nobody knows how far its `restart_command` was".to_owned()),
     }
-    let is_another = ran.is_empty() || runs(&way, manager) != ran;
-    is_another && becomes_healthy(process, manager, probe).is_ok()
+    if runs(&way, manager) == ran {
+        return Err("it had not been started again".to_owned());
+    }
+    becomes_healthy(process, manager, probe)
 }
 
 /// What of the process runs now, as it is never again after a restart; empty where nobody can tell.
@@ -88,7 +96,7 @@ fn subject(name: &ProcessName) -> String {
 
 fn restart(way: &Way<'_>, process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
     match way {
-        Way::Service(unit) => restart_service(manager, unit),
+        Way::Service(unit) => restart_service(manager, unit, !process.checks.is_empty()),
         Way::Process(wanted) => restart_process(process, wanted),
         Way::Custom => in_unit_of_its_own(process),
     }
@@ -148,47 +156,53 @@ fn there_is(unit: &str, load: Option<&str>) -> Result<bool, String> {
     }
 }
 
-fn restart_service(manager: &mut ServiceManager, unit: &str) -> Result<(), String> {
+/// `is_checked`: a health check says whether it is well; a oneshot service is inactive when it is done.
+fn restart_service(manager: &mut ServiceManager, unit: &str, is_checked: bool) -> Result<(), String> {
     manager.change(Change::Restart, unit, clock::started() + SERVICE)?;
     match manager.is(unit).ok_or("systemd does not answer")?.1.as_str() {
         "active" | "activating" | "reloading" => Ok(()),
+        "inactive" if is_checked => Ok(()),
         state => Err(format!("{unit} is {state} after its restart: `systemctl status {unit}` tells why")),
     }
 }
 
 fn restart_process(process: &Process, wanted: &Wanted<'_>) -> Result<(), String> {
     // whatever may forbid the start is asked first: what runs is not ended for nothing
-    trust::only_of(Path::new(&process.process_command[0]), wanted.user())?;
+    trust::only_command_of(&process.process_command, wanted.user())?;
     let systemctl = program::found(&SYSTEMCTL).ok_or("there is no systemctl")?;
     let unit = format!("sysalert-process-{}", process.name.unit().trim_start_matches("sysalert-restart@"));
-    let mut command = systemd_run(&unit)?;
+    let mut command = systemd_run(&unit, &format!("The process {}", process.name))?;
     command.extend(["--service-type=exec".to_owned(), format!("--uid={}", process.process_user), "--".to_owned()]);
     command.extend(process.process_command.iter().map(|word| unexpanded(word)));
     processes::end(&wanted.running(), process.stop_timeout)?;
     // what is left of an earlier start by this hand would keep the name
-    let _ = program::follow(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
-    let _ = program::follow(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit], SERVICE);
-    program::follow(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
+    let _ = program::call(&[systemctl.clone(), "stop".into(), "--".into(), unit.clone()], process.stop_timeout + SERVICE);
+    let _ = program::call(&[systemctl, "reset-failed".into(), "--quiet".into(), "--".into(), unit], SERVICE);
+    program::call(&command, process.command_timeout).map_err(|why| format!("it could not be started: systemd-run {why}"))
 }
 
 /// The command may leave a daemon behind: that belongs to no unit of ours that ends.
 fn in_unit_of_its_own(process: &Process) -> Result<(), String> {
-    let program = process.restart_command.first().ok_or("it has no `restart_command`")?;
-    trust::only_roots(Path::new(program)).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
-    let number = std::process::id();
-    let mut command =
-        systemd_run(&format!("sysalert-custom-{number}-{}", process.name.unit().trim_start_matches("sysalert-restart@")))?;
+    trust::only_roots_command(&process.restart_command).map_err(|why| format!("its `restart_command` is not run: {why}"))?;
+    let unit = format!("sysalert-custom-{}-{}", std::process::id(), process.name.unit().trim_start_matches("sysalert-restart@"));
+    let mut command = systemd_run(&unit, &format!("The restart_command of {}", process.name))?;
     let limit = process.command_timeout;
     command.extend(["--wait", "--service-type=exec", "--property=KillMode=process"].map(str::to_owned));
     command.extend([format!("--property=RuntimeMaxSec={}s", limit.as_secs()), "--".to_owned()]);
     command.extend(process.restart_command.iter().map(|word| unexpanded(word)));
+    let begun = clock::started();
     // systemd ends it in time; what waits for it ends later
-    program::follow(&command, limit + Duration::from_secs(30)).map_err(|why| format!("its `restart_command` {why}"))
+    program::call(&command, limit + Duration::from_secs(30)).map_err(|why| match clock::started() - begun {
+        time if time >= limit => format!("its `restart_command` took longer than {} s and was ended", limit.as_secs()),
+        _ => format!("its `restart_command` {why}"),
+    })
 }
 
-fn systemd_run(unit: &str) -> Result<Vec<String>, String> {
+/// Described by us: its arguments are not for the journal.
+fn systemd_run(unit: &str, description: &str) -> Result<Vec<String>, String> {
     let program = program::found(&SYSTEMD_RUN).ok_or("there is no systemd-run")?;
-    Ok(vec![program, "--quiet".into(), "--collect".into(), format!("--unit={unit}")])
+    let words = ["--quiet".into(), "--collect".into(), format!("--unit={unit}"), format!("--description={description}")];
+    Ok([vec![program], words.into()].concat())
 }
 
 /// The manager puts variables into what it starts (`systemd.service(5)`, "Command lines").
@@ -228,6 +242,9 @@ fn connects(address: &str, left: Duration) -> Result<(), String> {
     Err(why)
 }
 
+/// What is said of a process that is gone.
+const FOREGROUND: &str = ": a program of `process_command` must stay in the foreground; one that leaves it is ended";
+
 /// Without a health check: it is there, and stays.
 fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
     let unit = process.unit.as_ref().filter(|_| process.strategy != Strategy::Process);
@@ -249,7 +266,7 @@ fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> 
         },
         (None, Some(wanted)) => {
             let pids: Vec<i32> = wanted.running().iter().map(|one| one.pid).collect();
-            if pids.is_empty() { Err("its process is not there".to_owned()) } else { Ok(pids) }
+            if pids.is_empty() { Err(format!("its process is not there{FOREGROUND}")) } else { Ok(pids) }
         }
         (None, None) => Err("it has neither a unit nor a process".to_owned()),
     };
@@ -266,7 +283,7 @@ fn stays(process: &Process, manager: &mut ServiceManager) -> Result<(), String> 
         clock::wait(LOOK.min(end.saturating_duration_since(clock::started())));
         let now = there(manager)?;
         if now != begun {
-            return Err("its process did not stay".to_owned());
+            return Err(format!("its process did not stay{FOREGROUND}"));
         }
     }
     Ok(())

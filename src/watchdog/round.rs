@@ -6,7 +6,6 @@ mod attempt;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -15,14 +14,12 @@ use serde_json::{Value, json};
 use super::{Fate, Limits, Planned, Row, State, plan, waits_for};
 use crate::error::Result;
 use crate::event::{Alarm, ProcessName, Subject, shown_name};
-use crate::host::clock::{self, Clock};
+use crate::host::clock::Clock;
 use crate::settings::{Processes, Settings};
 use crate::store::{self, ProcessAlarm, ProcessRecord, Store};
 
 /// So many alarms that nobody knew of are taken at once; the next run takes more.
 const MOST: usize = 500;
-/// A run begins no restart after this time: its unit has an end, too.
-const RUN: Duration = Duration::from_secs(600);
 
 /// An answer, or a sentence for people that says why there is none.
 pub type Answer<T> = std::result::Result<T, String>;
@@ -44,6 +41,8 @@ pub trait World {
     /// # Errors
     /// Why it is not back, or that nobody knows.
     fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
+    /// Whether this run begins no restart any more: its unit has an end, too.
+    fn is_late(&self) -> bool;
     /// Takes in what is news: a subject, and what is wrong with it, or how it became well.
     ///
     /// # Errors
@@ -78,6 +77,7 @@ pub struct Reported {
 struct Alarms {
     known: Vec<InAlarm>,
     new: Vec<InAlarm>,
+    acknowledged: Vec<InAlarm>,
     left: usize,
     cut: bool,
 }
@@ -108,10 +108,7 @@ pub fn round(
     }
     let known = round.store.with(store::process_alarms)?;
     let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
-    let asked = round.world.ask(json!({ "task": "alarms", "known": ids, "first": settings.process_names(), "most": MOST }));
-    let alarms = asked.and_then(|answer| {
-        serde_json::from_value::<Alarms>(answer).map_err(|_| "its client answers in an unknown way".to_owned())
-    });
+    let alarms = round.asked(&ids, &settings.process_names());
     let database = Subject::database(&processes.name);
     let alarms = match alarms {
         Ok(alarms) => alarms,
@@ -126,13 +123,18 @@ pub fn round(
         }
     };
     let left = alarms.left;
+    let acknowledged = alarms.acknowledged.iter().map(|row| row.name.clone()).collect();
+    let is_whole = !alarms.cut;
     let rows = round.take_in(&known, alarms)?;
+    if is_whole && !dry {
+        round.tell_well(&rows)?;
+    }
     // a database that takes no notes is not well, however well it can be read
     if round.settle(&rows)? && !dry {
         let well = News { subject: database, what: Ok("it works again".to_owned()), attempt: None };
         round.world.news(round.store, &[well])?;
     }
-    round.act(plan(&rows, &|name| settings.process(name)))?;
+    round.act(plan(&rows, &|name| settings.process(name)), acknowledged)?;
     if left > 0 {
         let done = format!("{left} more rows are in alarm: the next run takes them");
         round.reported.push(Reported { shown: processes.name.clone(), wrong: None, done });
@@ -140,7 +142,8 @@ pub fn round(
     Ok(round.reported)
 }
 
-/// Restarts one process because somebody wants it, whatever its breaker says; why it is not back, if it is not.
+/// Restarts one process because somebody wants it, whatever its breaker says, and ends its alarms, those that no run has seen
+/// and those that somebody acknowledged, too; why it is not back, if it is not.
 ///
 /// # Errors
 /// `Failure`, when sysalert's own database does not answer.
@@ -152,18 +155,17 @@ pub fn by_hand(
     name: &ProcessName,
     who: &str,
 ) -> Result<Option<String>> {
-    let rows = store.with(store::process_alarms)?.into_iter().filter(|alarm| alarm.name == name.as_str());
-    let rows = rows.map(|alarm| alarm.id).collect();
-    let one = Planned { shown: name.as_str().to_owned(), rows, fate: Fate::Leave };
     let records = store.with(store::process_records)?;
+    let mut round = Round::new(store, processes, world, clock, records, false);
+    let rows = round.rows_of(name)?;
+    let one = Planned { shown: name.as_str().to_owned(), rows, fate: Fate::Leave };
     let words = format!("it was restarted by hand ({who}), and is healthy");
-    Round::new(store, processes, world, clock, records, false).restart_for(&one, name, &words)
+    round.restart_for(&one, name, &words)
 }
 
 struct Round<'a> {
     limits: Limits,
     records: BTreeMap<String, ProcessRecord>,
-    until: Instant,
     reported: Vec<Reported>,
     store: &'a mut Store,
     processes: &'a Processes,
@@ -182,8 +184,7 @@ impl<'a> Round<'a> {
         dry: bool,
     ) -> Round<'a> {
         let limits = Limits { failures: processes.max_restart_failures, reset: processes.circuit_reset_time };
-        let until = clock::started() + RUN;
-        Round { limits, records, until, reported: Vec::new(), store, processes, world, clock, dry }
+        Round { limits, records, reported: Vec::new(), store, processes, world, clock, dry }
     }
 
     /// The rows that are in alarm now; those that are not any more are over.
@@ -233,6 +234,44 @@ impl<'a> Round<'a> {
         Ok(rows)
     }
 
+    /// What the database says.
+    fn asked(&mut self, known: &[i64], first: &[String]) -> Answer<Alarms> {
+        let answer = self.world.ask(json!({ "task": "alarms", "known": known, "first": first, "most": MOST }))?;
+        serde_json::from_value(answer).map_err(|_| "its client answers in an unknown way".to_owned())
+    }
+
+    /// All rows of a process that are in alarm, each on record from now on. A database that does not tell is told itself.
+    fn rows_of(&mut self, name: &ProcessName) -> Result<Vec<i64>> {
+        let known = self.store.with(store::process_alarms)?;
+        let mut rows: Vec<i64> = known.iter().filter(|alarm| alarm.name == name.as_str()).map(|alarm| alarm.id).collect();
+        let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
+        match self.asked(&ids, &[name.as_str().to_owned()]) {
+            Ok(alarms) => {
+                let since = (self.clock)();
+                let seen = alarms.new.into_iter().chain(alarms.acknowledged).filter(|row| row.name == name.as_str());
+                let new = seen.map(|row| ProcessAlarm { id: row.id, name: row.name, since, restarted: None });
+                let new: Vec<ProcessAlarm> = new.filter(|alarm| !ids.contains(&alarm.id)).collect();
+                self.store.write(|db| new.iter().try_for_each(|alarm| store::keep_process_alarm(db, alarm)))?;
+                rows.extend(new.iter().map(|alarm| alarm.id));
+            }
+            Err(why) => {
+                let subject = Subject::database(&self.processes.name);
+                self.world.news(self.store, &[News { subject, what: Err(Alarm::Database(why)), attempt: None }])?;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// What is not in alarm, of that which was: it may have come back so often that this is news after a while.
+    fn tell_well(&mut self, rows: &[Row]) -> Result<()> {
+        let down: BTreeSet<String> = rows.iter().map(|row| shown_name(&row.name, row.id)).collect();
+        let well = self.records.iter().filter(|(shown, record)| record.begun.is_none() && !down.contains(*shown));
+        let what = || Ok("it stays well".to_owned());
+        let news: Vec<News> =
+            well.map(|(shown, _)| News { subject: Subject::process(shown), what: what(), attempt: None }).collect();
+        self.world.news(self.store, &news)
+    }
+
     /// What an earlier run restarted and could not settle; false when it still cannot be.
     fn settle(&mut self, rows: &[Row]) -> Result<bool> {
         let late: Vec<i64> = rows.iter().filter(|row| row.restarted).map(|row| row.id).collect();
@@ -270,13 +309,14 @@ impl<'a> Round<'a> {
         Ok(true)
     }
 
-    /// Does what is planned, one after the other.
-    fn act(&mut self, planned: Vec<Planned>) -> Result<()> {
+    /// Does what is planned, one after the other. What somebody acknowledged is down all the same.
+    fn act(&mut self, planned: Vec<Planned>, acknowledged: BTreeSet<String>) -> Result<()> {
         // what is reported first, so that a long restart delays no news
         let now = (self.clock)();
         let mut news = Vec::new();
         let is_down = |one: &&Planned| one.fate != Fate::Leave;
-        let mut down: BTreeSet<String> = planned.iter().filter(is_down).map(|one| one.shown.clone()).collect();
+        let mut down = acknowledged;
+        down.extend(planned.iter().filter(is_down).map(|one| one.shown.clone()));
         for one in &planned {
             let wrong = match &one.fate {
                 Fate::Leave => {
@@ -295,7 +335,7 @@ impl<'a> Round<'a> {
                         wrong
                     }
                     // perhaps it is back in a moment, perhaps not
-                    (_, Some(other)) => waiting(other),
+                    (_, Some(other)) => Alarm::Waits(other.to_owned()),
                     _ => Alarm::Restarts,
                 },
             };
@@ -314,11 +354,11 @@ impl<'a> Round<'a> {
                 continue;
             }
             if let Some(other) = waits_for(process, &down) {
-                let wrong = waiting(other);
+                let wrong = Alarm::Waits(other.to_owned());
                 self.report(one, Some(wrong), "waits");
                 continue;
             }
-            if clock::started() >= self.until {
+            if self.world.is_late() {
                 self.report(one, Some(Alarm::Restarts), "the next run restarts it: this one has no time left");
                 continue;
             }
@@ -338,8 +378,4 @@ impl<'a> Round<'a> {
     fn report(&mut self, one: &Planned, wrong: Option<Alarm>, done: &str) {
         self.reported.push(Reported { shown: one.shown.clone(), wrong, done: done.to_owned() });
     }
-}
-
-fn waiting(other: &str) -> Alarm {
-    Alarm::Reported(format!("it waits for {other}, which is in alarm"))
 }

@@ -21,6 +21,9 @@ pub enum Told {
     Begun {
         /// What of the process ran before.
         ran: String,
+        /// Which run of the unit it is, by systemd's id: no other one's beginning is taken for its own.
+        #[serde(default)]
+        run: String,
     },
     /// It is over.
     Over {
@@ -63,10 +66,10 @@ pub fn heard(name: &ProcessName, since: DateTime<Utc>) -> Option<std::result::Re
     }
 }
 
-/// What ran before a restart that was begun and has no end.
-pub fn cut_short(name: &ProcessName) -> Option<String> {
+/// What ran before a restart that was begun by this run of the unit and has no end.
+pub fn cut_short(name: &ProcessName, of: &str) -> Option<String> {
     match read(name)? {
-        Told::Begun { ran } => Some(ran),
-        Told::Over { .. } => None,
+        Told::Begun { ran, run } if !run.is_empty() && run == of => Some(ran),
+        _ => None,
     }
 }

@@ -193,10 +193,14 @@ fn an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched(systemd: u32
     guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
     let metrics = guest.read_file("/run/sysalert-metrics/sysalert.prom");
     assert!(metrics.contains("sysalert_process_restarts_total{process=\"web\"} 1\n"), "{metrics}");
-    // by hand, with an honest exit status
+    // by hand, with an honest exit status, for an alarm that no round has seen
     let before = pid(&guest, "web.service");
+    sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1, notes = NULL WHERE process_id = 1");
     guest.sysalert(&["process", "restart", "web"]).ok();
     assert_ne!(pid(&guest, "web.service"), before);
+    assert!(row(&guest, 1).starts_with("0\t0\t - Restarted at 20"), "{}", row(&guest, 1));
+    let nothing = guest.sysalert(&["check", "processes", "--dry-run"]);
+    assert_eq!(nothing.ok(), "OK: no process is in alarm that nobody knows of");
     assert_eq!(guest.sysalert(&["process", "restart", "wbe"]).status, 64);
     configure(&guest, crate::readme::configuration("[process.billing]"));
 }

@@ -13,6 +13,8 @@ use crate::trouble::Trouble;
 
 /// No more rows than this are read; they are not kept.
 const MOST_ROWS: usize = 200_000;
+/// A name has one row as a rule, and the configuration so many names at most.
+const MOST_ACKNOWLEDGED: usize = 1000;
 /// So many characters of a name are kept: enough to see that it is none.
 const LONGEST_NAME: usize = 256;
 
@@ -37,6 +39,8 @@ pub(crate) struct Alarms {
     known: Vec<Alarm>,
     /// Some of those that are not known, the most urgent first.
     new: Vec<Alarm>,
+    /// Those that somebody acknowledged, known or not, if they are of the names that come first: others may depend on them.
+    acknowledged: Vec<Alarm>,
     /// So many more there are.
     left: usize,
     /// True when there are so many that not all were read.
@@ -81,6 +85,9 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
             break;
         }
         let alarm = alarm(&row.map_err(failed)?, database)?;
+        if alarm.sound && wanted.first.contains(&alarm.name) && alarms.acknowledged.len() < MOST_ACKNOWLEDGED {
+            alarms.acknowledged.push(alarm.clone());
+        }
         if wanted.known.contains(&alarm.id) {
             known.insert(alarm.id, alarm);
         } else if !alarm.sound {

@@ -39,19 +39,61 @@ pub(in crate::settings) fn wrong(document: &Document) -> Vec<String> {
             complaints.extend(why.map(|why| format!("{}: {why}", setting.origin)));
         }
         if let (Some(name), Some(origin)) = (name, origin) {
-            let lacks = values(document, name, |values| match values.text("restart_strategy").as_deref() {
-                Some("custom") if values.list("restart_command").is_empty() => Some("`restart_command`"),
-                // nobody else knows what a program brings back
-                Some("custom") if !has_check(values) => {
-                    Some("`health_check_command`, `health_check_unit`, `health_check_tcp` or `health_check_url`")
-                }
-                Some("process") if values.list("process_command").is_empty() => Some("`process_command`"),
-                _ => None,
-            });
-            complaints.extend(lacks.map(|what| format!("{origin}: [process.{name:?}] needs {what} for its restart_strategy")));
+            let wrong = of_whole(document, name, &format!("[process.{name:?}]"));
+            complaints.extend(wrong.map(|why| format!("{origin}: {why}")));
+        }
+        if let (Some("default"), Some(origin)) = (name, origin) {
+            complaints.push(format!(
+                "{origin}: [process.default] is a process of that name; what holds for all is [processes.default]"
+            ));
         }
     }
+    // a name that `allow` lets in has no section of its own
+    let allow = document.section("processes", None).iter().find(|setting| setting.key == "allow");
+    if let Some(allow) = allow.filter(|allow| allow.value.as_array().is_some_and(|list| !list.is_empty())) {
+        let wrong = of_whole(document, "", "with `allow` [processes.default]");
+        complaints.extend(wrong.map(|why| format!("{}: {why}", allow.origin)));
+    }
     complaints
+}
+
+/// All tries of a cycle may take so long by their section; sysalert-restart@.service has a minute more, for what systemd itself
+/// does (`TimeoutStartSec=`).
+const LONGEST_CYCLE: u64 = 240;
+
+/// What is wrong with a section as a whole, with what it has from `[processes.default]`.
+fn of_whole(document: &Document, name: &str, shown: &str) -> Option<String> {
+    values(document, name, |values| {
+        let strategy = values.text("restart_strategy").unwrap_or_default();
+        let has = |key: &str| !values.list(key).is_empty();
+        let lacks = match strategy.as_str() {
+            "custom" if !has("restart_command") => Some("`restart_command`"),
+            // nobody else knows what a program brings back
+            "custom" if !has_check(values) => {
+                Some("`health_check_command`, `health_check_unit`, `health_check_tcp` or `health_check_url`")
+            }
+            "process" if !has("process_command") => Some("`process_command`"),
+            _ => None,
+        };
+        if let Some(what) = lacks {
+            return Some(format!("{shown} needs {what} for its restart_strategy"));
+        }
+        let seconds = |key: &str, is_used: bool| if is_used { values.duration(key).as_secs() } else { 0 };
+        let plain = strategy != "custom" && strategy != "service" && has("process_command");
+        let each = seconds("command_timeout", has("pre_restart_command"))
+            + seconds("stop_timeout", plain)
+            + seconds("command_timeout", plain || strategy == "custom")
+            + seconds("health_check_timeout", true)
+            + seconds("stable_time", !has_check(values));
+        let tries = values.count("max_attempts");
+        let all = each.saturating_mul(tries).saturating_add(seconds("restart_delay", true).saturating_mul(tries - 1));
+        (all > LONGEST_CYCLE).then(|| {
+            format!(
+                "{shown} lets {tries} tries take {all} s, and a restart is ended after {LONGEST_CYCLE}: lower `max_attempts` or the \
+                 time limits"
+            )
+        })
+    })
 }
 
 fn has_check(values: &Values<'_>) -> bool {

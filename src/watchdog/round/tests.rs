@@ -1,29 +1,43 @@
-//! Rounds in a world of their own: what is told of it, over several of them.
+//! Rounds in a world of their own: what is done and told, over several of them.
+
+use std::time::Duration;
 
 use super::*;
 use crate::store::Older;
 
-/// One row in alarm, and a database that takes notes or does not.
+/// Rows in alarm: number, name, whether somebody acknowledged it; and a database that takes notes or does not.
+#[derive(Default)]
 struct Script {
-    takes_notes: bool,
-    restarts: usize,
+    rows: Vec<(i64, &'static str, bool)>,
+    takes_no_notes: bool,
+    is_late: bool,
+    restarts: Vec<String>,
+    settled: Vec<Value>,
     told: Vec<String>,
 }
 
 impl World for Script {
     fn ask(&mut self, request: Value) -> Answer<Value> {
-        let row = json!({ "id": 1, "name": "web", "sound": false });
-        let is_known = request["known"] == json!([1]);
-        match request["task"].as_str() {
-            Some("alarms") if is_known => Ok(json!({ "known": [row], "new": [], "left": 0, "cut": false })),
-            Some("alarms") => Ok(json!({ "known": [], "new": [row], "left": 0, "cut": false })),
-            _ if self.takes_notes => Ok(json!(1)),
-            _ => Err("read-only".to_owned()),
+        if request["task"] == "alarms" {
+            let has = |key: &str, value: Value| request[key].as_array().unwrap().contains(&value);
+            let told = |wanted: &dyn Fn(i64, &str, bool) -> bool| -> Vec<Value> {
+                let rows = self.rows.iter().filter(|(id, name, sound)| wanted(*id, name, *sound));
+                rows.map(|(id, name, sound)| json!({ "id": id, "name": name, "sound": sound })).collect()
+            };
+            return Ok(json!({
+                "known": told(&|id, _, _| has("known", id.into())),
+                "new": told(&|id, _, sound| !sound && !has("known", id.into())),
+                "acknowledged": told(&|_, name, sound| sound && has("first", name.into())),
+                "left": 0,
+                "cut": false,
+            }));
         }
+        self.settled.push(request["ids"].clone());
+        if self.takes_no_notes { Err("read-only".to_owned()) } else { Ok(json!(1)) }
     }
 
-    fn restart(&mut self, _: &ProcessName, _: DateTime<Utc>) -> Answer<()> {
-        self.restarts += 1;
+    fn restart(&mut self, name: &ProcessName, _: DateTime<Utc>) -> Answer<()> {
+        self.restarts.push(name.to_string());
         Ok(())
     }
 
@@ -31,37 +45,106 @@ impl World for Script {
         Err("nobody asked".to_owned())
     }
 
+    fn is_late(&self) -> bool {
+        self.is_late
+    }
+
     fn news(&mut self, _: &mut Store, news: &[News]) -> Result<()> {
-        let of_database = news.iter().filter(|news| news.subject == Subject::database("v_process_monitor"));
-        self.told.extend(of_database.map(|news| match &news.what {
-            Ok(how) => how.clone(),
-            Err(alarm) => alarm.to_string(),
+        self.told.extend(news.iter().map(|news| match &news.what {
+            Ok(how) => format!("{}: {how}", news.subject.name()),
+            Err(alarm) => format!("{} {alarm}", news.subject.name()),
         }));
         Ok(())
     }
 }
 
+struct Bench {
+    _folder: tempfile::TempDir,
+    store: Store,
+    settings: Settings,
+    processes: Processes,
+}
+
+const SECTIONS: &str = "[processes]\n[process.web]\n[process.db]\n[process.app]\ndepends_on = [\"db\"]\n";
+
+fn now() -> DateTime<Utc> {
+    DateTime::<Utc>::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
+        let settings = Settings::read(&[("x.toml".into(), SECTIONS.to_owned())]).unwrap();
+        let processes = settings.processes.clone().unwrap();
+        Bench { _folder: folder, store, settings, processes }
+    }
+
+    fn round(&mut self, world: &mut Script) -> Vec<String> {
+        let Bench { store, settings, processes, .. } = self;
+        let reported = round(store, settings, processes, world, &now, false).unwrap();
+        reported.into_iter().map(|one| format!("{}: {}", one.shown, one.done)).collect()
+    }
+}
+
 #[test]
 fn a_database_that_takes_no_notes_is_not_told_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
-    let text = "[processes]\n[process.web]\n".to_owned();
-    let settings = Settings::read(&[("x.toml".into(), text)]).unwrap();
-    let processes = settings.processes.clone().unwrap();
-    let mut world = Script { takes_notes: false, restarts: 0, told: Vec::new() };
-    let now = || DateTime::<Utc>::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let mut one = |world: &mut Script| round(&mut store, &settings, &processes, world, &now, false).map(drop).unwrap();
-    one(&mut world);
+    let mut bench = Bench::new();
+    let mut world = Script { rows: vec![(1, "web", false)], takes_no_notes: true, ..Script::default() };
+    bench.round(&mut world);
     world.told.clear();
     for _ in 0..4 {
-        one(&mut world);
+        bench.round(&mut world);
     }
-    assert_eq!(
-        (world.restarts, world.told.as_slice()),
-        (1, &["takes no note of what was restarted: read-only"; 4].map(str::to_owned)[..])
-    );
+    let why = "v_process_monitor takes no note of what was restarted: read-only";
+    assert_eq!((world.restarts.len(), world.told.as_slice()), (1, &[why; 4].map(str::to_owned)[..]));
     world.told.clear();
-    world.takes_notes = true;
-    one(&mut world);
-    assert_eq!((world.restarts, world.told.as_slice()), (1, &["it works again".to_owned()][..]));
+    world.takes_no_notes = false;
+    bench.round(&mut world);
+    assert_eq!((world.restarts.len(), world.told.as_slice()), (1, &["v_process_monitor: it works again".to_owned()][..]));
+}
+
+#[test]
+fn a_run_that_took_its_time_begins_no_restart_and_the_next_one_does() {
+    let mut bench = Bench::new();
+    let mut world = Script { rows: vec![(1, "web", false)], is_late: true, ..Script::default() };
+    assert_eq!(bench.round(&mut world), ["web: the next run restarts it: this one has no time left"]);
+    assert!(world.restarts.is_empty() && world.settled.is_empty());
+    world.is_late = false;
+    assert_eq!(bench.round(&mut world), ["web: restarted, and healthy"]);
+}
+
+#[test]
+fn what_somebody_acknowledged_is_still_down_for_what_depends_on_it() {
+    let mut bench = Bench::new();
+    let mut world = Script { rows: vec![(1, "app", false), (2, "db", true)], ..Script::default() };
+    assert_eq!(bench.round(&mut world), ["app: waits"]);
+    assert!(world.restarts.is_empty());
+    let waits = "app is in alarm; its restart waits for db, which is in alarm, too";
+    assert!(world.told.iter().any(|told| told == waits), "{:?}", world.told);
+    world.rows.pop();
+    bench.round(&mut world);
+    assert_eq!(world.restarts, ["app"]);
+}
+
+#[test]
+fn a_restart_by_hand_ends_all_alarms_of_its_process_also_those_that_no_run_has_seen() {
+    let mut bench = Bench::new();
+    let mut world = Script { rows: vec![(1, "app", false), (2, "web", false), (3, "web", true)], ..Script::default() };
+    let Bench { store, processes, .. } = &mut bench;
+    let name = ProcessName::parse("web").unwrap();
+    assert_eq!(by_hand(store, processes, &mut world, &now, &name, "anna").unwrap(), None);
+    assert_eq!((world.restarts.as_slice(), world.settled.as_slice()), (&["web".to_owned()][..], &[json!([2, 3])][..]));
+    assert_eq!(store.with(store::process_alarms).unwrap(), []);
+}
+
+#[test]
+fn what_is_not_in_alarm_any_more_is_told_as_well_so_that_its_flapping_can_end() {
+    let mut bench = Bench::new();
+    let mut world = Script { rows: vec![(1, "web", false)], ..Script::default() };
+    bench.round(&mut world);
+    assert!(!world.told.contains(&"web: it stays well".to_owned()), "{:?}", world.told);
+    world.rows.clear();
+    bench.round(&mut world);
+    assert!(world.told.contains(&"web: it stays well".to_owned()), "{:?}", world.told);
 }

@@ -91,8 +91,28 @@ pub fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run(systemd: u32)
     assert_eq!(pid(&guest, "web.service"), before);
     guest.sh("systemctl reset-failed db; systemctl start db").ok();
     check(&guest);
-    assert_ne!(pid(&guest, "web.service"), before);
+    let once = pid(&guest, "web.service");
+    assert_ne!(once, before);
     assert_eq!(trouble(&guest), None);
+    // the note of a restart waits for a row that somebody holds
+    sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1, notes = NULL");
+    let lock = "mariadb --no-defaults --socket=/run/db/sock -e 'START TRANSACTION; SELECT * FROM v_process_monitor.STATUS_PROCESS \
+                FOR UPDATE; SELECT SLEEP(601)'";
+    guest.run(&["systemd-run", "--quiet", "--unit=holder", "bash", "-c", lock]).ok();
+    guest.wait_until("the row is held", || running("SLEEP(601)"));
+    super::forget_pace(&guest);
+    guest.run(&["systemctl", "start", "--no-block", "sysalert-check@processes.service"]).ok();
+    guest.wait_until("the note waits", || running("UPDATE `STATUS_PROCESS`"));
+    guest.run(&["systemctl", "kill", "-s", "KILL", "db.service"]).ok();
+    guest.wait_until("the round is over", || guest.property("sysalert-check@processes.service", "ActiveState") == "inactive");
+    let twice = pid(&guest, "web.service");
+    assert_ne!(twice, once);
+    assert!(trouble(&guest).is_some_and(|why| why.contains("takes no note of what was restarted")));
+    guest.sh("systemctl reset-failed db; systemctl start db").ok();
+    assert_eq!(row(&guest, 1), "1\t0\tNULL");
+    check(&guest);
+    assert!(row(&guest, 1).starts_with("0\t0\t - Restarted at "), "{}", row(&guest, 1));
+    assert_eq!((pid(&guest, "web.service"), trouble(&guest)), (twice, None));
 }
 
 pub fn what_may_not_be_written_is_restarted_once(systemd: u32) {
@@ -163,11 +183,11 @@ pub fn other_names_and_another_host_s_rows(systemd: u32) {
     let guest = guest(systemd, "names", "");
     sql(
         &guest,
-        "USE v_process_monitor; CREATE TABLE s (i INT PRIMARY KEY, a TINYINT, q TINYINT, n TEXT, h INT); CREATE TABLE p (i INT, x TEXT);
+        "CREATE DATABASE elsewhere; USE elsewhere; CREATE TABLE s (i INT PRIMARY KEY, a TINYINT, q TINYINT, n TEXT, h INT); CREATE TABLE p (i INT, x TEXT);
          INSERT INTO s VALUES (1, 1, 0, NULL, 7), (2, 1, 0, NULL, 8); INSERT INTO p VALUES (1, 'web'), (2, 'other');
-         GRANT SELECT, UPDATE ON v_process_monitor.* TO sysalert@localhost;",
+         GRANT SELECT, UPDATE ON elsewhere.* TO sysalert@localhost;",
     );
-    let names = "status_table = \"s\"\nprocess_table = \"p\"\nid_column = \"i\"\nname_column = \"x\"\nalarm_column = \"a\"
+    let names = "database = \"elsewhere\"\nstatus_table = \"s\"\nprocess_table = \"p\"\nid_column = \"i\"\nname_column = \"x\"\nalarm_column = \"a\"
 sound_column = \"q\"\nnotes_column = \"n\"\nhost_column = \"h\"\nhost_id = 7\ncheck_interval";
     configure(&guest, &format!("{}[process.web]\n[process.other]\n", CONFIG.replacen("check_interval", names, 1)));
     for name in ["web", "other"] {
@@ -177,7 +197,7 @@ sound_column = \"q\"\nnotes_column = \"n\"\nhost_column = \"h\"\nhost_id = 7\nch
     check(&guest);
     assert_ne!(pid(&guest, "web.service"), before[0]);
     assert_eq!(pid(&guest, "other.service"), before[1]);
-    let rows = sql(&guest, "SELECT a, n FROM v_process_monitor.s ORDER BY i");
+    let rows = sql(&guest, "SELECT a, n FROM elsewhere.s ORDER BY i");
     assert!(rows.starts_with("0\t - Restarted at ") && rows.ends_with("1\tNULL"), "{rows}");
 }
 

@@ -86,4 +86,40 @@ fn a_restart_that_is_killed_is_looked_at_before_it_is_made_again() {
         guest.run(&["rm", drop_in]).ok();
         guest.run(&["systemctl", "daemon-reload"]).ok();
     });
+    what_another_run_began_is_no_restart_of_a_later_one(&guest);
+    a_custom_command_that_is_cut_short_is_followed_again(&guest);
+}
+
+fn what_another_run_began_is_no_restart_of_a_later_one(guest: &Guest) {
+    for stale in [r#"{"begun":{"ran":"","run":"0123456789abcdef0123456789abcdef"}}"#, r#"{"begun":{"ran":""}}"#] {
+        guest.write_file("/var/lib/sysalert-restart/web", stale);
+        sql(guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1, notes = NULL");
+        let before = starts(guest);
+        check(guest);
+        assert_eq!((starts(guest) - before, row(guest, 1).starts_with("0\t")), (1, true), "{stale}");
+        guest.write_file("/var/lib/sysalert-restart/web", stale);
+        guest.sysalert(&["process", "restart", "web"]).ok();
+        assert_eq!(starts(guest) - before, 2, "by hand, {stale}");
+    }
+}
+
+fn a_custom_command_that_is_cut_short_is_followed_again(guest: &Guest) {
+    let script = "#!/bin/sh\necho x >>/starts\n[ -e /quick ] || exec sleep 1000\n";
+    guest.write_file("/usr/local/bin/starts", script);
+    guest.run(&["chmod", "755", "/usr/local/bin/starts"]).ok();
+    let section = "[process.web]\nrestart_strategy = \"custom\"\nrestart_command = [\"/usr/local/bin/starts\"]\n\
+        health_check_command = [\"/bin/true\"]\n";
+    super::configure(guest, &format!("{}{section}", super::CONFIG));
+    sql(guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1, notes = NULL");
+    let before = starts(guest);
+    super::forget_pace(guest);
+    guest.run(&["systemctl", "start", "--no-block", "sysalert-check@processes.service"]).ok();
+    guest.wait_until("it is followed", || starts(guest) > before);
+    guest.run(&["systemctl", "kill", "--kill-whom=main", "-s", "KILL", "sysalert-restart@web.service"]).ok();
+    guest.wait_until("the round is over", || guest.property("sysalert-check@processes.service", "ActiveState") == "inactive");
+    let told = super::history(guest, "process:web");
+    assert!(told.contains("the restart was cut short: nobody knows how far its `restart_command` was"), "{told}");
+    guest.sh("touch /quick; systemctl stop 'sysalert-custom-*'").ok();
+    check(guest);
+    assert_eq!((starts(guest) - before, row(guest, 1).starts_with("0\t")), (2, true));
 }

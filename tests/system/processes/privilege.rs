@@ -147,7 +147,9 @@ pub fn the_user_sysalert_starts_restarts_and_nothing_else(systemd: u32) {
     // a start that may not be taken back does not hold up the end of the system
     configure(
         &guest,
-        &format!("{CONFIG}[process.web]\npre_restart_command = [\"/bin/sleep\", \"500\"]\ncommand_timeout = \"10m\"\n"),
+        &format!(
+            "{CONFIG}[process.web]\npre_restart_command = [\"/bin/sleep\", \"500\"]\ncommand_timeout = \"3m\"\nmax_attempts = 1\n"
+        ),
     );
     call("StartUnit", &["ss", restart, "replace-irreversibly"]).ok();
     guest.wait_until("that runs", || guest.property(restart, "ActiveState") == "activating");

@@ -18,7 +18,7 @@ const SHOWN_BY: &[(&str, Test)] = &[
     ("circuit_reset_time", super::strategies::a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot),
     ("max_log_size", who_is_restarted_when_in_which_order_and_what_the_log_keeps),
     ("log_files_to_keep", who_is_restarted_when_in_which_order_and_what_the_log_keeps),
-    ("restart_strategy", super::strategies::a_plain_process_is_known_by_its_program_and_all_of_its_arguments),
+    ("restart_strategy", super::strategies::custom_commands_health_checks_and_what_comes_before),
     ("restart_command", super::strategies::custom_commands_health_checks_and_what_comes_before),
     ("pre_restart_command", super::strategies::custom_commands_health_checks_and_what_comes_before),
     ("health_check_command", super::strategies::custom_commands_health_checks_and_what_comes_before),

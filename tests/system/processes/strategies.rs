@@ -28,7 +28,8 @@ pub fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd:
     let guest = guest(
         systemd,
         "plain",
-        "[process.plain]\nprocess_command = [\"/usr/local/bin/plaind\", \"--name\", \"a $HOME b\"]\nprocess_user = \"nobody\"\nstable_time = \"1s\"\n",
+        "[process.plain]\nrestart_strategy = \"process\"\nprocess_command = [\"/usr/local/bin/plaind\", \"--name\", \"a $HOME b\"]\nprocess_user = \"nobody\"\nstable_time = \"1s\"\n\
+        [process.upgraded]\nprocess_command = [\"/usr/local/bin/upgraded\", \"1000\"]\nprocess_user = \"nobody\"\n",
     );
     // it takes no SIGTERM
     guest.sh("printf '#!/bin/bash\\ntrap \"\" TERM\\nwhile :; do sleep 1000; done\\n' >/usr/local/bin/plaind; chmod 755 /usr/local/bin/plaind").ok();
@@ -41,13 +42,35 @@ pub fn a_plain_process_is_known_by_its_program_and_all_of_its_arguments(systemd:
     start("more", "nobody", &["--name", "a $$HOME b", "--more"]);
     start("less", "nobody", &["--name"]);
     start("others", "games", &["--name", "a $$HOME b"]);
-    let others = ["more.service", "less.service", "others.service"];
+    // the same in a container, whose processes are its own
+    let inside = "unshare --pid --fork setpriv --reuid=nobody --clear-groups /usr/local/bin/plaind --name 'a $HOME b'";
+    guest.write_file("/srv/inside", inside);
+    guest.run(&["systemd-run", "--quiet", "--unit=container", "bash", "/srv/inside"]).ok();
+    guest.wait_until("it runs in the container", || {
+        guest.sh("pgrep -u nobody -f -c 'plaind --name a .HOME b$'").stdout.trim() == "2"
+    });
+    // one with files of its own is no container; its program was replaced since it started
+    let upgraded = "cp /bin/sleep /usr/local/bin/upgraded; cp /bin/sleep /usr/local/bin/next
+        systemd-run --quiet --service-type=exec --unit=of-before --uid=nobody -p PrivateTmp=yes /usr/local/bin/upgraded 1000
+        mv /usr/local/bin/next /usr/local/bin/upgraded";
+    guest.sh(upgraded).ok();
+    // with the strategy "auto" this one would be restarted
+    service(&guest, "plain");
+    let others = ["more.service", "less.service", "others.service", "container.service", "plain.service"];
     let before = others.map(|unit| pid(&guest, unit));
     alarm(&guest, 1, "plain", "NULL");
+    alarm(&guest, 2, "upgraded", "NULL");
     check(&guest);
     assert!(row(&guest, 1).starts_with("0\t0\t - Restarted"), "{}\n{}", row(&guest, 1), history(&guest, "process:plain"));
     assert_eq!(others.map(|unit| pid(&guest, unit)), before);
-    assert_ne!(guest.property("old.service", "ActiveState"), "active");
+    assert!(row(&guest, 2).starts_with("0\t0\t - Restarted"), "{}", history(&guest, "process:upgraded"));
+    for unit in ["old.service", "of-before.service"] {
+        assert_ne!(guest.property(unit, "ActiveState"), "active", "{unit}");
+    }
+    assert_eq!(guest.sh("pgrep -u nobody -f -c 'plaind --name a .HOME b$'").stdout.trim(), "2");
+    let status = guest.sysalert(&["process", "status", "-o", "json"]).json()[0].clone();
+    assert_eq!((&status["process"], &status["unit_state"]), (&"plain".into(), &"running".into()));
+    assert!(status["up_since"].as_str().is_some_and(|since| since.starts_with("20")), "{status}");
     let new = "sysalert-process-plain.service";
     let line = guest.sh(&format!("tr '\\0' '|' </proc/{}/cmdline; stat -c %U /proc/{0}", pid(&guest, new))).ok();
     assert_eq!(line, "/bin/bash|/usr/local/bin/plaind|--name|a $HOME b|nobody");
@@ -91,6 +114,8 @@ system_name = "web"
 health_check_unit = "other.service"
 health_check_timeout = "1s"
 max_attempts = 1
+[process.once]
+health_check_command = ["/usr/bin/test", "-e", "/once"]
 [process.forbidden]
 system_name = "other"
 pre_restart_command = ["/bin/false"]
@@ -116,7 +141,7 @@ health_check_unit = "web.service"
     guest.write_file("/usr/local/bin/answer", ANSWER);
     guest
         .sh("chmod 755 /usr/local/bin/answer
-             printf '#!/bin/bash\\n[[ -e /tried ]] || { touch /tried; exit 3; }\\ncp /bin/sleep /run/$1; setsid /run/$1 1000 &\\n' >/usr/local/bin/custom_restart.sh
+             printf '#!/bin/bash\\ndate +%%s%%3N >>/times\\n[[ -e /tried ]] || { touch /tried; exit 3; }\\ncp /bin/sleep /run/$1; setsid /run/$1 1000 &\\n' >/usr/local/bin/custom_restart.sh
              printf '#!/bin/sh\\n' >/usr/local/bin/open.sh; chmod 777 /usr/local/bin/open.sh; chmod 755 /usr/local/bin/custom_restart.sh")
         .ok();
     guest.write_unit(
@@ -125,23 +150,27 @@ health_check_unit = "web.service"
     );
     guest.run(&["systemctl", "start", "web.service"]).ok();
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /other\n");
-    let names = ["custom_example", "web", "gone", "port", "closed", "unit", "forbidden", "slow", "db", "app", "open"];
+    guest.write_unit("once.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /once\n");
+    let names = ["custom_example", "web", "gone", "port", "closed", "unit", "once", "forbidden", "slow", "db", "app", "open"];
     for (id, name) in (1..).zip(names) {
         alarm(&guest, id, name, "NULL");
     }
     check(&guest);
     let good: Vec<&str> = (1..).zip(names).filter(|(id, _)| row(&guest, *id).starts_with("0\t")).map(|(_, name)| name).collect();
     // the first try of the custom one fails, the second does not
-    assert_eq!(good, ["custom_example", "web", "port"], "{}", guest.sysalert(&["process", "status"]));
+    assert_eq!(good, ["custom_example", "web", "port", "once"], "{}", guest.sysalert(&["process", "status"]));
+    let times: Vec<u64> = guest.read_file("/times").lines().map(|time| time.parse().unwrap()).collect();
+    assert!(times.len() == 2 && times[1] - times[0] >= 3000, "`restart_delay` is 3 s: {times:?}");
     // what the command left behind is still there
     guest.run(&["pgrep", "-x", "custom_example"]).ok();
     for (name, why) in [
         ("gone", "answers with status 404, not 200"),
+        ("gone", "it was not healthy within 1 s"),
         ("closed", "127.0.0.1:9 takes no connection"),
         ("unit", "other.service is inactive"),
         ("forbidden", "its `pre_restart_command` exited with status 1"),
-        ("slow", "its `restart_command` exited with status"),
-        ("app", "it waits for db, which is in alarm"),
+        ("slow", "its `restart_command` took longer than 1 s and was ended"),
+        ("app", "its restart waits for db, which is in alarm, too"),
         ("open", "chmod go-w /usr/local/bin/open.sh"),
     ] {
         let told = history(&guest, &format!("process:{name}"));
@@ -149,10 +178,17 @@ health_check_unit = "web.service"
         assert!(told.contains(why), "{name}: {told}\n{status}");
     }
     assert!(!guest.run(&["test", "-e", "/other"]).success());
+    // an argument may be a secret
+    let journal = guest.journal(&["-o", "cat"]);
+    assert!(
+        journal.contains("Started The restart_command of slow") || journal.contains(" - The restart_command of slow"),
+        "{journal}"
+    );
+    assert!(!journal.contains("/bin/sleep 1000"), "{journal}");
 }
 
 pub fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_boot(systemd: u32) {
-    let more = "[process.bad]\nstable_time = \"1s\"\nmax_attempts = 2\n";
+    let more = "[process.bad]\nstable_time = \"1s\"\nmax_attempts = 3\n";
     let guest = guest(systemd, "breaker", more);
     guest.write_unit(
         "bad.service",
@@ -162,11 +198,11 @@ pub fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_
     let tries = || guest.sh("cat /tries 2>/dev/null | wc -l").ok();
     let status = || guest.sysalert(&["process", "status", "-o", "json"]).json()[0].clone();
     check(&guest);
-    assert_eq!((tries().as_str(), &status()["breaker"], &status()["failed_in_a_row"]), ("2", &"closed".into(), &1.into()));
+    assert_eq!((tries().as_str(), &status()["breaker"], &status()["failed_in_a_row"]), ("3", &"closed".into(), &1.into()));
     check(&guest);
-    assert_eq!((tries().as_str(), &status()["breaker"], &status()["failed_in_a_row"]), ("4", &"open".into(), &2.into()));
+    assert_eq!((tries().as_str(), &status()["breaker"], &status()["failed_in_a_row"]), ("6", &"open".into(), &2.into()));
     check(&guest);
-    assert_eq!(tries(), "4");
+    assert_eq!(tries(), "6");
     let told = history(&guest, "process:bad");
     assert!(told.contains("could not be restarted") && told.contains("2 restarts in a row failed"), "{told}");
     let row = guest.sysalert(&["db", "list", "-o", "json"]).json()[0].clone();
@@ -175,12 +211,12 @@ pub fn a_process_that_never_becomes_healthy_opens_its_breaker_for_longer_than_a_
     assert_eq!(status()["breaker"], "open");
     guest.run(&["systemctl", "start", "db.service"]).ok();
     check(&guest);
-    assert_eq!(tries(), "4");
+    assert_eq!(tries(), "6");
     // its time is over: one trial
     configure(&guest, &format!("{}{more}", super::CONFIG.replace("\"10m\"", "\"1s\"")));
     guest.wait_until("the breaker is half-open", || status()["breaker"] == "half-open");
     check(&guest);
-    assert_eq!((tries().as_str(), &status()["failed_in_a_row"]), ("6", &3.into()));
+    assert_eq!((tries().as_str(), &status()["failed_in_a_row"]), ("9", &3.into()));
     // mended, and by hand
     assert_eq!(guest.sysalert(&["process", "restart", "bad"]).status, 1);
     service(&guest, "bad");
