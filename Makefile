@@ -95,6 +95,7 @@ install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; D
 	install -D -m 0644 -t $(polkitdir) units/polkit-1/rules.d/50-sysalert.rules
 	install -D -m 0644 -t $(includedir) plugins/abi/sysalert_plugin.h
 	for file in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE units/sysalert.toml units/prometheus-rules.yml units/doc/audit.rules; do if [[ -e $$file ]]; then install -D -m 0644 -t $(docdir) $$file; fi; done
+	install -D -m 0644 -t $(docdir)/docs docs/*.md
 	install -D -m 0644 -t $(docdir)/overrides/service.d overrides/service.d/10-sysalert.conf
 	install -D -m 0644 -t $(docdir)/overrides/NAME.service.d $(wildcard overrides/NAME.service.d/*.conf)
 ifneq ($(PREFIX),/usr)

@@ -2,6 +2,8 @@
 //! installs them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod documents;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -264,8 +266,7 @@ fn plugin_keys(plugin: &str) -> BTreeSet<String> {
 /// A configuration that people are shown has no key that does not exist.
 #[test]
 fn what_people_are_shown_has_no_key_that_does_not_exist() {
-    let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
-    let blocks = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    let blocks = documents::ALL.into_iter().flat_map(|text| documents::blocks_of(text, "toml")).map(str::to_owned);
     let folders = fs::read_dir(Path::new(REPOSITORY).join("plugins")).unwrap();
     let examples = folders.filter_map(|folder| fs::read_to_string(folder.unwrap().path().join("example.toml")).ok());
     let mut looked = 0;

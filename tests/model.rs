@@ -188,4 +188,12 @@ fn stories_to_remember() {
         Step(60, Starts(A)),
     ];
     tell(Rules { window: 300, recovery: false, ..plain }, &steps);
+    println!("min_interval counts from what was told, not from when systemd gave up restarting it");
+    let steps = [
+        Step(1, Fails(A, Timeout, Stays, InTime)),
+        Step(1, Fails(A, Status3, Restarts, InTime)),
+        Step(61, GivesUp(A, InTime)),
+        Step(1, Fails(A, Timeout, Stays, InTime)),
+    ];
+    tell(Rules { each: true, min_interval: 60, flapping: 0, ..plain }, &steps);
 }

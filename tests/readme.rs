@@ -1,6 +1,8 @@
-//! The README shows each channel's configuration, in about five lines: each plugin's, each preset's. That these work, word for
+//! The documentation shows each channel's configuration, in about five lines: each plugin's, each preset's. That these work, word for
 //! word, is shown by `system/channels.rs` and the tests of the plugins.
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+mod documents;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,12 +13,12 @@ use sysalert::settings::{Settings, Watch};
 use sysalert::trigger::sensor::SENSORS;
 use sysalert::trigger::sensor::rule::Rule;
 
-const README: &str = include_str!("../README.md");
+use documents::{ALL, MIGRATION, README, blocks_of};
 
-/// Each `[method.NAME]` of the README: its name, plugin, preset, and how many keys it has, each of which is a line.
+/// Each `[method.NAME]` that is shown: its name, plugin, preset, and how many keys it has, each of which is a line.
 fn methods() -> Vec<(String, String, Option<String>, usize)> {
     let mut methods = Vec::new();
-    for block in README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+    for block in ALL.into_iter().flat_map(|text| blocks_of(text, "toml")) {
         let read: Value = toml::from_str(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
         for (name, keys) in read["method"].as_object().into_iter().flatten() {
             let text = |key: &str| keys[key].as_str().map(str::to_owned);
@@ -90,23 +92,53 @@ fn the_table_of_sensors_is_theirs() {
     );
 }
 
-/// Each block that shows sensors is a whole configuration.
+/// Each block that shows sensors, or what another system's configuration becomes, is a whole configuration.
 #[test]
-fn the_blocks_of_sensors_are_valid() {
-    let blocks = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let blocks: Vec<&str> = blocks.filter(|block| block.contains("[sensor")).collect();
-    assert_eq!(blocks.len(), 4);
+fn the_blocks_of_sensors_and_of_other_systems_are_valid() {
+    let sensors = ALL.into_iter().flat_map(|text| blocks_of(text, "toml")).filter(|block| block.contains("[sensor"));
+    let blocks: BTreeSet<&str> = sensors.chain(blocks_of(MIGRATION, "toml")).collect();
+    assert_eq!(blocks.len(), 6);
     for block in blocks {
         Settings::read(&[("README.md".into(), block.to_owned())]).unwrap_or_else(|error| panic!("{block}\n{error}"));
     }
 }
 
+/// Whatever a page links to in this repository is there.
+#[test]
+fn the_links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages: Vec<_> = folder.chain([root.join("README.md"), root.join(".github/CONTRIBUTING.md")]).collect();
+    assert_eq!(pages.len(), ALL.len() + 1, "`documents` has every page");
+    let mut looked = 0;
+    for page in &pages {
+        let text = fs::read_to_string(page).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            let heading = |line: &str| line.starts_with('#') && slug(line.trim_start_matches('#')) == anchor;
+            let found = anchor.is_empty() || fs::read_to_string(&target).unwrap().lines().any(heading);
+            assert!(found, "{}: {link}", page.display());
+            looked += 1;
+        }
+    }
+    assert!(looked > 10, "{looked}");
+}
+
+/// What a heading is called in a link.
+fn slug(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    heading.trim().to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
 /// What other systems' configuration becomes here is told in stories, word for word.
 #[test]
 fn the_configurations_of_other_systems_have_their_stories() {
-    let (_, chapter) = README.split_once("### From linmon and Simple Server Monitor").unwrap();
+    let (_, chapter) = MIGRATION.split_once("## linmon and Simple Server Monitor").unwrap();
     let chapter = chapter.split("\n## ").next().unwrap();
-    let blocks = chapter.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks = blocks_of(chapter, "toml").into_iter();
     let names = ["184-linmons-configuration-does-what-linmon-says", "185-simple-server-monitors-configuration-does-what-it-says"];
     let stories = names.map(|name| {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name).join("case.toml")).unwrap()

@@ -161,12 +161,14 @@ pub fn first_start(db: &Connection, event: &Event) -> rusqlite::Result<Option<St
 
 /// The problems of an incident that somebody was told, in the order in which that was decided: the clock may have been set.
 pub fn told(db: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Told>> {
-    let sql = "SELECT service_result, exit_code, exit_status, cause, error, restarts, at FROM events
+    // the failure's own time has moved on, if systemd gave up restarting it after it was told
+    let sql = "SELECT service_result, exit_code, exit_status, cause, error, restarts,
+        coalesce((SELECT max(a.at) FROM alerts a WHERE a.event = events.id AND a.kind <> 'reminder'), at) AS told FROM events
         WHERE subject = ?1 AND at >= ?2 AND incident = ?3 AND spoke AND outcome = 'failed'
         ORDER BY (SELECT max(a.id) FROM alerts a WHERE a.event = events.id), at, id";
     let told = |row: &Row<'_>| {
         let error = row.get::<_, Option<String>>("error")?.filter(|error| !error.is_empty());
-        Ok(Told { problem: problem(row)?, error, at: time(row.get("at")?), restarts: row.get("restarts")? })
+        Ok(Told { problem: problem(row)?, error, at: time(row.get("told")?), restarts: row.get("restarts")? })
     };
     let first = incident.first_failure.timestamp_micros();
     db.prepare(sql)?.query_map(params![incident.subject.as_str(), first, incident.id], told)?.collect()

@@ -1,5 +1,8 @@
 //! A machine with three units, on which the real pipeline and dispatch run; beside it the reference, told the same.
 
+mod compare;
+mod deliver;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -331,151 +334,6 @@ impl Machine {
         pipeline::take_in(&self.site, &event, &self.world, &|| at, &settings).unwrap();
     }
 
-    fn dispatch(&mut self, sends: bool) {
-        let now = self.now;
-        let settings = Settings::read(&self.files).unwrap();
-        let complete = Complete { now, synced: Some(now) };
-        let gathering = Gathering { world: &self.world, now, complete: Some(now) };
-        let mut store = self.open();
-        pipeline::settle(&self.site, &mut store, None, gathering, &|| Settings::read(&self.files)).unwrap();
-        pipeline::due(&mut store, &settings, now).unwrap();
-        dispatch::gather(&mut store, &settings, &self.world, complete).unwrap();
-        if self.rules.silences {
-            dispatch::collect(&mut store, &settings, now).unwrap();
-        }
-        let got = Mutex::new(Vec::new());
-        let send = |_: &Site, _: &Method, envelope: Envelope| {
-            got.lock().unwrap().push(envelope.request);
-            if sends { Answer::Sent(String::new()).into() } else { Answer::Retry("busy".into(), None).into() }
-        };
-        let outside = Outside { clock: &|| now, dice: &|| 0.5, render: &|work, _| dispatch::own_words::here(work), send: &send };
-        dispatch::deliver(&self.site, &mut store, &settings, outside, &mut |_, _| Ok(())).unwrap();
-        if self.rules.silences {
-            return self.keeps_silent(got.into_inner().unwrap(), sends);
-        }
-        for model in &mut self.models {
-            model.look(self.rules, now);
-            model.remind(self.rules, now);
-        }
-        for request in got.into_inner().unwrap() {
-            let (name, _) = NAMES.iter().find(|(_, text)| *text == request.service_name).unwrap();
-            let model = &mut self.models[*name as usize];
-            let unsent = &mut model.unsent;
-            let told = match request.kind {
-                Alert::Recovery => Told::Recovery,
-                Alert::Reminder => Told::Reminder,
-                _ => Told::Failure,
-            };
-            // a recovery tells what was not told before
-            let recovery = unsent.iter().position(|told| *told == Told::Recovery);
-            let next = recovery.map_or(unsent.first(), |at| unsent.get(at));
-            assert_eq!(Some(&told), next, "the next message about {}", request.service_name);
-            if sends {
-                unsent.drain(..=recovery.unwrap_or(0));
-                if unsent.is_empty() {
-                    model.last = model.last.map(|_| now);
-                }
-                self.by_incident.entry(request.incident.unwrap().id).or_default().push(request.kind);
-            } else {
-                self.refused = Some(now);
-            }
-        }
-        // the longest pause after a refusal is a quarter of an hour
-        if sends && self.refused.is_none_or(|at| now - at > TimeDelta::minutes(15)) {
-            self.refused = None;
-            for ((_, text), model) in NAMES.iter().zip(&self.models) {
-                assert_eq!(model.unsent, [], "not sent about {text}");
-            }
-        }
-        self.is_as_the_reference_says();
-    }
-
-    /// While a unit is silenced nothing is told of it but the recovery of what was told.
-    fn keeps_silent(&mut self, got: Vec<Request>, sends: bool) {
-        for request in got {
-            let (name, text) = NAMES.iter().find(|(_, text)| *text == request.service_name).unwrap();
-            let told = self.by_incident.entry(request.incident.unwrap().id).or_default();
-            let is_awaited = request.kind == Alert::Recovery && !told.is_empty();
-            let is_silenced = self.silenced[*name as usize].is_some_and(|until| self.now < until);
-            assert!(is_awaited || !is_silenced, "{:?} about {text}, which is silenced", request.kind);
-            if sends {
-                told.push(request.kind);
-            }
-        }
-        self.by_incident.retain(|_, told| !told.is_empty());
-        let now = self.now;
-        self.models.iter_mut().for_each(|model| model.look(self.rules, now));
-    }
-
-    /// When no silence holds any more, everything was told that is not over, and every recovery of what was told.
-    pub fn end_of_silences(&mut self) {
-        self.silenced = [None; 3];
-        for wait in [3600, 3600] {
-            self.step(&Step(wait, What::Dispatch { sends: true }));
-        }
-        let store = self.open();
-        assert_eq!(store.with(store::count_undecided).unwrap(), 0, "undecided in the end");
-        assert_eq!(store.with(store::waiting).unwrap().len(), 0, "undelivered in the end");
-        for row in store.with(|db| store::list(db, store::Which::All)).unwrap().iter().filter(|row| !row.cleared) {
-            let told = self.by_incident.get(&row.incident.id).map_or(&[][..], Vec::as_slice);
-            let is_over = row.incident.state == sysalert::incident::State::Resolved;
-            assert!(is_over || !told.is_empty(), "nobody was told of {row:?}");
-            assert!(!is_over || told.is_empty() || told.last() == Some(&Alert::Recovery), "no recovery of {row:?}");
-        }
-    }
-
-    /// After a dispatch nothing is left open, so both must say the same.
-    fn is_as_the_reference_says(&self) {
-        let store = self.open();
-        let incidents = store.with(|db| store::list(db, store::Which::All)).unwrap();
-        for ((name, text), model) in NAMES.iter().zip(&self.models) {
-            let mut recorded = self.failures(&store, *name);
-            recorded.retain(|failure| !model.dropped.contains(&failure.0));
-            let mut expected: Vec<_> = model.failures.iter().map(shown).collect();
-            // what was told is not told anew when it turns final, so the record keeps it as it was told
-            recorded.iter_mut().chain(&mut expected).for_each(|failure| failure.2 &= !failure.3);
-            expected.sort();
-            same(text, "failures: run, how, whether it restarts, whether it spoke", recorded, expected);
-            let mut rows: Vec<_> = incidents.iter().filter(|row| row.incident.subject.name() == *text && !row.cleared).collect();
-            rows.sort_by_key(|row| row.incident.id);
-            let rows = rows.iter().map(|row| (row.incident.state.as_str().to_owned(), row.incident.failures)).collect();
-            let expected = model.incidents.iter().filter(|(state, _)| *state != Stands::Cleared);
-            let expected = expected.map(|(state, failures)| (format!("{state:?}").to_lowercase(), *failures)).collect();
-            same(text, "incidents: state, failures", rows, expected);
-            let active = incidents.iter().find(|row| row.incident.subject.name() == *text && row.incident.flaps().is_some());
-            let flaps = active.and_then(|row| row.incident.flaps());
-            let flaps = flaps.map(|flaps| (flaps.how == Flaps::Alternating, flaps.times as usize, flaps.last));
-            let expected = model.flapping.as_ref().map(|flaps| (flaps.alternates, flaps.times, flaps.last));
-            same(text, "flapping: whether it alternates, how often, until when", Vec::from_iter(flaps), Vec::from_iter(expected));
-        }
-    }
-
-    fn invariants(&self) {
-        let store = self.open();
-        let incidents = store.with(|db| store::list(db, store::Which::Active)).unwrap();
-        for (name, text) in NAMES {
-            let recorded = self.failures(&store, name);
-            let mut runs: Vec<_> = recorded.iter().map(|failure| failure.0).filter(|run| *run > 0).collect();
-            let all = runs.len();
-            runs.dedup();
-            assert_eq!(runs.len(), all, "{text}: a run that failed twice: {recorded:?}");
-            assert!(
-                self.rules.each || self.rules.flapping > 0 || !recorded.iter().any(|failure| failure.2 && failure.3),
-                "spoke too soon: {recorded:?}"
-            );
-            let active = incidents.iter().filter(|row| row.incident.subject.name() == text);
-            assert!(active.count() <= 1, "{text}: more than one incident");
-        }
-        for row in incidents.iter().filter(|row| row.incident.state == sysalert::incident::State::Pending) {
-            assert!(!self.by_incident.contains_key(&row.incident.id), "told while pending: {row:?}");
-        }
-        for (incident, kinds) in &self.by_incident {
-            let recoveries = kinds.iter().filter(|kind| **kind == Alert::Recovery).count();
-            let in_order = !kinds.is_empty() && (recoveries == 0 || kinds.last() == Some(&Alert::Recovery));
-            assert!(in_order && recoveries <= 1, "incident {incident}: {kinds:?}");
-        }
-    }
-
     /// The failures on record, by run; a run that no trigger named is 0.
     fn failures(&self, store: &Store, name: Name) -> Vec<(usize, String, bool, bool)> {
         let history = store.with(|db| store::of_subject(db, &subject(name))).unwrap();
@@ -494,12 +352,4 @@ impl Machine {
     fn open(&self) -> Store {
         Store::open(&self.site.state, Older::Migrate, Duration::from_secs(60)).unwrap()
     }
-}
-
-fn same<T: Debug + PartialEq>(unit: &str, what: &str, actual: Vec<T>, expected: Vec<T>) {
-    assert!(actual == expected, "{unit}: {what}\n  sysalert:  {actual:?}\n  reference: {expected:?}");
-}
-
-fn shown(failure: &Failure) -> (usize, String, bool, bool) {
-    (failure.run, said(failure.how).to_owned(), failure.restarts, failure.spoke)
 }

@@ -1,12 +1,12 @@
-//! Two real Alertmanagers as a cluster, set up as the README says; `amtool` judges. What they notify goes to one receiver.
+//! Two real Alertmanagers as a cluster, set up as the documentation says; `amtool` judges. What they notify goes to one receiver.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::documents::{FLEET, blocks_of};
 use crate::guest::{Guest, Options};
 use crate::jobs::Job;
-use crate::readme::{blocks_of, chapter};
 
 /// The shortest pause between two sends of what is open, and the timer's.
 const AGAIN: Duration = Duration::from_secs(90);
@@ -24,12 +24,12 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(('127.0.0.1', 9099), Receiver).serve_forever()
 ";
 
-/// The README's first block of this language in its chapter about many machines.
+/// The first block of this language about many machines.
 fn block(language: &str) -> &'static str {
-    blocks_of(chapter("## Many machines"), language)[0]
+    blocks_of(FLEET, language)[0]
 }
 
-/// A member of the cluster: its port, and its name in the README's configuration.
+/// A member of the cluster: its port, and its name in the documentation's configuration.
 #[derive(Clone, Copy)]
 pub struct Member(u16);
 
@@ -79,7 +79,7 @@ impl Member {
     }
 }
 
-/// A guest with the cluster, the receiver, and the README's method `fleet`.
+/// A guest with the cluster, the receiver, and the documentation's method `fleet`.
 fn fleet(name: &str) -> Guest {
     let guest = Guest::boot_on(252, name, Options::new().quick_timer());
     let method = cluster(&guest);
@@ -88,10 +88,10 @@ fn fleet(name: &str) -> Guest {
     guest
 }
 
-/// Starts both members, set up as the README says, and what they notify; the README's method for them.
+/// Starts both members, set up as the documentation says, and what they notify; the documentation's method for them.
 #[track_caller]
 pub fn cluster(guest: &Guest) -> String {
-    // the README's waits are for people
+    // the documentation's waits are for people
     let alertmanager =
         block("yaml").replace("group_wait: 30s", "group_wait: 1s").replace("group_interval: 5m", "group_interval: 2s");
     guest.write_file("/etc/prometheus/alertmanager.yml", &alertmanager);

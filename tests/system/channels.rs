@@ -1,4 +1,4 @@
-//! One failure and its recovery through every installed plugin at once, by the README's own configurations: each channel has
+//! One failure and its recovery through every installed plugin at once, by the documentation's own configurations: each channel has
 //! both, each once, right and whole.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,6 +17,8 @@ mod conformance;
 mod context;
 mod damage;
 mod delivery;
+#[path = "../documents/mod.rs"]
+mod documents;
 mod enable;
 mod excerpt;
 mod fallback;

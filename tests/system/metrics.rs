@@ -1,24 +1,23 @@
-//! The README's chapter about metrics, word for word, with a real node_exporter, Prometheus and promtool.
+//! What docs/fleet.md says about metrics, word for word, with a real node_exporter, Prometheus and promtool.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::documents::{FLEET, blocks_of};
 use crate::guest::{Guest, Options};
 use crate::jobs::{Job, MAIL};
-use crate::readme::{blocks_of, chapter};
 
 const FILE: &str = "/run/sysalert-metrics/sysalert.prom";
 const RULES: &str = "/usr/share/doc/sysalert/prometheus-rules.yml";
 const PAGE: &str = "http://localhost:9100/metrics";
 
 fn metrics() -> &'static str {
-    let text = chapter("## Many machines");
-    let (_, rest) = text.split_once("\n### Metrics\n").unwrap();
-    rest.split("\n### ").next().unwrap()
+    let (_, rest) = FLEET.split_once("\n## Metrics\n").unwrap();
+    rest.split("\n## ").next().unwrap()
 }
 
-/// The README's configuration.
+/// The documentation's configuration.
 fn config() -> &'static str {
     let blocks = blocks_of(metrics(), "toml");
     assert_eq!(blocks.len(), 1);
@@ -104,7 +103,7 @@ fn a_prometheus_sees_what_fails_and_what_waits() {
     guest.sh(&format!("promtool check metrics <{FILE} && promtool check rules {RULES}")).ok();
     let metrics_in_file = guest.read_file(FILE);
     for name in metrics_in_file.lines().filter_map(|line| line.strip_prefix("# TYPE sysalert_")?.split(' ').next()) {
-        assert!(metrics().contains(&format!("| `{name}` |")), "the README does not tell of {name}");
+        assert!(metrics().contains(&format!("| `{name}` |")), "docs/fleet.md does not tell of {name}");
     }
     alerts_come_from_a_real_prometheus(&guest, &bad.name);
 
@@ -124,7 +123,7 @@ fn a_prometheus_sees_what_fails_and_what_waits() {
 
 /// A server of its own, which asks each second.
 fn alerts_come_from_a_real_prometheus(guest: &Guest, unit: &str) {
-    let config = blocks_of(chapter("## Many machines"), "yaml")[1];
+    let config = blocks_of(FLEET, "yaml")[1];
     assert!(config.contains(RULES), "{config}");
     let config = config.replace("web1.example.org:9100, db1.example.org:9100", &format!("{}.example.org:9100", guest.name()));
     guest.write_file("/etc/prometheus/test.yml", &format!("global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{config}"));

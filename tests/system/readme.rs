@@ -1,26 +1,11 @@
-//! The README's commands and configurations, run word for word by somebody who reads it from the top.
+//! The commands and configurations of README.md and docs/, run word for word by somebody who reads them from the top.
 
+use crate::documents::{ALL, FLEET, README, blocks_of};
 use crate::guest::{Guest, Options};
 
-const README: &str = include_str!("../../README.md");
-
-/// What the README says below this heading, up to the next one of the same level.
-pub fn chapter(heading: &str) -> &'static str {
-    let (_, rest) = README.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("the README has no {heading}"));
-    let level = heading.split(' ').next().unwrap_or_default();
-    rest.split(&format!("\n{level} ")).next().unwrap_or_default()
-}
-
-/// The fenced blocks of this language in a text, in their order.
-pub fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
-}
-
-/// Those of the README, but for the chapter that has tests of its own: see `metrics.rs`.
+/// Those of all that people read, but for the page that has tests of its own: see `metrics.rs`.
 fn blocks(language: &str) -> Vec<&'static str> {
-    let elsewhere = blocks_of(chapter("## Many machines"), language);
-    blocks_of(README, language).into_iter().filter(|block| !elsewhere.contains(block)).collect()
+    ALL.into_iter().filter(|text| *text != FLEET).flat_map(|text| blocks_of(text, language)).collect()
 }
 
 /// The configuration with these words in it.

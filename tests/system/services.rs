@@ -1,4 +1,4 @@
-//! The chats, phones and pagers of the README in a guest, each at its own name: `services.py` takes what is sent to them.
+//! The chats, phones and pagers of the documentation in a guest, each at its own name: `services.py` takes what is sent to them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub const ESCAPED: &str = "the end: &lt;b&gt;&amp;*_` is no markup";
 /// Google Chat has no way to escape.
 const PARTED: &str = "the end: <\u{200b}b>&*_` is no markup";
 
-/// A chat, phone or pager of the README.
+/// A chat, phone or pager of the documentation.
 pub struct Channel {
     pub method: &'static str,
     pub host: &'static str,

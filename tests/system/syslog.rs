@@ -99,7 +99,7 @@ transport = "udp"
 host = "log.example.test"
 "#;
 
-/// Starts the server; the README's method for it.
+/// Starts the server; the documentation's method for it.
 #[track_caller]
 pub fn server(guest: &Guest) -> String {
     guest.sh(CERTIFICATES).ok();

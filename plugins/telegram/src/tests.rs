@@ -227,8 +227,8 @@ fn five_hundred_nasty_messages_arrive_and_none_has_broken_markup() {
 }
 
 #[test]
-fn the_lines_in_the_readme_and_the_example_work() {
-    for text in [include_str!("../../../README.md"), include_str!("../example.toml")] {
+fn the_lines_in_the_documentation_and_the_example_work() {
+    for text in [include_str!("../../../docs/methods.md"), include_str!("../example.toml")] {
         let start = text.find("[method.telegram]").or(text.find("[method.phone]\nplugin = \"telegram\"")).expect("the lines");
         let block = text[start..].split("```").next().expect("a block");
         let all: Value = toml::from_str(block).unwrap_or_else(|error| panic!("{error}"));

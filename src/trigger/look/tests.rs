@@ -1,6 +1,8 @@
 //! Each test is a meeting of triggers, journal and manager as it was seen on a booted systemd.
 
+mod calm;
 mod ended;
+mod recoveries;
 
 use std::cell::Cell;
 
@@ -148,6 +150,11 @@ fn changes(look: &Look) -> Vec<String> {
 
 fn known(unconfirmed: &[(i64, Event)]) -> Known {
     Known { unconfirmed: unconfirmed.to_vec(), ..Known::default() }
+}
+
+/// An incident whose last failure was at second 1.
+fn incident() -> Known {
+    Known { mark: Some(at(1)), open: true, last_failure: Some(at(1)), ..Known::default() }
 }
 
 #[test]
@@ -359,237 +366,4 @@ fn a_failed_dependency_has_a_culprit_and_no_run() {
         assert!(early.mark.is_some_and(|mark| mark < at(1)), "{:?}", early.mark);
     }
     assert_eq!(changes(&look(&busy, &subject(), &one, dispatch(61))), ["file failed boot:7 dependency", "drop 1"]);
-}
-
-/// An incident whose last failure was at second 1.
-fn incident() -> Known {
-    Known { mark: Some(at(1)), open: true, last_failure: Some(at(1)), ..Known::default() }
-}
-
-#[test]
-fn what_ended_well_since_is_a_recovery_and_a_stop_is_none() {
-    let run = |kinds: &[Kind]| {
-        let messages: Vec<_> = kinds.iter().map(|kind| message(2, *kind, "b")).collect();
-        let world = Fake { messages, unit: state("inactive", "dead", "b"), ..Fake::default() };
-        changes(&look(&world, &subject(), &incident(), dispatch(3)))
-    };
-    assert_eq!(run(&[Kind::Starting, Kind::Succeeded, Kind::Started]), ["file succeeded b success"]);
-    assert_eq!(run(&[Kind::Started, Kind::Stopping, Kind::Succeeded]), [""; 0]);
-    assert_eq!(run(&[Kind::Started, Kind::Succeeded, Kind::Restarts]), ["file succeeded restart:b success again"], "no recovery");
-    assert_eq!(run(&[Kind::Starting]), [""; 0]);
-    // it ended well, and waits for its restart: systemd says so in the journal only when that comes
-    let look_at = |unit| {
-        let world = Fake { messages: vec![message(2, Kind::Succeeded, "b")], unit, ..Fake::default() };
-        let look = look(&world, &subject(), &incident(), handler(3));
-        (changes(&look), look.waits)
-    };
-    assert_eq!(look_at(state("activating", "auto-restart", "b")), (vec![], false));
-    assert_eq!(look_at(state("active", "running", "c")), (vec![], true));
-    // with nothing wrong a success leaves no trace
-    let messages = vec![message(2, Kind::Succeeded, "b")];
-    let world = Fake { messages, ..Fake::default() };
-    let fine = Known { mark: Some(at(1)), ..Known::default() };
-    assert_eq!(changes(&look(&world, &subject(), &fine, dispatch(3))), [""; 0]);
-}
-
-#[test]
-fn what_systemd_starts_again_has_not_recovered() {
-    let messages = vec![message(2, Kind::Started, "b"), message(2, Kind::Succeeded, "b")];
-    let success = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
-    let look_at = |unconfirmed: &[(i64, Event)], unit, when| {
-        let world = Fake { messages: messages.clone(), unit, ..Fake::default() };
-        let look = look(&world, &subject(), &Known { unconfirmed: unconfirmed.to_vec(), ..incident() }, when);
-        (changes(&look), look.waits, look.mark < Some(at(2)))
-    };
-    // it waits for its restart, and the journal tells of that only then
-    let waiting = || state("activating", "auto-restart", "b");
-    assert_eq!(look_at(&[], waiting(), dispatch(3)), (vec![], false, false));
-    let dropped = "drop 1".to_owned();
-    assert_eq!(look_at(&[(1, success.clone())], waiting(), handler(3)), (vec![dropped], false, false));
-    // a newer run, and no word on who began it
-    let newer = || state("active", "running", "c");
-    assert_eq!(look_at(&[], newer(), handler(3)), (vec![], true, true));
-    assert_eq!(look_at(&[(1, success)], newer(), handler(3)), (vec![], true, true));
-    assert_eq!(look_at(&[], newer(), dispatch(3)).0, ["file succeeded b success"]);
-}
-
-#[test]
-fn a_trigger_that_tells_of_no_true_success_hides_no_recovery() {
-    let unit = state("active", "running", "c").map(|unit| Unit { active_since: Some(at(3)), ..unit });
-    let messages = [Kind::Stopping, Kind::Succeeded].map(|kind| message(2, kind, "b")).to_vec();
-    let world = Fake { messages, unit, ..Fake::default() };
-    let stop = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
-    let known = Known { unconfirmed: vec![(1, stop)], ..incident() };
-    let expected = ["correct 1 succeeded b success 0 stop", "file succeeded c success"];
-    assert_eq!(changes(&look(&world, &subject(), &known, dispatch(3 + HOLD))), expected);
-}
-
-#[test]
-fn a_success_after_a_failure_that_nobody_told_is_waited_for() {
-    let messages = [failing(1, "a"), vec![message(2, Kind::Succeeded, "b")]].concat();
-    // the trigger of a third run came before the journal knew of it
-    let world = Fake { messages, unit: state("failed", "failed", "c"), ..Fake::default() };
-    let known = Known { recorded_since: Some(at(-3600)), ..known(&[(1, told("c", 3))]) };
-    let look = look(&world, &subject(), &known, handler(3));
-    assert_eq!((changes(&look), look.waits), (vec!["file failed a exit-code 3".to_owned()], true));
-    assert!(look.mark.is_some_and(|mark| mark < at(2)), "the success is read again: {:?}", look.mark);
-}
-
-#[test]
-fn a_success_between_two_failures_is_filed_between_them() {
-    let messages = [
-        vec![message(2, Kind::Succeeded, "b")],
-        failing(3, "c"),
-        vec![message(4, Kind::Succeeded, "d"), message(5, Kind::Succeeded, "e")],
-    ]
-    .concat();
-    let world = Fake { messages, unit: state("inactive", "dead", "e"), ..Fake::default() };
-    let look = look(&world, &subject(), &incident(), dispatch(6));
-    let expected = ["file failed c exit-code 3", "file succeeded b success", "file succeeded d success"];
-    assert_eq!(changes(&look), expected, "decided in the order of their times; e was no news");
-}
-
-#[test]
-fn a_daemon_has_recovered_when_it_was_active_long_enough() {
-    let active =
-        |since: i64, run: &str| state("active", "running", run).map(|unit| Unit { active_since: Some(at(since)), ..unit });
-    let look_at = |unit: Option<Unit>, second| {
-        let world = Fake { unit, messages: vec![message(2, Kind::Started, "b")], ..Fake::default() };
-        changes(&look(&world, &subject(), &incident(), dispatch(second)))
-    };
-    assert_eq!(look_at(active(2, "b"), 2 + HOLD - 1), [""; 0]);
-    assert_eq!(look_at(active(2, "b"), 2 + HOLD), ["file succeeded b success"]);
-    assert_eq!(look_at(active(0, "a"), 99), [""; 0], "active before it failed");
-    assert_eq!(look_at(state("activating", "auto-restart", "b"), 99), [""; 0]);
-    assert_eq!(look_at(state("inactive", "dead", "b"), 99), [""; 0], "stopped");
-    assert_eq!(look_at(None, 99), [""; 0], "nobody knows");
-}
-
-#[test]
-fn a_trigger_for_a_success_is_believed_when_the_journal_agrees() {
-    let success = Event { outcome: Outcome::Succeeded, problem: problem("success", Some("0")), ..told("b", 2) };
-    let look_at = |kinds: &[Kind], when| {
-        let messages: Vec<_> = kinds.iter().map(|kind| message(2, *kind, "b")).collect();
-        let world = Fake { messages, unit: state("inactive", "dead", "b"), ..Fake::default() };
-        let known = Known { unconfirmed: vec![(1, success.clone())], ..incident() };
-        let look = look(&world, &subject(), &known, when);
-        (changes(&look), look.waits)
-    };
-    let sure = |text: &str| (vec![text.to_owned()], false);
-    assert_eq!(look_at(&[Kind::Starting, Kind::Succeeded], handler(2)), sure("correct 1 succeeded b success 0"));
-    assert_eq!(look_at(&[Kind::Stopping, Kind::Succeeded], handler(2)), sure("correct 1 succeeded b success 0 stop"));
-    let again = ["drop 1", "file succeeded restart:b success again"].map(str::to_owned).to_vec();
-    assert_eq!(look_at(&[Kind::Succeeded, Kind::Restarts], handler(2)), (again, false));
-    assert_eq!(look_at(&[Kind::Starting], handler(2)), (vec![], true));
-    assert_eq!(look_at(&[], dispatch(2)), sure("correct 1 succeeded b success 0"));
-    let waiting = Fake {
-        messages: vec![message(2, Kind::Succeeded, "b")],
-        unit: state("activating", "auto-restart", "b"),
-        ..Fake::default()
-    };
-    let known = Known { unconfirmed: vec![(1, success)], ..incident() };
-    assert_eq!(changes(&look(&waiting, &subject(), &known, handler(2))), ["drop 1"]);
-}
-
-fn running(since: i64, run: &str) -> Option<Unit> {
-    state("active", "running", run).map(|unit| Unit { active_since: Some(at(since)), ..unit })
-}
-
-/// A unit that flaps, and last did at second 1.
-fn flapping() -> Known {
-    Known { flapping: Some(at(1)), is_settled: true, ..incident() }
-}
-
-#[test]
-fn calm_ends_flapping_whatever_became_of_the_unit() {
-    let (calm, hour) = (1 + WINDOW.num_seconds(), WINDOW.num_seconds());
-    let look_at = |unit: Option<Unit>, known: Known, second| {
-        changes(&look(&Fake { unit, ..Fake::default() }, &subject(), &known, dispatch(second)))
-    };
-    let since = |second| running(second, "b");
-    let stable = format!("file succeeded calm:{} success", at(1).timestamp_micros());
-    let stopped = format!("{stable} stop");
-    for (what, unit, known, second, expected) in [
-        ("active since then", since(2), flapping(), calm + 1, vec![stable.clone()]),
-        ("active, but not for so long", since(50), flapping(), 49 + hour, vec![]),
-        ("too soon", since(2), flapping(), calm, vec![]),
-        ("it failed, and stays so", state("failed", "failed", "b"), flapping(), calm, vec!["stays failed".to_owned()]),
-        ("it waits for its restart", state("activating", "auto-restart", "b"), flapping(), 9999, vec![]),
-        ("a job that runs long", state("activating", "start", "b"), flapping(), 9999, vec![]),
-        ("a job that succeeded last", state("inactive", "dead", "b"), Known { well: true, ..flapping() }, calm, vec![stable]),
-        ("stopped, or gone", state("inactive", "dead", "b"), flapping(), calm, vec![stopped]),
-        ("not all is decided", since(2), Known { is_settled: false, ..flapping() }, 9999, vec![]),
-        ("nobody knows", None, flapping(), 9999, vec![]),
-    ] {
-        assert_eq!(look_at(unit, known, second), expected, "{what}");
-    }
-    // after a clock that was set back nobody waits until its old time comes round
-    let ahead = || Known { flapping: Some(at(9999)), ..flapping() };
-    assert_eq!(look_at(state("failed", "failed", "b"), ahead(), 50), ["stays failed"]);
-    assert_eq!(look_at(since(20), ahead(), 50), [""; 0], "it must be well for so long all the same");
-    // what is new is decided first
-    let look_at = |messages: Vec<Message>, unit| {
-        changes(&look(&Fake { messages, unit, ..Fake::default() }, &subject(), &flapping(), dispatch(9999)))
-    };
-    assert_eq!(look_at(failing(20, "b"), state("failed", "failed", "b")), ["file failed b exit-code 3"]);
-    let mut restarted =
-        vec![message(20, Kind::Started, "b"), message(20, Kind::Succeeded, "b"), message(21, Kind::Restarts, "b")];
-    assert_eq!(look_at(restarted.clone(), state("activating", "auto-restart", "b")), ["file succeeded restart:b success again"]);
-    restarted.push(message(21, Kind::Started, "c"));
-    let restart = at(21).timestamp_micros();
-    let expected = ["file succeeded restart:b success again".to_owned(), format!("file succeeded calm:{restart} success")];
-    assert_eq!(look_at(restarted, running(22, "c")), expected);
-}
-
-#[test]
-fn a_restart_is_counted_once_and_when_it_comes() {
-    let messages = vec![
-        message(2, Kind::Started, "b"),
-        message(3, Kind::Succeeded, "b"),
-        message(5, Kind::Restarts, "b"),
-        message(5, Kind::Started, "c"),
-    ];
-    let world = |count| Fake { messages: messages[..count].to_vec(), unit: state("active", "running", "c"), ..Fake::default() };
-    let waiting = Fake { unit: state("activating", "auto-restart", "b"), ..world(2) };
-    let first = look(&waiting, &subject(), &Known { mark: Some(at(1)), ..Known::default() }, dispatch(4));
-    assert_eq!((changes(&first), first.mark), (vec![], Some(at(3))));
-    let second = look(&world(4), &subject(), &Known { mark: first.mark, ..Known::default() }, dispatch(6));
-    assert_eq!((changes(&second), second.mark), (vec!["file succeeded restart:b success again".to_owned()], Some(at(5))));
-    let third = look(&world(4), &subject(), &Known { mark: second.mark, ..Known::default() }, dispatch(7));
-    assert_eq!(changes(&third), [""; 0], "a look that finds nothing new costs nothing");
-    // of a failure that is on record it is no news
-    let failed = [failing(3, "b"), vec![message(5, Kind::Restarts, "b")]].concat();
-    let world = Fake { messages: failed, unit: state("active", "running", "c"), ..Fake::default() };
-    let known = Known { mark: Some(at(3)), last_failure: Some(at(3)), open: true, ..Known::default() };
-    assert_eq!(changes(&look(&world, &subject(), &known, dispatch(6))), [""; 0]);
-    // nobody wants to know
-    let none = When { window: None, ..dispatch(6) };
-    let world = Fake { messages, unit: state("active", "running", "c"), ..Fake::default() };
-    assert_eq!(changes(&look(&world, &subject(), &Known { mark: Some(at(1)), ..Known::default() }, none)), [""; 0]);
-}
-
-#[test]
-fn a_unit_that_is_inactive_between_two_runs_has_not_given_up() {
-    let between = |when| {
-        let unit = state("inactive", "dead", "b").map(|unit| Unit { restarted: true, changed: Some(at(3)), ..unit });
-        let look = look(&Fake { messages: failing(2, "b"), unit, ..Fake::default() }, &subject(), &known(&[]), when);
-        (changes(&look), look.waits)
-    };
-    assert_eq!(between(handler(3)), (vec![], true));
-    assert_eq!(between(dispatch(2)), (vec![], true), "systemd's next word may not be there yet");
-    assert_eq!(between(dispatch(3)), (vec!["file failed b exit-code 3".to_owned()], false));
-}
-
-#[test]
-fn who_stops_a_unit_before_systemd_starts_it_again_is_not_told_that_it_gave_up() {
-    let unit = state("inactive", "dead", "b").map(|unit| Unit { changed: Some(at(3)), ..unit });
-    let look_at = |messages: Vec<Message>, when| {
-        let look = look(&Fake { messages, unit: unit.clone(), ..Fake::default() }, &subject(), &known(&[]), when);
-        (changes(&look), look.waits)
-    };
-    let stopped = [failing(2, "b"), vec![message(3, Kind::Stopped, "b")]].concat();
-    assert_eq!(look_at(stopped, handler(3)), (vec!["file failed b exit-code 3 again".to_owned()], false));
-    // it failed as it was stopped
-    let failed = [vec![message(1, Kind::Stopping, "b")], failing(2, "b"), vec![message(3, Kind::Stopped, "b")]].concat();
-    assert_eq!(look_at(failed, dispatch(3)), (vec!["file failed b exit-code 3".to_owned()], false));
 }

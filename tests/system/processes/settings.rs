@@ -30,9 +30,8 @@ const SHOWN_BY: &[(&str, Test)] = &[
 ];
 
 #[test]
-fn the_readme_has_a_row_for_each_old_setting() {
-    let table = crate::readme::chapter("## Processes in a database");
-    let (_, table) = table.split_once("| in the old `config.ini` | here |").unwrap();
+fn the_table_has_a_row_for_each_old_setting() {
+    let (_, table) = crate::documents::MIGRATION.split_once("| in the old `config.ini` | here |").unwrap();
     let old: String = table.lines().filter_map(|line| line.split('|').nth(1)).collect();
     for (setting, _) in SHOWN_BY {
         assert!(old.contains(setting), "{setting}: {old}");

@@ -1,4 +1,4 @@
-//! What the README and the example tell people to write is what is tested: each channel's lines, sent by them.
+//! What the documentation and the example tell people to write is what is tested: each channel's lines, sent by them.
 
 use serde_json::{Value, json};
 use sysalert_abi::Answer;
@@ -7,12 +7,12 @@ use sysalert_http::testing::{Act, Server};
 use super::contracts::CONTRACTS;
 use super::{failure, send};
 
-const README: &str = include_str!("../../../../README.md");
+const METHODS: &str = include_str!("../../../../docs/methods.md");
 const EXAMPLE: &str = include_str!("../../example.toml");
 
-/// The README's block of TOML with this line.
+/// The block of TOML with this line.
 fn block(line: &str) -> &'static str {
-    let blocks = README.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks = METHODS.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.into_iter().find(|block| block.lines().any(|one| one == line)).unwrap_or_else(|| panic!("no block with {line}"))
 }
 
@@ -53,7 +53,7 @@ fn every_channel_works_by(toml: &str) {
 }
 
 #[test]
-fn the_five_lines_of_each_channel_in_the_readme_work() {
+fn the_five_lines_of_each_channel_work() {
     let block = block("preset = \"slack\"");
     for section in block.split("\n\n") {
         let lines = section.lines().filter(|line| !line.is_empty()).count();
