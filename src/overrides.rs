@@ -4,7 +4,7 @@ mod fitness;
 #[cfg(test)]
 mod tests;
 
-pub use fitness::{Grant, UNKNOWN, by_name, by_unit, everywhere, is_handler, is_ours};
+pub use fitness::{Grant, LONGEST, UNKNOWN, by_name, by_unit, everywhere, is_handler, is_ours};
 
 use crate::host::dropins::Found;
 

@@ -133,6 +133,12 @@ struct sysalert_plugin_v1 {
      * its line is cited. A secret that is not at hand (a credential, a variable) is "elsewhere", and no complaint about it is told.
      */
     sysalert_plugin_call check;
+    /*
+     * NULL, or says whether the channel's server can be reached now, without sending anything: `sysalert doctor` asks. The reply's
+     * status is "sent", with a `detail` that says what answered (empty where there is nothing to reach), else as for a message.
+     * Secrets may be "elsewhere", as for `check`: then it says what can be said without them.
+     */
+    sysalert_plugin_call reach;
 };
 
 /* The same type by one word; in C++, and beside the function, `sysalert_plugin_v1` alone means the function. */

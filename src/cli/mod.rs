@@ -9,6 +9,7 @@ mod context;
 mod db;
 mod disable;
 mod dispatch;
+mod doctor;
 mod enable;
 mod explain;
 mod generate;
@@ -40,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   sysalert enable --timers       let every service that a timer starts tell its failures
   sysalert test                  see whether an alert reaches you
+  sysalert doctor                what would keep one from arriving
   sysalert status                what is wrong now
   sysalert explain backup        why it spoke of backup.service, or kept silent
 
@@ -125,6 +127,8 @@ enum Verb {
     Preview(preview::Preview),
     /// Send a test alert by every method, or by one
     Test(test::Test),
+    /// Find what would keep an alert from arriving
+    Doctor(doctor::Doctor),
     /// Show the configured methods, their plugins and their health
     Methods(methods::Methods),
     /// Show the processes of the watchdog's database, or restart one
@@ -211,6 +215,7 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::Outbox(verb) => verb.run(context),
         Verb::Preview(verb) => verb.run(context),
         Verb::Test(verb) => verb.run(context),
+        Verb::Doctor(verb) => verb.run(context),
         Verb::Methods(verb) => verb.run(context),
         Verb::Config(verb) => verb.run(context),
         Verb::Generate(verb) => verb.run(context),

@@ -125,6 +125,33 @@ impl Kind {
         (!fits).then(|| format!("must be {}", self.wanted()))
     }
 
+    /// Its type, as plugins and programs call it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Boolean => "boolean",
+            Kind::Integer { .. } => "integer",
+            Kind::Duration { .. } => "duration",
+            Kind::Interval => "interval",
+            Kind::Hours(_) => "hours",
+            Kind::Text => "text",
+            Kind::Choice(_) => "choice",
+            Kind::List => "list",
+            Kind::Choices(_) => "choices",
+            Kind::Secret => "secret",
+            Kind::Template => "template",
+            Kind::Quantity => "quantity",
+            Kind::Tables(_) => "tables",
+        }
+    }
+
+    /// The words that its value may be, or be made of, if these are all.
+    pub fn words(&self) -> Vec<String> {
+        match self {
+            Kind::Choice(words) | Kind::Choices(words) => words.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What its value may be, for a list of many keys.
     pub fn brief(&self) -> String {
         let shown = |seconds: &u64| humantime::format_duration(Duration::from_secs(*seconds)).to_string();

@@ -19,6 +19,7 @@ pub mod own_words;
 pub mod plugin;
 pub mod plugin_host;
 mod preview;
+mod reach;
 mod resend;
 mod settle;
 mod storm;
@@ -30,6 +31,7 @@ pub use hold::hold;
 pub use keys::{PluginKey, plugin_keys};
 pub use outage::failing;
 pub use preview::{Preview, preview};
+pub use reach::{Reached, reach};
 pub use storm::collect;
 
 use std::sync::mpsc;
@@ -48,6 +50,11 @@ use crate::store::{self, Claimed, Resend, Store};
 use attempt::Draft;
 use letter::Prepared;
 use plugin::Tried;
+
+/// The plugins that come with sysalert.
+pub const OURS: [&str; 8] = ["alertmanager", "command", "email", "file", "journal", "syslog", "telegram", "webhook"];
+/// The release that they belong to.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Sends one request by one method; [`plugin::send`] does it in a child process.
 pub type Send<'a> = &'a (dyn Fn(&Site, &Method, plugin::Envelope) -> Tried + Sync);

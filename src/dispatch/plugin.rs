@@ -135,8 +135,20 @@ pub fn describe(path: &Path) -> Result<Description, String> {
 /// # Errors
 /// A sentence that says how it failed.
 pub fn check(path: &Path, request: &Value) -> Result<Option<Reply>, String> {
+    one(path, "check", request, DESCRIBE)
+}
+
+/// Asks a plugin whether the server of this request's section can be reached; `None`: it cannot tell.
+///
+/// # Errors
+/// A sentence that says how it failed.
+pub fn reach(path: &Path, request: &Value, limit: Duration) -> Result<Option<Reply>, String> {
+    one(path, "reach", request, limit)
+}
+
+fn one(path: &Path, task: &str, request: &Value, limit: Duration) -> Result<Option<Reply>, String> {
     let input = serde_json::to_vec(request).map_err(|error| error.to_string())?;
-    match run(path, "check", input, DESCRIBE)? {
+    match run(path, task, input, limit)? {
         Said::Replies(replies) => Ok(replies.into_iter().next()),
         Said::Broken(why) => Err(why),
         _ => Err(format!("the plugin {} did not answer", path.display())),

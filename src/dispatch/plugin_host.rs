@@ -21,7 +21,7 @@ use crate::host::library;
 /// Address space for the plugin: enough for TLS and a dozen threads' stacks, and an end for one that never stops.
 const MEMORY: u64 = 1 << 30;
 
-/// Does the task ("send", "describe", "check", "ask" or "task") with the plugin at `path`: standard input in, one line on standard output out.
+/// Does the task ("send", "describe", "check", "reach", "ask" or "task") with the plugin at `path`: standard input in, one line on standard output out.
 ///
 /// # Errors
 /// When standard input or output cannot be used.
@@ -44,6 +44,7 @@ struct Plugin {
     success: Call,
     free: Free,
     check: Option<Call>,
+    reach: Option<Call>,
 }
 
 fn work(task: &str, path: &Path) -> Result<Said, String> {
@@ -57,9 +58,10 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
     if task == "describe" {
         return Ok(Said::Described(plugin.description));
     }
-    if task == "check" {
+    if let "check" | "reach" = task {
         let request: Value = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
-        let replies = plugin.check.map(|check| reply(&plugin, path, check, &request)).transpose()?;
+        let call = if task == "check" { plugin.check } else { plugin.reach };
+        let replies = call.map(|call| reply(&plugin, path, call, &request)).transpose()?;
         return Ok(Said::Replies(replies.into_iter().collect()));
     }
     if task == "ask" {
@@ -142,7 +144,7 @@ fn load(path: &Path) -> Result<Plugin, String> {
     }
     let size = size as usize;
     // SAFETY: a struct of at least MINIMUM_SIZE bytes holds these fields; the later ones are read only where it reaches so far.
-    let (failure, success, free, name, version, settings, check) = unsafe {
+    let (failure, success, free, name, version, settings, check, reach) = unsafe {
         (
             (&raw const (*plugin).failure).read(),
             (&raw const (*plugin).success).read(),
@@ -150,7 +152,8 @@ fn load(path: &Path) -> Result<Plugin, String> {
             (&raw const (*plugin).name).read(),
             (&raw const (*plugin).version).read(),
             if size >= offset_of!(PluginV1, check) { (&raw const (*plugin).settings).read() } else { std::ptr::null() },
-            if size >= size_of::<PluginV1>() { (&raw const (*plugin).check).read() } else { None },
+            if size >= offset_of!(PluginV1, reach) { (&raw const (*plugin).check).read() } else { None },
+            if size >= size_of::<PluginV1>() { (&raw const (*plugin).reach).read() } else { None },
         )
     };
     let (Some(failure), Some(success), Some(free)) = (failure, success, free) else {
@@ -163,6 +166,7 @@ fn load(path: &Path) -> Result<Plugin, String> {
         success,
         free,
         check,
+        reach,
     })
 }
 

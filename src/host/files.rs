@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use nix::unistd::Group;
 
 use super::site::ConfigPlace;
 use crate::error::{Error, Kind, Result};
@@ -105,9 +107,7 @@ pub fn to_replace(path: &Path) -> io::Result<String> {
 /// # Errors
 /// The system's.
 pub fn replace_public(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // nobody takes it for the file: it has another ending
-    let draft = path.with_file_name(format!(".{name}.draft"));
+    let draft = draft_of(path);
     match fs::remove_file(&draft) {
         // left behind by a run that was cut off
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -134,6 +134,39 @@ pub fn replace_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&draft)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, folder.join(name)))?;
     File::open(folder)?.sync_all()
+}
+
+/// Puts a file in place, in one step that a power cut does not undo, with this mode, and for this group where it is named.
+///
+/// # Errors
+/// The system's; and when this is a link, a folder, a device or a FIFO.
+pub fn place(path: &Path, text: &str, mode: u32, group: Option<&str>) -> io::Result<()> {
+    to_replace(path)?;
+    let draft = draft_of(path);
+    match fs::remove_file(&draft) {
+        // left behind by a run that was cut off
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // nobody but its owner may see it before it is whole
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let group = group.and_then(|name| Group::from_name(name).ok().flatten()).map(|group| group.gid.as_raw());
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| group.map_or(Ok(()), |group| fchown(&file, None, Some(group))))
+        .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// Nobody takes it for the file: it has another ending.
+fn draft_of(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}.draft", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// Writes a new file so that it is there, whole, after a power cut: two fsyncs.

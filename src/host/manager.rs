@@ -1,5 +1,6 @@
 //! The service manager, asked over D-Bus. It tells how a unit is now; how its runs ended, the journal tells better.
 
+mod health;
 mod jobs;
 mod listed;
 mod properties;
@@ -8,11 +9,12 @@ mod started;
 mod timers;
 mod units;
 
+pub use health::{Health, Sandbox};
 pub use jobs::Change;
 pub use listed::{Counts, Detail, Glance, Listed, Shown};
 pub use setup::Setup;
 pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
-pub use units::{Nature, systemctl};
+pub use units::{Nature, systemctl, systemd_run};
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};

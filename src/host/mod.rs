@@ -1,5 +1,6 @@
 //! Every touch of the machine: time, environment, files, users, the journal, other processes.
 
+pub mod again;
 pub mod clock;
 pub mod dropins;
 pub mod env;
@@ -10,6 +11,7 @@ pub mod library;
 pub mod log;
 pub mod log_file;
 pub mod manager;
+pub mod modes;
 pub mod mounts;
 pub mod names;
 pub mod once;
@@ -25,6 +27,7 @@ pub mod site;
 pub mod space;
 pub mod tail;
 pub mod tasks;
+pub mod terminal;
 pub mod trust;
 pub mod unit_files;
 pub mod users;

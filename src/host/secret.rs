@@ -44,7 +44,7 @@ pub fn resolve_files(config: Map<String, Value>) -> Result<Map<String, Value>, S
 }
 
 /// Stands for a secret that is not at hand.
-pub const ELSEWHERE: &str = "elsewhere";
+pub use sysalert_abi::ELSEWHERE;
 
 fn resolved(key: &str, value: Value) -> Result<Value, String> {
     let Some((place, name)) = place(&value) else { return Ok(value) };

@@ -5,7 +5,7 @@ use crate::host::manager::Nature;
 
 /// The longest name that leaves room for the handler's (`sysalert-failure@NAME.service`): systemd's limit is 255. A longer
 /// one silently has no handler.
-const LONGEST: usize = 230;
+pub const LONGEST: usize = 230;
 
 /// The machine starts these when nothing else works, or on its way down: no alert leaves from there.
 const LAST: [&str; 14] = [

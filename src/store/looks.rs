@@ -38,6 +38,11 @@ pub fn recorded_since(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>
     db.query_row("SELECT value FROM meta WHERE key = 'since'", [], |row| row.get(0).map(time)).optional()
 }
 
+/// When the newest event on record happened.
+pub fn newest_event(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    db.query_row("SELECT max(at) FROM events", [], |row| row.get(0)).map(events::maybe)
+}
+
 /// Up to when the journal was swept; `None`: never.
 pub fn swept(db: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
     db.query_row("SELECT value FROM meta WHERE key = 'swept'", [], |row| row.get(0).map(time)).optional()

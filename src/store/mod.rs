@@ -56,8 +56,8 @@ pub use history::{Newest, Sent, newest_alert, of_subject};
 pub use incidents::{Row, Which, acknowledged, active, begin, clear, clearable, list, save};
 pub use limit::{hold, to_hold};
 pub use looks::{
-    begin_record, correct, drop_unconfirmed, file, last_failure, mark, recorded_since, set_mark, set_swept, swept, to_look_at,
-    unconfirmed,
+    begin_record, correct, drop_unconfirmed, file, last_failure, mark, newest_event, recorded_since, set_mark, set_swept, swept,
+    to_look_at, unconfirmed,
 };
 pub use outages::{Outage, announce, cannot_send, drop_stale, is_failing, outages, sends, set_told};
 pub use outbox::{
@@ -79,7 +79,7 @@ pub use sensors::{
     ByNow, Nothing, Seen, Sensed, Streak, by_now, end_streak, forget_sensor, keep_sensor, keep_streak, sensors, streaks,
 };
 pub use silences::{silence, silences, unsilence};
-pub use spool::{keep as keep_in_spool, read as read_spool};
+pub use spool::{FOLDER as SPOOL, keep as keep_in_spool, read as read_spool};
 pub use standing::{
     Standing, acknowledge, end_silence, how_it_stands, set_escalated, set_held, set_reason, set_silenced, standing, told_by,
     waits_for,

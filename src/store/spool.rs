@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::host::{clock, files, log, names};
 
-pub(super) const FOLDER: &str = "spool";
+/// The folder of events that the database could not take, in the state folder and in the refuge.
+pub const FOLDER: &str = "spool";
 
 /// Keeps an event so that a power cut does not lose it.
 ///

@@ -17,6 +17,7 @@ mod conformance;
 mod context;
 mod damage;
 mod delivery;
+mod doctor;
 #[path = "../documents/mod.rs"]
 mod documents;
 mod enable;

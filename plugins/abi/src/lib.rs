@@ -26,6 +26,9 @@ pub use request::{
 pub use settings::settings;
 pub use text::{lines, one_line};
 
+/// Stands for a secret that is not at hand, in the requests of [`Plugin::check`] and [`Plugin::reach`].
+pub const ELSEWHERE: &str = "elsewhere";
+
 /// An alert method, as its author writes it.
 pub trait Plugin {
     /// The plugin's name, as in `NAME.so`.
@@ -50,6 +53,15 @@ pub trait Plugin {
     /// The [`Answer`] that a message would have, with a sentence that names the key.
     fn check(_request: &Request) -> Result<(), Answer> {
         Ok(())
+    }
+
+    /// Whether the channel's server can be reached now, without sending anything: `sysalert doctor` asks. The text says what answered;
+    /// it is empty where there is nothing to reach.
+    ///
+    /// # Errors
+    /// The [`Answer`] that a message would have.
+    fn reach(_request: &Request) -> Result<String, Answer> {
+        Ok(String::new())
     }
 
     /// For a channel that forgets: it wants the incidents that are not over again after this many seconds, and so on; see

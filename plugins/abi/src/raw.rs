@@ -47,6 +47,9 @@ pub struct PluginV1 {
     pub settings: *const c_char,
     /// None, or says without sending anything whether the section of a request would do: "sent", or "refused" with the reason.
     pub check: Option<Call>,
+    /// None, or says without sending anything whether the channel's server can be reached: "sent" with what answered, else as
+    /// for a message.
+    pub reach: Option<Call>,
 }
 
 // SAFETY: the struct and everything it points to are constants.
@@ -184,6 +187,14 @@ macro_rules! export_plugin {
                 // SAFETY: the host calls this as `Call` says.
                 unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, would_do) }
             }
+            unsafe extern "C" fn reach(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
+                let reached = |request: &$crate::Request| match <$plugin as $crate::Plugin>::reach(request) {
+                    Ok(what) => $crate::Answer::Sent(what),
+                    Err(answer) => answer,
+                };
+                // SAFETY: the host calls this as `Call` says.
+                unsafe { $crate::call::<$plugin>(request, n, reply, reply_n, reached) }
+            }
             unsafe extern "C" fn free(buffer: *mut u8, n: usize) {
                 // SAFETY: the host gives back what `failure` or `success` gave, once.
                 unsafe { $crate::release(buffer, n) }
@@ -198,6 +209,7 @@ macro_rules! export_plugin {
                 free: Some(free),
                 settings: <$plugin as $crate::Plugin>::SETTINGS.as_ptr(),
                 check: Some(check),
+                reach: Some(reach),
             };
             // SAFETY: the name belongs to sysalert's plugins, and a library has one of them.
             #[unsafe(no_mangle)]

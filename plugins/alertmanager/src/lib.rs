@@ -49,6 +49,17 @@ impl Plugin for Alertmanager {
         Client::new(Deadline::after(request.deadline_ms), settings.ca.as_deref()).map(drop)
     }
 
+    fn reach(request: &Request) -> Result<String, Answer> {
+        let settings = Settings::read(request)?;
+        let mut reached = Vec::new();
+        // each has a share of the time: all are wanted
+        let share = request.deadline_ms / u64::try_from(settings.urls.len()).unwrap_or(1).max(1);
+        for url in &settings.urls {
+            reached.push(Client::new(Deadline::after(share), settings.ca.as_deref())?.reach(url)?);
+        }
+        Ok(reached.join("; "))
+    }
+
     fn again_after(request: &Request) -> Option<u64> {
         let is_wanted = alert::is_open(request) || (alert::is_of_incidents(request) && MISSED.get());
         let settings = Settings::read(request).ok().filter(|_| is_wanted)?;

@@ -9,7 +9,7 @@ use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::{Response, Severity};
-use sysalert_abi::Deadline;
+use sysalert_abi::{Answer, Deadline};
 
 use crate::ledger::Ledger;
 use crate::settings::{Settings, Tls};
@@ -26,6 +26,25 @@ pub(crate) struct Sender<'a> {
     pub(crate) mail: &'a [u8],
     pub(crate) deadline: Deadline,
     pub(crate) ledger: &'a Ledger,
+}
+
+/// Whether the server answers, encrypts and takes the login as the settings want it. Nothing is sent.
+///
+/// # Errors
+/// The answer that a mail would have.
+pub(crate) fn reach(settings: &Settings, deadline: Deadline) -> Result<String, Answer> {
+    let ledger = Ledger::new(settings.server(), settings.recipients());
+    let sender = Sender { settings, mail: &[], deadline, ledger: &ledger };
+    match sender.open() {
+        Ok(mut connection) => {
+            // the farewell is a courtesy, and not for long
+            let _ = connection.set_timeout(Some(FAREWELL));
+            connection.abort();
+            Ok(format!("{} answers", settings.server()))
+        }
+        Err(Unopened { trouble: Trouble::Later(text), .. }) => Err(Answer::Retry(text, None)),
+        Err(Unopened { trouble: Trouble::Never(text), .. }) => Err(Answer::Refused(text)),
+    }
 }
 
 impl Sender<'_> {

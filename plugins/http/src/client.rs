@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use reqwest::redirect;
+use reqwest::{Method, Url, redirect};
 use sysalert_abi::{Answer, Deadline};
 use tokio::runtime::{Builder, Runtime};
 
@@ -52,6 +52,21 @@ impl Client {
     /// What is left of the deadline; none when it is over.
     pub fn left(&self) -> Option<Duration> {
         self.deadline.left()
+    }
+
+    /// Whether the server of this address answers, whatever it says to a bare `HEAD /`: nothing of the address but its server
+    /// is told to anybody.
+    ///
+    /// # Errors
+    /// The finished [`Answer`] when there is no answer.
+    pub fn reach(&self, address: &Url) -> Result<String, Answer> {
+        let mut root = address.clone();
+        // the rest of it may be a secret
+        root.set_path("/");
+        root.set_query(None);
+        root.set_fragment(None);
+        let _ = root.set_username("").and_then(|()| root.set_password(None));
+        self.send(&Call::new(Method::HEAD, root)).map(|_| format!("{} answers", place(address)))
     }
 
     /// Makes the call and waits for the answer, whatever its status is.

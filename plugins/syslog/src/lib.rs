@@ -47,6 +47,11 @@ impl Plugin for Syslog {
         let settings = Settings::read(request)?;
         if settings.transport == settings::Transport::Tls { tls::configuration(&settings).map(drop) } else { Ok(()) }
     }
+
+    fn reach(request: &Request) -> Result<String, Answer> {
+        let settings = Settings::read(request)?;
+        send::reach(&settings, Duration::from_millis(request.deadline_ms))
+    }
 }
 
 export_plugin!(Syslog);

@@ -52,6 +52,31 @@ pub(crate) fn send(settings: &Settings, messages: &[String], limit: Duration) ->
     Err(last)
 }
 
+/// Whether the server takes a connection; over UDP nobody can tell. Nothing is sent.
+///
+/// # Errors
+/// The answer that a message would have.
+pub(crate) fn reach(settings: &Settings, limit: Duration) -> Result<String, Answer> {
+    match settings.transport {
+        Transport::Local => local(LOCAL, &[], now() + limit).map(|_| format!("{LOCAL} is there")),
+        Transport::Udp => Ok(String::new()),
+        Transport::Tcp | Transport::Tls => {
+            let target = settings.target();
+            let addresses = (settings.host.as_str(), settings.port)
+                .to_socket_addrs()
+                .map_err(|error| retry(format!("{target}: the name cannot be resolved ({error})")))?;
+            let mut last = retry(format!("{target}: the name has no address"));
+            for address in addresses.take(ADDRESSES) {
+                match TcpStream::connect_timeout(&address, limit / ADDRESSES as u32) {
+                    Ok(_) => return Ok(format!("{target} answers")),
+                    Err(error) => last = retry(format!("{target} cannot be reached: {}", told(&error))),
+                }
+            }
+            Err(last)
+        }
+    }
+}
+
 pub(crate) fn local(path: &str, messages: &[String], end: Instant) -> Result<Answer, Answer> {
     let nobody = |error: io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {

@@ -15,7 +15,7 @@ mod tests;
 use std::ffi::CStr;
 
 use serde_json::{Value, json};
-use sysalert_abi::{Answer, Deadline, Level, Plugin, Request, export_plugin, zero_ended};
+use sysalert_abi::{Answer, Deadline, ELSEWHERE, Level, Plugin, Request, export_plugin, zero_ended};
 use sysalert_http::{Call, Client};
 
 use compose::Text;
@@ -36,6 +36,16 @@ impl Plugin for Telegram {
     fn check(request: &Request) -> Result<(), Answer> {
         let settings = Settings::read(request)?;
         Client::new(Deadline::after(request.deadline_ms), settings.ca.as_deref()).map(drop)
+    }
+
+    fn reach(request: &Request) -> Result<String, Answer> {
+        let mut request = request.clone();
+        if request.config.get("token").is_some_and(|token| token == ELSEWHERE) {
+            // the server is known without it
+            request.config.insert("token".to_owned(), "0:0".into());
+        }
+        let settings = Settings::read(&request)?;
+        Client::new(Deadline::after(request.deadline_ms), settings.ca.as_deref())?.reach(&settings.address)
     }
 }
 

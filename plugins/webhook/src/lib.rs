@@ -48,6 +48,11 @@ impl Plugin for Webhook {
             None => Ok(()),
         }
     }
+
+    fn reach(request: &Request) -> Result<String, Answer> {
+        let (section, _, url) = Section::read(request)?;
+        Client::new(Deadline::after(request.deadline_ms), section.ca.as_deref())?.reach(&url)
+    }
 }
 
 export_plugin!(Webhook);

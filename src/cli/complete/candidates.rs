@@ -73,7 +73,7 @@ fn source(path: &str, arg: &str) -> Option<Source> {
         ("process restart", "name") => Source::Processes,
         ("methods check", "file") => Source::Files,
         ("methods check", "set") => Source::Unknown,
-        ("ack" | "silence", "reason") | ("silence", "length") | ("test", "timeout") | ("db prune", "older_than") => {
+        ("ack" | "silence", "reason") | ("silence", "length") | ("test" | "doctor", "timeout") | ("db prune", "older_than") => {
             Source::Unknown
         }
         _ => return None,

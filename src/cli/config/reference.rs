@@ -68,6 +68,8 @@ pub(in crate::cli) struct Row {
     pub(in crate::cli) wanted: String,
     /// What it is for.
     pub(in crate::cli) about: String,
+    /// Its type by one word, and the words that it may be.
+    pub(in crate::cli) kind: (&'static str, Vec<String>),
 }
 
 impl Row {
@@ -84,6 +86,7 @@ impl Row {
             required,
             wanted: key.kind.brief(),
             about: key.about.to_string(),
+            kind: (key.kind.word(), key.kind.words()),
         }
     }
 
@@ -178,6 +181,8 @@ fn json_of(part: &Part) -> impl Iterator<Item = Value> {
             "key": row.name,
             "default": default,
             "required": row.required,
+            "type": row.kind.0,
+            "values": row.kind.1,
             "value": row.wanted,
             "about": row.about,
         })
@@ -230,7 +235,7 @@ pub(in crate::cli) fn capital(text: &str) -> String {
 }
 
 /// Comment lines of at most a hundred characters.
-fn comment(text: &str) -> String {
+pub(in crate::cli) fn comment(text: &str) -> String {
     let mut lines = vec!["#".to_owned()];
     for word in text.split_whitespace() {
         match lines.last_mut() {

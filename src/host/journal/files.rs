@@ -26,7 +26,7 @@ pub(super) fn oldest() -> Option<u64> {
 ///
 /// # Errors
 /// A sentence that says what is to be done.
-pub(super) fn readable() -> Result<(), String> {
+pub fn readable() -> Result<(), String> {
     let files = all();
     if files.is_empty() {
         return Err("there is no journal here that this user may see".to_owned());
@@ -38,6 +38,28 @@ pub(super) fn readable() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Where the journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// On a disk: it is there after a reboot.
+    OnDisk,
+    /// In memory.
+    InMemory,
+    /// Nowhere that this user may see.
+    Nowhere,
+}
+
+/// Where this machine's journal is kept.
+pub fn kept() -> Kept {
+    let files = all();
+    let is_below = |folder: &str| files.iter().any(|(path, _)| is_active(path) && path.starts_with(folder));
+    match (is_below(FOLDERS[0]), is_below(FOLDERS[1])) {
+        (true, _) => Kept::OnDisk,
+        (_, true) => Kept::InMemory,
+        _ => Kept::Nowhere,
+    }
 }
 
 /// Whether systemd-coredump takes the cores.

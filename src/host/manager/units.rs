@@ -188,7 +188,19 @@ const SIGHUP: i32 = 1;
 /// # Errors
 /// What it says.
 pub fn systemctl(words: &[&str]) -> Result<(), String> {
-    match Command::new("systemctl").args(words).output() {
+    run("systemctl", words)
+}
+
+/// Runs `systemd-run` with these words: for a unit that lives no longer than its one run.
+///
+/// # Errors
+/// What it says.
+pub fn systemd_run(words: &[&str]) -> Result<(), String> {
+    run("systemd-run", words)
+}
+
+fn run(program: &str, words: &[&str]) -> Result<(), String> {
+    match Command::new(program).args(words).output() {
         Ok(done) if done.status.success() => Ok(()),
         Ok(done) => Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()),
         Err(error) => Err(error.to_string()),

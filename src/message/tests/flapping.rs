@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::Alarm;
 
+/// Its failures a minute apart, the last of them at 660; since then it is quiet.
 fn that_flaps(how: How, subject: &Subject, failures: u64, state: State) -> Incident {
     let flapping = Flapping { how, since: at(0), times: 12, last: at(660), over: false };
     Incident { flapping: Some(flapping), ..incident(subject, failures, 660, state) }

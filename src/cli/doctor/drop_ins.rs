@@ -1,0 +1,142 @@
+//! The units that are to tell of their failures: whether they do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::{Outcome, Patient, finding};
+use crate::event::{Manager, UnitName};
+use crate::host::dropins::{DropIns, Found};
+use crate::host::env::Environment;
+use crate::host::manager::Nature;
+use crate::host::unit_files::UnitFiles;
+use crate::overrides::{self, HANDLERS};
+
+/// What names our handler.
+const HANDLER: &str = "sysalert-failure@";
+/// The folder of the drop-in for all services, without its ".d".
+const ALL: &str = "service";
+
+/// A drop-in that names a handler, and of which systemd knows nothing, or that does not hold.
+pub(super) fn shadowed(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    let Ok(drop_ins) = patient.scope.folder().and_then(DropIns::open) else { return Vec::new() };
+    let names_handler = |unit: &str| matches!(drop_ins.read(unit, HANDLERS), Ok(Found::Text(text)) if text.contains(HANDLER));
+    let mut units: Vec<(String, String)> = Vec::new();
+    for unit in drop_ins.units().unwrap_or_default() {
+        let is_one = unit.parse::<UnitName>().is_ok() && !unit.contains("@.") && !overrides::is_ours(&unit);
+        if is_one && names_handler(&unit) {
+            units.push((unit.clone(), unit));
+        }
+    }
+    if names_handler(ALL) {
+        let own: Vec<String> = units.iter().map(|(unit, _)| unit.clone()).collect();
+        let all = patient.manager.units().unwrap_or_default();
+        let services =
+            all.into_iter().filter(|unit| unit.ends_with(".service") && !unit.contains("@.") && !overrides::is_ours(unit));
+        units.extend(services.filter(|unit| !own.contains(unit)).map(|unit| (unit, ALL.to_owned())));
+    }
+    let mut found = Vec::new();
+    for (unit, folder) in units {
+        let Ok(nature) = patient.manager.nature(&unit) else { return found };
+        let path = drop_ins.path(&folder, HANDLERS);
+        found.extend(ineffective(patient, &unit, &path, &nature, folder == ALL));
+    }
+    found
+}
+
+fn ineffective(patient: &mut Patient<'_>, unit: &str, path: &Path, nature: &Nature, is_for_all: bool) -> Option<Outcome> {
+    let systemctl = patient.systemctl();
+    let is_told = nature.on_failure.iter().any(|handler| overrides::is_handler(handler));
+    // what of a name that is too long becomes is said elsewhere
+    let is_named = unit.parse().is_ok_and(|name: UnitName| overrides::by_name(&name).is_ok());
+    if is_told || !is_named || (is_for_all && (nature.load_state != "loaded" || nature.id != unit)) {
+        return None;
+    }
+    if nature.load_state != "loaded" {
+        let text =
+            format!("{} is for a unit that is {}: `sysalert disable {unit}` takes it back", path.display(), nature.load_state);
+        return Some(Outcome::Note(text));
+    }
+    if patient.manager.is_outdated(unit) {
+        let text = format!("systemd has not read {} yet: {unit} tells nothing", path.display());
+        return Some(finding(text, format!("{systemctl} daemon-reload")));
+    }
+    let same_name = nature.drop_ins.iter().find(|drop_in| Path::new(drop_in).file_name().is_some_and(|name| name == HANDLERS));
+    match same_name.filter(|holds| Path::new(holds) != path) {
+        // how one service is left out of those for all
+        Some(holds) if is_for_all && std::fs::read(holds).is_ok_and(|text| text.is_empty()) => None,
+        Some(holds) => Some(finding(
+            format!("{holds} takes the place of {}, which has the same name: {unit} tells nothing", path.display()),
+            format!("rename or remove {holds}, then {systemctl} daemon-reload"),
+        )),
+        None => Some(finding(
+            format!("{unit} has no handler, although {} names one: systemd cannot use that line", path.display()),
+            format!("OnFailure= belongs below [Unit]: `systemd-analyze verify {unit}` says more. Then {systemctl} daemon-reload"),
+        )),
+    }
+}
+
+/// Names that leave no room for the handler's: systemd then starts none, and says nothing.
+pub(super) fn too_long(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    let files = UnitFiles::find(&patient.context.site.manager, Environment::Ours);
+    let Ok(units) = patient.manager.units() else { return Vec::new() };
+    let mut found = Vec::new();
+    for unit in units.iter().filter(|unit| unit.len() > overrides::LONGEST && !overrides::is_ours(unit)) {
+        let written = match &patient.context.site.manager {
+            Manager::System => unit.clone(),
+            Manager::User(user) => format!("{user}/{unit}"),
+        };
+        let is_meant = files.of(&written).iter().any(|(_, text)| text.contains(HANDLER));
+        if let Some(why) = unit.parse::<UnitName>().ok().and_then(|name| overrides::by_name(&name).err()).filter(|_| is_meant) {
+            found.push(finding(format!("{unit} {why}, so that its failures are not told"), "give the unit a shorter name"));
+        }
+    }
+    found
+}
+
+/// The unit that this file is of: its own, or a drop-in.
+fn unit_of(path: &Path) -> Option<String> {
+    let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
+    match name(path.parent()?)?.strip_suffix(".d") {
+        Some(unit) => Some(unit.to_owned()),
+        None => name(path),
+    }
+}
+
+/// Whether any unit tells, and what else happens when one of those fails.
+pub(super) fn handled(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    let Ok(loaded) = patient.manager.loaded() else { return Vec::new() };
+    let loaded = loaded.iter().filter_map(|name| name.strip_prefix(HANDLER)?.strip_suffix(".service")).map(str::to_owned);
+    let files = UnitFiles::find(&patient.context.site.manager, Environment::Ours).all();
+    let written = files.iter().filter(|(_, text)| text.contains(HANDLER)).filter_map(|(path, _)| unit_of(path));
+    let mut units: BTreeMap<String, Nature> = BTreeMap::new();
+    for unit in loaded.chain(written).collect::<BTreeSet<_>>() {
+        // templates, and names that stand for several
+        if unit.contains("@.") || unit.parse::<UnitName>().is_err() || overrides::is_ours(&unit) {
+            continue;
+        }
+        let Ok(nature) = patient.manager.nature(&unit) else { return Vec::new() };
+        if nature.on_failure.iter().any(|handler| overrides::is_handler(handler)) {
+            units.insert(unit, nature);
+        }
+    }
+    let polls = patient.settings.as_ref().is_some_and(|settings| !settings.services.units.is_empty());
+    if units.is_empty() && !polls {
+        let how = if patient.is_users() { "sysalert --user enable --timers" } else { "sysalert enable --timers" };
+        let text = "no unit tells of its failures, and [services] names none to look at";
+        return vec![finding(text, format!("`{how}`, or `enable` with the names of units"))];
+    }
+    let mut found = Vec::new();
+    for (unit, nature) in &units {
+        if let Err(why) = overrides::everywhere(nature) {
+            let hint = format!("remove OnFailureJobMode= (`systemctl cat {unit}` shows where it is set), or the handler");
+            found.push(finding(format!("{unit} {why}"), hint));
+        }
+        let others: Vec<&str> =
+            nature.on_failure.iter().map(String::as_str).filter(|unit| !overrides::is_handler(unit)).collect();
+        if !others.is_empty() {
+            found
+                .push(Outcome::Note(format!("when {unit} fails, {} is started as well: both may tell of it", others.join(", "))));
+        }
+    }
+    found
+}

@@ -1,0 +1,161 @@
+//! sysalert's own units: what records, what delivers, what polls.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::{Outcome, Patient, finding};
+use crate::event::short_time;
+use crate::host::manager::Health;
+use crate::settings::Settings;
+
+/// An instance of the handlers that nobody has.
+const NOBODYS: &str = "sysalert-doctor-looks.service";
+
+pub(super) fn handlers(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    let mut found = Vec::new();
+    for (kind, what) in [
+        ("failure", "no failure reaches sysalert but by the journal, minutes later"),
+        ("success", "a recovery is told a minute late"),
+    ] {
+        let template = format!("sysalert-{kind}@.service");
+        let instance = format!("sysalert-{kind}@{NOBODYS}.service");
+        let Some(Health { load, .. }) = patient.manager.health(&instance) else { return found };
+        found.extend(unusable(patient, &template, &load, what));
+    }
+    if let Some(program) = program(patient).filter(|program| !std::path::Path::new(program).exists()) {
+        found.push(finding(
+            format!("sysalert-failure@.service starts {program}, which is not there: no handler runs"),
+            "install the program and its units from one source; `make uninstall` removes what another PREFIX= left",
+        ));
+    }
+    let recursive = patient.manager.nature(&format!("sysalert-failure@{NOBODYS}.service")).unwrap_or_default().on_failure;
+    if !recursive.is_empty() {
+        found.push(finding(
+            format!("sysalert's own handlers have a handler, {}: the two start each other without end", recursive.join(", ")),
+            "put an empty file of the name of the drop-in that sets it below sysalert-.service.d; `systemctl cat \
+             sysalert-failure@x.service` shows which",
+        ));
+    }
+    found
+}
+
+/// The program that the handlers start.
+fn program(patient: &Patient<'_>) -> Option<String> {
+    let text = patient.scope.installed("sysalert-failure@.service")?;
+    let command = text.lines().find_map(|line| line.strip_prefix("ExecStart="))?;
+    Some(command.split(' ').next()?.to_owned())
+}
+
+fn unusable(patient: &Patient<'_>, unit: &str, load: &str, what: &str) -> Option<Outcome> {
+    let systemctl = patient.systemctl();
+    match load {
+        "loaded" => None,
+        "masked" => Some(finding(
+            format!("{unit} is masked: {what}"),
+            format!("{systemctl} unmask {unit}; with --runtime if it was masked so"),
+        )),
+        "not-found" => Some(finding(
+            format!("{unit} is not installed: {what}"),
+            format!("install sysalert again (`make install`, or its package), then {systemctl} daemon-reload"),
+        )),
+        _ => Some(finding(
+            format!("{unit} cannot be loaded: {what}"),
+            format!("`{systemctl} status {unit}` and `systemctl cat {unit}` say why: most likely a drop-in of yours"),
+        )),
+    }
+}
+
+pub(super) fn delivery(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    let mut found = Vec::new();
+    for (unit, runs, what) in [
+        ("sysalert-dispatch.service", false, "no alert is sent"),
+        ("sysalert-dispatch.path", true, "alerts wait for the timer, up to a minute"),
+        ("sysalert-dispatch.timer", true, "what could not be sent at once is not tried again, and missed failures are not found"),
+    ] {
+        let Some(health) = patient.manager.health(unit) else { return found };
+        let unusable = unusable(patient, unit, &health.load, what);
+        let is_loaded = unusable.is_none();
+        found.extend(unusable);
+        if runs && is_loaded {
+            found.extend(idle(patient, unit, &health, what));
+        }
+    }
+    found
+}
+
+/// A path or a timer that does not run now, or will not after the next boot.
+fn idle(patient: &Patient<'_>, unit: &str, health: &Health, what: &str) -> Option<Outcome> {
+    let systemctl = patient.systemctl();
+    if health.active != "active" {
+        let text = format!("{unit} is {}: {what}", health.active);
+        return Some(finding(text, format!("{systemctl} enable --now {unit}; `{systemctl} status {unit}` says why it stopped")));
+    }
+    // one that a package put below a .wants folder is "static"
+    matches!(health.file.as_str(), "disabled").then(|| {
+        finding(format!("{unit} runs and is disabled: after the next boot {what}"), format!("{systemctl} enable {unit}"))
+    })
+}
+
+pub(super) fn timers(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    let mut found = Vec::new();
+    let Some(settings) = patient.settings.take() else { return found };
+    for (instance, wanted, what) in [
+        ("services", polls(&settings), "what [services], expect_success and timers ask for is not looked at"),
+        ("sensors", measures(&settings), "no sensor measures anything"),
+        ("processes", settings.processes.as_ref().map(|of| of.check_interval), "the watchdog looks at no process"),
+    ] {
+        if instance != "services" && patient.is_users() {
+            continue;
+        }
+        let timer = format!("sysalert-check@{instance}.timer");
+        let Some(health) = patient.manager.health(&timer) else { break };
+        let is_off = health.load != "loaded" || health.active != "active";
+        match wanted {
+            // turned off, and nothing asks for it
+            None if is_off => {}
+            None => {}
+            Some(_) if health.load != "loaded" => found.extend(unusable(patient, &timer, &health.load, what)),
+            Some(every) => {
+                found.extend(idle(patient, &timer, &health, what));
+                found.extend(if is_off { None } else { slower(patient, &timer, every) });
+            }
+        }
+    }
+    patient.settings = Some(settings);
+    found
+}
+
+/// Whether something asks for the poll; it has no pace of its own.
+fn polls(settings: &Settings) -> Option<Duration> {
+    (!settings.services.units.is_empty() || !settings.expecting().is_empty()).then_some(Duration::MAX)
+}
+
+/// The shortest pace of a sensor, if the configuration says something of sensors.
+fn measures(settings: &Settings) -> Option<Duration> {
+    let is_written = settings.effective().iter().any(|(section, _, _, origin)| section.starts_with("sensor") && origin.is_some());
+    if is_written { settings.sensors().watches.iter().map(|watch| watch.every).min() } else { None }
+}
+
+/// A timer may elapse so much later than its time.
+const SLACK: TimeDelta = TimeDelta::minutes(1);
+
+/// A timer whose times are farther apart than what it is for.
+fn slower(patient: &mut Patient<'_>, timer: &str, every: Duration) -> Option<Outcome> {
+    let (last, next) = patient.manager.elapses(timer)?;
+    let every = TimeDelta::from_std(every).ok()?;
+    (next - last > every + SLACK).then(|| {
+        let asked = humantime::format_duration(every.to_std().unwrap_or_default());
+        finding(
+            format!(
+                "{timer} elapsed {} and does so again {}: what should be looked at every {asked} is not",
+                short_time(last),
+                short_time(next)
+            ),
+            format!(
+                "set its OnCalendar= ({} edit {timer}, an empty OnCalendar= first), or a longer time in the configuration",
+                patient.systemctl()
+            ),
+        )
+    })
+}
