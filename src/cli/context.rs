@@ -9,7 +9,7 @@ use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::event::{
     Breach, CHECK, CheckName, DATABASE, Event, Finding, Manager, Outcome, PROCESS, Problem, ProcessName, SCHEDULE, Subject,
-    UnitName,
+    UnitName, local_time,
 };
 use crate::host::env::Environment;
 use crate::host::files::{self, Files};
@@ -17,7 +17,7 @@ use crate::host::unit_files::UnitFiles;
 use crate::host::{Options, Site, identity};
 use crate::message::visible;
 use crate::settings::{self, Settings};
-use crate::store::{self, Store};
+use crate::store::{self, ByNow, Database, Store};
 use crate::trigger::sensor::SENSORS;
 
 /// How long a verb waits for the lock.
@@ -173,11 +173,20 @@ pub(super) fn of_check(event: &Event) -> String {
             Some(Breach { none: Some(none), .. }) => none,
             Some(breach) => {
                 let said = breach.said(&event.subject).map(|words| visible(words.as_bytes()));
-                format!("is well again: {}", said.unwrap_or_else(|| breach.now()))
+                format!("is well again: {}", said.unwrap_or_else(|| breach.well()))
             }
             None => "is well again".to_owned(),
         },
     }
+}
+
+/// What is known by now of the value that a rule found.
+pub(in crate::cli) fn by_now(db: &Database, subject: &Subject, problem: &Problem) -> store::Answer<Option<String>> {
+    let Some(Finding::Breach(breach)) = problem.finding() else { return Ok(None) };
+    Ok(store::by_now(db, subject, &breach.metric)?.map(|by_now| match by_now {
+        ByNow::Value(value, at) => format!("{} at {}", breach.unit.show(value), local_time(at)),
+        ByNow::NoData(since, why) => format!("no data since {}: {}", local_time(since), visible(why.as_bytes())),
+    }))
 }
 
 /// How something failed, in a line.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::config::{origin_of, toml_of};
-use super::context::{Context, never_recorded, of_check, words_of};
+use super::context::{Context, by_now, never_recorded, of_check, words_of};
 use super::outbox::next_try;
 use super::output::{self, Format, Output};
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::host::clock;
 use crate::incident::State;
 use crate::message::visible;
 use crate::policy::Rules;
-use crate::store::{self, ByNow, Row, Which};
+use crate::store::{self, Row, Which};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,18 +71,15 @@ impl Explain {
         let settings = context.settings().ok();
         let reads_lines = settings.as_ref().is_some_and(|settings| settings.rules(subject.name()).asks_for_error(&last.event));
         let settings = settings.map(|settings| settings.written_for(subject.name())).unwrap_or_default();
+        // of what is gone nobody knows whether it is well
+        let is_gone = last.event.problem.why_instance_gone().is_some();
         let decision = last.reason.as_ref().map(ToString::to_string);
+        let decision = decision.map(|words| if is_gone { words.replace("it recovered", "it is gone") } else { words });
         let breach = Breach::of(&last.event.problem);
         // what was seen beside the value; of a program what it said
         let details = breach.as_ref().map(|breach| breach.details.as_slice()).unwrap_or_default();
 
-        let by_now = match breach.as_ref().filter(|_| last.event.outcome == Outcome::Failed) {
-            Some(breach) => store.with(|db| store::by_now(db, &subject, &breach.metric))?.map(|by_now| match by_now {
-                ByNow::Value(value, at) => format!("{} at {}", breach.unit.show(value), local_time(at)),
-                ByNow::NoData(since, why) => format!("no data since {}: {}", local_time(since), visible(why.as_bytes())),
-            }),
-            None => None,
-        };
+        let by_now = store.with(|db| by_now(db, &subject, &last.event.problem))?;
 
         if self.output.output == Format::Json {
             let deliveries: Vec<_> = deliveries

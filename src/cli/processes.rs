@@ -1,5 +1,6 @@
 //! `sysalert check processes` and `sysalert process`: the watchdog and its table.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -230,6 +231,14 @@ pub(super) fn answered(mut answer: Value) -> std::result::Result<Value, String> 
 impl Status {
     fn run(&self, context: &Context) -> Result<u8> {
         let settings = context.settings()?;
+        let mut manager = ServiceManager::new(false, BUDGET);
+        let mut state = |name: &str| {
+            let process = ProcessName::parse(name).ok().and_then(|parsed| settings.process(&parsed));
+            process.map(|process| runs(&process, &mut manager)).unwrap_or_default()
+        };
+        // before this process is the user sysalert's, who may not look at plain processes
+        let mut states: BTreeMap<String, _> =
+            settings.process_names().into_iter().map(|name| (name.clone(), state(&name))).collect();
         let store = context.read()?;
         let (alarms, records) = match &store {
             Some(store) => store.with(|db| Ok((store::process_alarms(db)?, store::process_records(db)?)))?,
@@ -247,14 +256,12 @@ impl Status {
             .processes
             .as_ref()
             .map(|processes| Limits { failures: processes.max_restart_failures, reset: processes.circuit_reset_time });
-        let mut manager = ServiceManager::new(false, BUDGET);
         let rows: Vec<Row> = names
             .into_iter()
             .map(|name| {
                 let alarm = alarms.iter().find(|alarm| shown_name(&alarm.name, alarm.id) == name);
                 let record = records.get(&name).cloned().unwrap_or_default();
-                let process = ProcessName::parse(&name).ok().and_then(|parsed| settings.process(&parsed));
-                let (active, since) = process.map(|process| runs(&process, &mut manager)).unwrap_or_default();
+                let (active, since) = states.remove(&name).unwrap_or_else(|| state(&name));
                 let state = match alarm {
                     Some(alarm) if alarm.restarted.is_some() => "restarted",
                     Some(_) => "in alarm",

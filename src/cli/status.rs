@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::json;
 
-use super::context::Context;
+use super::context::{Context, by_now};
 use super::output::{self, Format, Output};
 use super::{db, methods, outbox, silence};
 use crate::error::Result;
 use crate::event::{local_time, utc_time};
 use crate::host::clock;
-use crate::store::{self, Which};
+use crate::store::{self, Row, Which};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,11 +28,15 @@ impl Status {
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let store = context.read()?;
         let recorded = store.is_some();
-        let (incidents, waiting, undecided, outages, silences, damage) = match &store {
+        let (incidents, measured, waiting, undecided, outages, silences, damage) = match &store {
             Some(store) => store.with(|db| {
                 let damage = store::damage(db)?;
+                let incidents = store::list(db, Which::Active)?;
+                let measured = incidents.iter().map(|row| by_now(db, &row.incident.subject, &row.problem));
+                let measured = measured.collect::<store::Answer<Vec<_>>>()?;
                 Ok((
-                    store::list(db, Which::Active)?,
+                    incidents,
+                    measured,
                     store::waiting(db)?,
                     store::count_undecided(db)?,
                     store::outages(db)?,
@@ -46,7 +50,12 @@ impl Status {
         let damage =
             store.zip(damage).map(|(store, damage)| (store.beside(&damage.file), damage)).filter(|(path, _)| path.exists());
         if self.output.output == Format::Json {
-            let incidents: Vec<_> = incidents.iter().map(db::json_of).collect();
+            let with_value = |(row, by_now): (&Row, &Option<String>)| {
+                let mut json = db::json_of(row);
+                json["by_now"] = json!(by_now);
+                json
+            };
+            let incidents: Vec<_> = incidents.iter().zip(&measured).map(with_value).collect();
             let waiting: Vec<_> = waiting.iter().map(outbox::json_of).collect();
             let failing: Vec<_> = outages.iter().map(methods::outage_json).collect();
             let damage = damage.map(|(path, damage)| {
@@ -70,6 +79,13 @@ impl Status {
             (true, true) => "Nothing is wrong.\n".to_owned(),
             (true, false) => db::table_of(&incidents),
         };
+        let by_now = incidents.iter().zip(measured);
+        let by_now = by_now.filter_map(|(row, by_now)| Some(vec![row.incident.subject.full_name().to_owned(), by_now?]));
+        let by_now: Vec<Vec<String>> = by_now.collect();
+        if !by_now.is_empty() {
+            text += "\nBy now:\n";
+            text += &output::table(&["CHECK", "VALUE"], by_now);
+        }
         if !silences.is_empty() {
             text += "\nSilenced:\n";
             text += &silence::table_of(&silences);

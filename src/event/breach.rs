@@ -147,6 +147,14 @@ impl Breach {
         format!("{} is {}", self.metric, self.unit.show(self.value))
     }
 
+    /// The same of what is over: "bytes_used_percent is 80.0 %"; of what was so, "no longer turned read only".
+    pub fn well(&self) -> String {
+        match self.unit {
+            Unit::Flag if self.value == 0.0 => format!("no longer {}", self.metric.replace('_', " ")),
+            _ => self.now(),
+        }
+    }
+
     /// "bytes_used_percent is 95.0 %, more than 90 %"; of what is so or is not, that: "turned read only".
     pub fn words(&self) -> String {
         match self.unit {
@@ -310,6 +318,7 @@ mod tests {
         let flag = |value| Breach { metric: "turned_read_only".into(), unit: Unit::Flag, op: Op::Eq, value, ..breach(false) };
         assert_eq!(flag(1.0).words(), "turned read only");
         assert_eq!(flag(0.0).words(), "turned_read_only is no");
+        assert_eq!(flag(0.0).well(), "no longer turned read only");
         assert_eq!(breach(false).words(), "bytes_used_percent is 95.0 %, more than 90 %");
     }
 }

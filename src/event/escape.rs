@@ -39,8 +39,29 @@ pub(super) fn unescaped(text: &str) -> Option<String> {
     (escaped(&name) == text).then_some(name)
 }
 
+/// A word as a shell takes it; one that would break the line or hide something as bash, zsh and ksh do.
+pub fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    let is_hidden = |c: char| c.is_control() || is_invisible(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else if word.chars().any(is_hidden) {
+        let quoted = |c: char| match c {
+            '\\' | '\'' => format!("\\{c}"),
+            '\n' => "\\n".to_owned(),
+            c if is_hidden(c) => format!("\\U{:08x}", u32::from(c)),
+            c => c.to_string(),
+        };
+        format!("$'{}'", word.chars().map(quoted).collect::<String>())
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -58,6 +79,24 @@ mod tests {
         }
         for text in ["a\nb", "back\\slash", "\\", "\\u{110000}", "\\u{41}", "\\u{+1b}", "\\u1b", "\\'"] {
             assert_eq!(unescaped(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_was() {
+        for (word, quoted) in [
+            ("/var", "/var"),
+            ("", "''"),
+            ("/srv/a b", "'/srv/a b'"),
+            ("/srv/$(id)*`x`", "'/srv/$(id)*`x`'"),
+            ("it's", "'it'\\''s'"),
+            ("/srv/new\nline's\\ \u{1b}", "$'/srv/new\\nline\\'s\\\\ \\U0000001b'"),
+            ("\u{202e}a", "$'\\U0000202ea'"),
+        ] {
+            assert_eq!(shell(word), quoted);
+            let said =
+                Command::new("bash").env("LC_ALL", "C.UTF-8").args(["-c", &format!("printf %s {quoted}")]).output().unwrap();
+            assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
         }
     }
 }

@@ -119,8 +119,12 @@ pub struct Mounted {
     pub path: String,
     /// Its type: "ext4", "fuse.sshfs".
     pub kind: String,
+    /// What is mounted: "/dev/vda1", "nas:/x".
+    pub source: String,
     /// The file system itself takes nothing: in a sandbox most mounts do not.
     pub read_only: bool,
+    /// This mount of it takes nothing. In a sandbox that says nothing of the machine.
+    pub is_sealed: bool,
     /// It lies in this machine, and not on the network or in another program.
     pub is_local: bool,
     /// It follows another mount, as a sandbox's mounts follow the machine's.
@@ -132,20 +136,26 @@ pub fn table(text: &str) -> Vec<Mounted> {
     let row = |line: &str| {
         let (row, rest) = line.split_once(" - ")?;
         let mut fields = row.split(' ').skip(2);
-        let (id, root, path, _options) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (id, root, path, own) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let mut rest = rest.split(' ');
-        let (kind, options) = (rest.next()?, rest.nth(1)?);
+        let (kind, source, options) = (rest.next()?, rest.next()?, rest.next()?);
         Some(Mounted {
             id: id.to_owned(),
             root: unescaped(root),
             path: unescaped(path),
             kind: kind.to_owned(),
+            source: unescaped(source),
             is_local: LOCAL.contains(&kind),
-            read_only: options.split(',').any(|option| option == "ro"),
+            read_only: takes_nothing(options),
+            is_sealed: takes_nothing(own),
             follows: fields.any(|tag| tag.starts_with("master:")),
         })
     };
     text.lines().filter_map(row).collect()
+}
+
+fn takes_nothing(options: &str) -> bool {
+    options.split(',').any(|option| option == "ro")
 }
 
 /// File systems that lie in this machine: they answer, or the machine has other troubles.

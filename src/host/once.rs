@@ -42,6 +42,10 @@ impl Sensing for Once<'_> {
         self.machine.read_again(path)
     }
 
+    fn watcher(&self) -> Option<String> {
+        self.machine.watcher()
+    }
+
     fn wait(&self, time: Duration) {
         self.machine.wait(time);
     }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use super::clock;
 use super::journal::{Bookmark, Entry, Journal, Reached, Writer};
 use super::manager::{Counts, ServiceManager};
 use super::program::{self, Ran};
 use super::space::{self, Answer, Asked};
 use super::tail::{self, Place};
 use super::tasks::{self, Blocked};
+use super::{clock, names};
 
 /// So long the journal may be searched: what is left is for the next run.
 const SEARCHING: Duration = Duration::from_secs(2);
@@ -41,9 +41,27 @@ pub trait Sensing {
         self.read(path)
     }
 
-    /// The ID of this boot; empty where the kernel does not tell.
+    /// Whether this is a container, as its service manager says: what the kernel counts is not the container's alone.
+    fn is_container(&self) -> bool {
+        self.read("/run/systemd/container").is_ok()
+    }
+
+    /// What names this boot, in every sandbox alike; empty where the kernel does not tell. In a container that is when its first
+    /// process began: systemd-nspawn lays an ID of its own over the kernel's, and a unit with `ProtectKernelTunables=` sees the
+    /// kernel's (tried with 252).
     fn boot(&self) -> String {
+        let began = || tasks::began_in(&self.read("/proc/1/stat").ok()?);
+        if self.is_container()
+            && let Some(began) = began()
+        {
+            return format!("container-{began}");
+        }
         self.read("/proc/sys/kernel/random/boot_id").map(|text| text.trim().replace('-', "")).unwrap_or_default()
+    }
+
+    /// As whom the whole system is watched; `None`: a user watches what that user may see.
+    fn watcher(&self) -> Option<String> {
+        None
     }
 
     /// Lets time pass, for what is measured over a time.
@@ -125,6 +143,10 @@ impl Sensing for Here {
         read(&self.path(path))
     }
 
+    fn watcher(&self) -> Option<String> {
+        (!self.users).then(names::user)
+    }
+
     fn wait(&self, time: Duration) {
         clock::wait(time);
     }
@@ -188,6 +210,34 @@ mod tests {
             assert!(here.read(path).is_err(), "{path}");
         }
         assert!(Here::new("/").read("/dev/zero").is_err());
-        assert_eq!((here.boot(), Here::new("/").boot().len()), (String::new(), 32));
+        assert_eq!((here.boot(), Here::new("/").boot().is_empty()), (String::new(), false));
+    }
+
+    #[test]
+    fn a_boot_has_one_name_in_every_sandbox_of_a_container() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = Here::new(folder.path());
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let stat = |began: u64| {
+            let text = format!("1 (systemd) S 0 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 {began} 1000 10 0 0 0\n");
+            write("proc/1/stat", &text);
+        };
+        let id = |id: &str| write("proc/sys/kernel/random/boot_id", id);
+        stat(2);
+        id("aaaa-1\n");
+        assert_eq!((here.boot(), here.is_container()), ("aaaa1".into(), false));
+        write("run/systemd/container", "systemd-nspawn");
+        stat(7_088_933);
+        let one = here.boot();
+        id("bbbb-2\n");
+        assert_eq!((here.boot(), here.is_container()), (one.clone(), true));
+        stat(7_099_000);
+        assert_ne!(here.boot(), one, "the container was booted again");
+        write("proc/1/stat", "nonsense");
+        assert_eq!(here.boot(), "bbbb2");
     }
 }

@@ -8,7 +8,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
 use super::{clock, tasks};
@@ -62,6 +64,8 @@ pub enum Answer {
     Told(Space),
     /// Why it cannot be measured.
     Failed(io::Error),
+    /// It lies below this folder, which this user may not enter.
+    Barred(PathBuf),
     /// Nothing in time. The process that waits for it is named, if there is one.
     Hangs(Option<Waiting>),
 }
@@ -89,13 +93,13 @@ pub fn spaces(asked: &[Asked], within: Duration) -> Vec<Answer> {
 
 /// How an answer comes: by a piece of work that may wait, and what waits then.
 struct Way {
-    work: Box<dyn FnOnce() -> io::Result<Space> + Send>,
+    work: Box<dyn FnOnce() -> Answer + Send>,
     process: Option<Child>,
 }
 
 fn here(path: &Path) -> io::Result<Way> {
     let path = path.to_owned();
-    Ok(Way { work: Box::new(move || Space::of(&path)), process: None })
+    Ok(Way { work: Box::new(move || Space::of(&path).map_or_else(|error| refused(&path, error), Answer::Told)), process: None })
 }
 
 /// What `stat` prints: the size of a block, blocks, free ones, those for anybody, files, free ones.
@@ -114,7 +118,7 @@ fn there(path: &Path) -> io::Result<Way> {
         .process_group(0)
         .spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let work = move || {
+    let told = move || {
         let (mut said, mut complaint) = (String::new(), String::new());
         stdout.map_or(Ok(0), |out| out.take(1000).read_to_string(&mut said))?;
         stderr.map_or(Ok(0), |out| out.take(1000).read_to_string(&mut complaint))?;
@@ -123,7 +127,17 @@ fn there(path: &Path) -> io::Result<Way> {
             io::Error::other(complaint.trim().rsplit(": ").next().unwrap_or_default().to_owned())
         })
     };
+    let path = path.to_owned();
+    let work = move || told().map_or_else(|error| refused(&path, error), Answer::Told);
     Ok(Way { work: Box::new(work), process: Some(child) })
+}
+
+/// Why there are no figures. Where the way leads on, it has just been gone: nothing on it hangs.
+fn refused(path: &Path, error: io::Error) -> Answer {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.reverse();
+    let barred = above.into_iter().find(|folder| access(*folder, AccessFlags::X_OK) == Err(Errno::EACCES));
+    barred.map_or(Answer::Failed(error), |folder| Answer::Barred(folder.to_owned()))
 }
 
 fn read(said: &str) -> Option<Space> {
@@ -151,7 +165,7 @@ fn all<Q>(asked: &[Q], within: Duration, way: impl Fn(&Q) -> io::Result<Way>) ->
     drop(results);
     let end = clock::started() + within;
     while let Ok((number, answer)) = answers.recv_timeout(end.saturating_duration_since(clock::started())) {
-        found[number] = answer.map_or_else(Answer::Failed, Answer::Told);
+        found[number] = answer;
     }
     for (number, mut child) in children {
         if let Answer::Hangs(waiting) = &mut found[number] {
@@ -177,6 +191,7 @@ mod tests {
         match answer {
             Answer::Told(space) => format!("{} bytes", space.size),
             Answer::Failed(error) => error.to_string(),
+            Answer::Barred(folder) => format!("{} bars the way", folder.display()),
             Answer::Hangs(waiting) => if waiting.is_some() { "a process hangs" } else { "hangs" }.into(),
         }
     }
@@ -184,7 +199,7 @@ mod tests {
     #[test]
     fn what_hangs_is_told_of_and_the_others_are_measured() {
         let answers = all(&[0, 1, 2], Duration::from_millis(500), |number| match number {
-            0 => Ok(Way { work: Box::new(|| Ok(Space { size: 7, ..Space::default() })), process: None }),
+            0 => Ok(Way { work: Box::new(|| Answer::Told(Space { size: 7, ..Space::default() })), process: None }),
             1 => Ok(Way {
                 work: Box::new(|| {
                     loop {
@@ -198,7 +213,7 @@ mod tests {
                 let mut stdout = child.stdout.take();
                 let work = move || {
                     let _ = stdout.as_mut().map(|out| out.read(&mut [0]));
-                    Err(io::Error::other("ended"))
+                    Answer::Failed(io::Error::other("ended"))
                 };
                 Ok(Way { work: Box::new(work), process: Some(child) })
             }
@@ -210,6 +225,16 @@ mod tests {
             assert!(clock::started() < end, "nothing holds it: it is killed");
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_folder_that_bars_the_way_is_named() {
+        let error = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("closed/disk");
+        std::fs::create_dir_all(&path).unwrap();
+        assert_eq!(told(&refused(&path, error())), "permission denied", "all of the way is open");
+        assert_eq!(told(&refused(Path::new("/nowhere/at/all"), error())), "permission denied");
     }
 
     #[test]

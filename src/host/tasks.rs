@@ -45,6 +45,11 @@ pub(super) fn began(process: u32) -> Option<u64> {
     stat(&Path::new("/proc").join(process.to_string())).filter(|stat| !matches!(stat.state, b'Z' | b'X')).map(|stat| stat.began)
 }
 
+/// When the process of this `/proc/PID/stat` began, in ticks since the boot.
+pub(super) fn began_in(stat: &str) -> Option<u64> {
+    parse(stat.as_bytes()).map(|stat| stat.began)
+}
+
 fn numbered(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let entries = fs::read_dir(folder)?.flatten();
     Ok(entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect())

@@ -4,7 +4,7 @@ use sysalert_abi::Kind;
 
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone, safe, visible};
-use crate::event::{Blind, Breach, CheckName, Finding, Unit, is_invisible, local_time};
+use crate::event::{Blind, Breach, CheckName, Finding, Unit, local_time, shell};
 use crate::incident::Severity;
 
 /// The message about one.
@@ -150,9 +150,9 @@ fn recovered(report: &Report<'_>, name: &CheckName<'_>, of: &str, was: Option<Fi
                 };
             }
             let said = now.said(subject);
-            let is = said.map_or_else(|| now.now(), safe);
+            let is = said.map_or_else(|| now.well(), safe);
             let figures = [("Value", now.unit.show(now.value)), ("Over at", now.unit.show_limit(now.clear))];
-            let facts = figures.into_iter().filter(|_| said.is_none()).collect();
+            let facts = figures.into_iter().filter(|_| said.is_none() && now.unit != Unit::Flag).collect();
             (format!("{of} is well again: {is}"), format!("{of} is well again: {is}.{was}"), is, facts)
         }
         (None, Some(Finding::Blind(blind))) => {
@@ -207,48 +207,4 @@ fn commands(report: &Report<'_>, name: &CheckName<'_>, own: Vec<String>) -> Vec<
         commands.push(format!("sysalert ack {check}"));
     }
     commands
-}
-
-/// A word as a shell takes it; one that would break the line or hide something as bash, zsh and ksh do.
-pub fn shell(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    let is_hidden = |c: char| c.is_control() || is_invisible(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else if word.chars().any(is_hidden) {
-        let quoted = |c: char| match c {
-            '\\' | '\'' => format!("\\{c}"),
-            '\n' => "\\n".to_owned(),
-            c if is_hidden(c) => format!("\\U{:08x}", u32::from(c)),
-            c => c.to_string(),
-        };
-        format!("$'{}'", word.chars().map(quoted).collect::<String>())
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    #[test]
-    fn a_shell_takes_a_word_as_it_was() {
-        for (word, quoted) in [
-            ("/var", "/var"),
-            ("", "''"),
-            ("/srv/a b", "'/srv/a b'"),
-            ("/srv/$(id)*`x`", "'/srv/$(id)*`x`'"),
-            ("it's", "'it'\\''s'"),
-            ("/srv/new\nline's\\ \u{1b}", "$'/srv/new\\nline\\'s\\\\ \\U0000001b'"),
-            ("\u{202e}a", "$'\\U0000202ea'"),
-        ] {
-            assert_eq!(shell(word), quoted);
-            let said =
-                Command::new("bash").env("LC_ALL", "C.UTF-8").args(["-c", &format!("printf %s {quoted}")]).output().unwrap();
-            assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
-        }
-    }
 }

@@ -22,7 +22,6 @@ mod schedule;
 mod template;
 mod text;
 
-pub use check::shell;
 pub use compose::{Again, Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use damage::{DamageReport, compose_damage};

@@ -1,10 +1,11 @@
 //! The message about a process of the watchdog's database, or about that database.
 
+use chrono::TimeDelta;
 use sysalert_abi::Kind;
 
 use super::commands::quoted;
 use super::compose::{Report, capitalized, late_by, span};
-use super::{Banner, Letter, Tone};
+use super::{Banner, Letter, Phase, Tone};
 use crate::event::{Alarm, local_time};
 use crate::incident::Severity;
 
@@ -28,13 +29,11 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
             format!("{name} on {host} {still}{what}.{next}"),
         )
     };
+    let what = if recovered { String::new() } else { capitalized(&event.problem.to_string()) };
+    let (status, subject, lead, what) = flapping(report).unwrap_or((status, subject, lead, what));
     Letter {
         subject,
-        banner: Banner {
-            status: format!("{status} on {host}"),
-            title: name.to_owned(),
-            what: if recovered { String::new() } else { capitalized(&event.problem.to_string()) },
-        },
+        banner: Banner { status: format!("{status} on {host}"), title: name.to_owned(), what },
         lead,
         facts: facts(report, recovered),
         commands: commands(report),
@@ -45,6 +44,33 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
         },
         ..Letter::default()
     }
+}
+
+/// Of a process that each restart brings back for a while: status, subject, first sentences, and what it is.
+fn flapping(report: &Report<'_>) -> Option<(&'static str, String, String, String)> {
+    let (phase, window) = report.flapping?;
+    let flapping = report.incident.flapping.as_ref()?;
+    let (name, host) = (report.event.subject.name(), report.host);
+    let window = span(TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX));
+    let often = format!("{} times in {}", flapping.times, span(flapping.last - flapping.since));
+    Some(match phase {
+        Phase::Begins => (
+            "In alarm again and again",
+            format!("{name} on {host} is in alarm again and again: {often}"),
+            format!(
+                "{name} on {host} came into alarm {often}, and each time a restart brought it back: restarts do not mend it, somebody \
+                 must look. It is restarted all the same; the next message comes when it has been well for {window}, or cannot be \
+                 restarted."
+            ),
+            capitalized(&often),
+        ),
+        Phase::Stable | Phase::NoLongerRuns => (
+            "Well again",
+            format!("{name} on {host} has been well for {window}"),
+            format!("{name} on {host} has been well for {window}. Before that it came into alarm {often}."),
+            format!("For {window}"),
+        ),
+    })
 }
 
 fn status(alarm: Option<&Alarm>) -> &'static str {

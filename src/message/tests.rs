@@ -266,7 +266,6 @@ fn what_to_run_next_depends_on_what_happened() {
     }
 }
 
-/// Its failures a minute apart, the last of them at 660; since then it is quiet.
 #[test]
 fn of_very_many_failures_the_left_out_ones_are_counted() {
     let event = event(unit("web.service"), Outcome::Failed, ["exit-code", "exited", "3"], 840);

@@ -1,6 +1,6 @@
 //! Processes of the watchdog's database: what became of them is filed and decided, each step in a commit.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide;
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub fn processes(store: &mut Store, settings: &Settings, news: &[News], now: Dat
                 }
                 (Outcome::Failed, problem)
             }
-            Ok(how) if attempt.is_some() || failed.is_some() => {
+            Ok(how) if attempt.is_some() || failed.is_some() || is_calm(store, settings, subject, now)? => {
                 (Outcome::Succeeded, Problem { cause: Some(how.clone()), ..Problem::success() })
             }
             Ok(_) => continue,
@@ -51,4 +51,57 @@ pub fn processes(store: &mut Store, settings: &Settings, news: &[News], now: Dat
         undecided.try_fold(false, |told, undecided| decide(db, settings, &undecided, now).map(|speaks| speaks || told))
     })?;
     Ok((queued, numbers))
+}
+
+/// Whether a process that came into alarm again and again has been well for so long that this is over.
+fn is_calm(store: &mut Store, settings: &Settings, subject: &Subject, now: DateTime<Utc>) -> Result<bool> {
+    let incident = store.with(|db| store::active(db, subject))?;
+    let Some(last) = incident.as_ref().and_then(|incident| incident.flaps()).map(|flapping| flapping.last) else {
+        return Ok(false);
+    };
+    let window = TimeDelta::from_std(settings.rules(subject.name()).flapping_window).unwrap_or(TimeDelta::MAX);
+    Ok((now - last).abs() >= window)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::Older;
+
+    #[test]
+    fn what_each_restart_brings_back_for_a_while_is_told_as_flapping_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
+        let settings = Settings::read(&[("x.toml".into(), "[processes]\n[process.web]\n".to_owned())]).unwrap();
+        let subject = Subject::process("web");
+        let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
+        // whether somebody hears of it; `None`: it is no news
+        let mut told = |minute: i64, what: std::result::Result<&str, Alarm>, attempt: bool| {
+            let news = [(subject.clone(), what.map(str::to_owned), attempt.then(|| at(minute)))];
+            let (queued, filed) = processes(&mut store, &settings, &news, at(minute)).unwrap();
+            (!filed.is_empty()).then_some(queued)
+        };
+        let mut heard = Vec::new();
+        for cycle in 0..7 {
+            heard.push(told(cycle * 10, Err(Alarm::Restarts), false));
+            heard.push(told(cycle * 10 + 1, Ok("it was restarted, and is healthy"), true));
+        }
+        // the fifth time within an hour, and then nothing more
+        let expected = [true, true, true, true, true, true, true, true, true, false, false, false, false, false];
+        assert_eq!(heard, expected.map(Some));
+        // in vain, which is another thing; and well again
+        assert_eq!(told(70, Err(Alarm::Restarts), false), Some(false));
+        assert_eq!(told(71, Err(Alarm::RestartFailed("x".to_owned())), true), Some(true));
+        assert_eq!(told(72, Ok("it was restarted, and is healthy"), true), Some(true));
+        // on another day, and then it stays well
+        for cycle in 0..5 {
+            told(2000 + cycle * 10, Err(Alarm::Restarts), false);
+            told(2001 + cycle * 10, Ok("it was restarted, and is healthy"), true);
+        }
+        assert_eq!(told(2099, Ok("it stays well"), false), None);
+        assert_eq!(told(2100, Ok("it stays well"), false), Some(true));
+        assert_eq!(told(2200, Ok("it stays well"), false), None);
+    }
 }

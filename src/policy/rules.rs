@@ -222,10 +222,12 @@ impl Rules {
     }
 
     /// The same for a process of the watchdog's database: the watchdog counts for itself, so that none of its words are ignored, and
-    /// a process that it gave up is critical.
+    /// a process that it gave up is critical. What each restart brings back for a while flaps; what else is wrong is told.
     #[must_use]
     pub fn of_process(mut self, problem: &Problem) -> Rules {
-        self.flapping = 0;
+        if !matches!(problem.alarm(), None | Some(Alarm::Restarts)) {
+            self.flapping = 0;
+        }
         self.ignore = 0;
         if matches!(problem.alarm(), Some(Alarm::BreakerOpen(_))) {
             self.severity = Severity::Critical;

@@ -124,7 +124,11 @@ pub fn round(
     };
     let left = alarms.left;
     let acknowledged = alarms.acknowledged.iter().map(|row| row.name.clone()).collect();
+    let is_whole = !alarms.cut;
     let rows = round.take_in(&known, alarms)?;
+    if is_whole && !dry {
+        round.tell_well(&rows)?;
+    }
     // a database that takes no notes is not well, however well it can be read
     if round.settle(&rows)? && !dry {
         let well = News { subject: database, what: Ok("it works again".to_owned()), attempt: None };
@@ -256,6 +260,16 @@ impl<'a> Round<'a> {
             }
         }
         Ok(rows)
+    }
+
+    /// What is not in alarm, of that which was: it may have come back so often that this is news after a while.
+    fn tell_well(&mut self, rows: &[Row]) -> Result<()> {
+        let down: BTreeSet<String> = rows.iter().map(|row| shown_name(&row.name, row.id)).collect();
+        let well = self.records.iter().filter(|(shown, record)| record.begun.is_none() && !down.contains(*shown));
+        let what = || Ok("it stays well".to_owned());
+        let news: Vec<News> =
+            well.map(|(shown, _)| News { subject: Subject::process(shown), what: what(), attempt: None }).collect();
+        self.world.news(self.store, &news)
     }
 
     /// What an earlier run restarted and could not settle; false when it still cannot be.

@@ -28,7 +28,7 @@ pub struct MachineState {
     busy: Option<u64>,
     /// How many processes the kernel has killed for want of memory, in this boot.
     kills: Option<u64>,
-    /// How full each file system is, in percent of its 100 GB: "95", or "hangs", "gone".
+    /// How full each file system is, in percent of its 100 GB: "95", or "hangs", "gone", "barred".
     #[serde(default)]
     disks: BTreeMap<String, String>,
     /// Any file, by its path.
@@ -49,7 +49,7 @@ impl fmt::Display for MachineState {
         words.extend(self.busy.map(|busy| format!("the processors are {busy} % busy")));
         words.extend(self.kills.map(|kills| format!("{kills} processes were killed for want of memory")));
         words.extend(self.disks.iter().map(|(mount, state)| match state.as_str() {
-            "hangs" | "gone" => format!("{mount}: {state}"),
+            "hangs" | "gone" | "barred" => format!("{mount}: {state}"),
             full => format!("{mount} is {full} % full"),
         }));
         words.extend(self.files.iter().map(|(path, text)| format!("{path} is {text:?}")));
@@ -141,6 +141,10 @@ impl Sensing for StoryMachine {
         self.text(path)
     }
 
+    fn watcher(&self) -> Option<String> {
+        Some("sysalert".to_owned())
+    }
+
     fn wait(&self, time: Duration) {
         let busy = self.busy.get().unwrap_or_else(|| panic!("nobody is to wait, and somebody waits for {time:?}"));
         let stat = format!("cpu {busy} 0 0 {} 0 0 0 0 0 0\n", 100 - busy);
@@ -156,6 +160,7 @@ impl Sensing for StoryMachine {
         let disks = self.disks.borrow();
         let space = |asked: &Asked| match disks.get(asked.path.to_str().unwrap()).map(String::as_str) {
             None | Some("hangs") => Answer::Hangs(None),
+            Some("barred") => Answer::Barred(asked.path.parent().unwrap().to_owned()),
             Some(full) => {
                 let used = (full.parse::<f64>().unwrap() * 1e9) as u64;
                 let size = 100_000_000_000;

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 use crate::cli::output;
-use crate::event::{Subject, escaped, short_time, utc_time};
+use crate::event::{Subject, escaped, shell, short_time, utc_time};
 use crate::host::{log, reports};
 use crate::incident::Severity;
-use crate::message::{shell, visible};
+use crate::message::visible;
 use crate::pipeline::{Judged, Looking, Sensed};
 use crate::settings::Settings;
 use crate::store::Nothing;
@@ -31,6 +31,13 @@ impl Judged {
         let of = if self.instance.is_empty() { sensor.to_owned() } else { format!("{sensor} {}", escaped(&self.instance)) };
         let value = self.value.map_or_else(|| "not measured".to_owned(), |value| self.rule.unit.show(value));
         format!("{of}: {} is {value} (limit {}, {})", self.rule.metric, self.rule.unit.show_limit(self.limit()), self.rule.name)
+    }
+
+    /// Whether it is a failure for what it was before: the value is back within the limit that was crossed.
+    fn is_held(&self) -> bool {
+        let was_critical = self.rule.critical.is_some() && self.standing == Some(Severity::Critical);
+        self.standing.is_some() && self.judgement == Judgement::Held
+            || was_critical && self.judgement == Judgement::Violated { critical: false }
     }
 
     /// The limit that it is beyond.
@@ -107,6 +114,7 @@ fn row(looking: &Looking, result: &Judged) -> Vec<String> {
         (State::Ok, Judgement::Violated { .. }) if result.standing.is_none() => {
             format!("violated, {} of {}", result.streak, rule.consecutive)
         }
+        (state, _) if result.is_held() => format!("{} until {}", state.word(), rule.unit.show_limit(rule.clear)),
         (state, _) => state.word().to_owned(),
     };
     vec![
@@ -149,19 +157,22 @@ fn block(sensed: &Sensed, now: DateTime<Utc>) -> String {
     }
     let (score, urgency) = triage::total(&factors);
     let worst = sensed.sensors.iter().flat_map(anomalies).filter_map(|result| result.standing).max();
-    let line = |result: &Judged| {
+    let line = |looking: &Looking, result: &Judged| {
         let of = if result.instance.is_empty() { String::new() } else { format!(" {}", escaped(&result.instance)) };
+        // of programs all have the same rule
+        let sensor = if looking.sensor.named { format!("{} ", looking.name) } else { String::new() };
         let value = result.value.map_or_else(|| "-".to_owned(), |value| number(value, 2));
         let Judged { rule, streak, .. } = result;
         format!(
-            "  [{}{of}] {} = {value} ({} {}) - Streak: {streak}\n",
+            "  [{sensor}{}{of}] {} = {value} ({} {}) - Streak: {streak}\n",
             rule.name,
             rule.metric,
             rule.op.as_str(),
             number(result.limit(), 1)
         )
     };
-    let lines: String = sensed.sensors.iter().flat_map(anomalies).map(line).collect();
+    let lines: String =
+        sensed.sensors.iter().flat_map(|looking| anomalies(looking).map(move |result| line(looking, result))).collect();
     format!(
         "[{}] SYSALERT ALERT\nAnomaly Count: {}\nSeverity: {}\nTriage: {}, {score} of 100\n\n{lines}\n{}\n\n",
         utc_time(now),
@@ -316,7 +327,7 @@ fn listed(looking: &Looking) -> Vec<Listed<'_>> {
 /// Every metric with its value and its rules.
 pub(super) fn list(sensors: &[Looking]) -> String {
     let row = |looking: &Looking, one: &Listed<'_>| {
-        let rules: Vec<String> = one.rules.iter().map(|rule| rule_words(rule, one.unit)).collect();
+        let rules: Vec<String> = one.rules.iter().map(|rule| rule_words(rule)).collect();
         vec![
             looking.name.clone(),
             escaped(one.instance),
@@ -335,7 +346,9 @@ pub(super) fn list(sensors: &[Looking]) -> String {
     text
 }
 
-fn rule_words(rule: &Rule, unit: Unit) -> String {
+fn rule_words(rule: &Rule) -> String {
+    // which may be another one than the metric's: the notes say so
+    let unit = rule.unit;
     let critical = rule.critical.map(|critical| format!(", critical {}", unit.show_limit(critical))).unwrap_or_default();
     let times = if rule.consecutive > 1 { format!(", {} in a row", rule.consecutive) } else { String::new() };
     format!("{}: {} {}{critical}{times}", rule.name, rule.op.as_str(), unit.show_limit(rule.value))

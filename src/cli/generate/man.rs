@@ -7,6 +7,7 @@ use super::roff::{bold, entry, text, verbatim};
 use crate::cli::config::reference::{self, Part};
 use crate::cli::{Cli, VERSION};
 use crate::host::Site;
+use crate::trigger::sensor::{Metric, SENSORS, Sensor};
 
 /// Every page: first those with words of their own, then a unit each.
 pub(super) const NAMES: [&str; 14] = [
@@ -148,8 +149,32 @@ fn keys(parts: &[Part]) -> String {
         if part.rows.is_empty() {
             page += "It has no keys of its own.\n";
         }
+        page.extend(SENSORS.iter().filter(|sensor| names(&part.heading, sensor)).map(|sensor| measured(sensor, &part.heading)));
     }
     page
+}
+
+/// Whether this is the heading of the sensor's section.
+fn names(heading: &str, sensor: &Sensor) -> bool {
+    let name = heading.strip_prefix("[sensor.").and_then(|rest| rest.strip_suffix(']'));
+    name.map(|name| name.trim_end_matches(".NAME")) == Some(sensor.name)
+}
+
+/// What a sensor measures, and the rules that it has by default.
+fn measured(sensor: &Sensor, heading: &str) -> String {
+    let metric = |metric: &Metric| {
+        let about = reference::capital(metric.about);
+        entry(&format!("{}, {}", bold(metric.name), text(metric.unit.as_str())), &format!("{}.", text(&about)))
+    };
+    let metrics: String = sensor.metrics.iter().map(metric).collect();
+    let section = heading.trim_matches(['[', ']']);
+    let rules = sensor.rules.trim().replace("[[rule]]", &format!("[[{section}.rule]]"));
+    let rules = if rules.is_empty() {
+        "No rule holds by default.\n".to_owned()
+    } else {
+        format!("These rules hold by default; a word in braces stands for the key of that name:\n.PP\n{}", verbatim(&rules))
+    };
+    format!(".PP\nIt measures:\n{metrics}.PP\n{rules}")
 }
 
 #[cfg(test)]
@@ -273,6 +298,24 @@ mod tests {
                 if block.starts_with("[policy]") || block.starts_with("[method") {
                     crate::settings::Settings::read(&[("page".into(), block.replace("\\-", "-"))]).unwrap();
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_sensor_has_its_metrics_and_default_rules() {
+        let options = crate::host::Options { plugin_dir: Some("/nowhere".into()), ..Default::default() };
+        let site = Site::find(&options, crate::host::env::Environment::Ours).unwrap();
+        let page = keys(&reference::parts(&site));
+        for sensor in SENSORS {
+            let sections = page.split("\n.SS ");
+            let heading = format!("[sensor.{}", sensor.name);
+            let section = sections.clone().find(|section| section.starts_with(&text(&heading))).unwrap();
+            for metric in sensor.metrics {
+                assert!(section.contains(&bold(metric.name)), "{}: {section}", metric.name);
+            }
+            for line in sensor.rules.lines().filter(|line| line.starts_with("name")) {
+                assert!(section.contains(&text(line)), "{line}: {section}");
             }
         }
     }

@@ -2,12 +2,29 @@
 
 use super::*;
 
+/// Its failures a minute apart, the last of them at 660; since then it is quiet.
 fn that_flaps(how: How, subject: &Subject, failures: u64, state: State) -> Incident {
     let flapping = Flapping { how, since: at(0), times: 12, last: at(660), over: false };
     Incident { flapping: Some(flapping), ..incident(subject, failures, 660, state) }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_process_that_each_restart_brings_back_for_a_while() {
+    let of = |alarm: crate::event::Alarm| {
+        Event::found(&Subject::process("billing"), Outcome::Failed, String::new(), alarm.problem(), at(660))
+    };
+    let event = of(crate::event::Alarm::Restarts);
+    let incident = that_flaps(How::Alternating, &event.subject, 12, State::Open);
+    let failures = [(at(660), event.problem.clone())];
+    let flapping = Some((Phase::Begins, HOUR));
+    check("process-again-and-again", &compose(&Report { flapping, ..report(&event, &incident, &failures) }));
+    let well = Problem { cause: Some("it stays well".to_owned()), ..Problem::success() };
+    let event = Event { outcome: Outcome::Succeeded, problem: well, at: at(1200), ..event };
+    let flapping = Some((Phase::Stable, HOUR));
+    check("process-well-for-long", &compose(&Report { flapping, ..report(&event, &incident, &failures) }));
+}
 
 #[test]
 fn what_keeps_restarting() {

@@ -155,8 +155,19 @@ impl Draft {
             })
         };
         let Some(value) = number("value")? else { return wrong("", format!("the rule `{name}` needs a `value`")) };
+        let most = |key: &str, number: Option<f64>| {
+            let is_share = known.is_some() && unit == Unit::Percent;
+            number.filter(|number| is_share && !(0.0..=100.0).contains(number)).map(|number| {
+                let number = unit.show_limit(number);
+                wrong(key, format!("`{key}` of the rule `{name}` is {number}: {metric} lies between 0 and 100 %{}", but(key)))
+            })
+        };
         let op = self.text("op").and_then(|word| Op::parse(&word)).unwrap_or(Op::Gt);
         let (clear, critical) = (number("clear")?, number("critical")?);
+        let odd = [("value", Some(value)), ("clear", clear), ("critical", critical)];
+        if let Some(error) = odd.into_iter().find_map(|(key, number)| most(key, number)) {
+            return error;
+        }
         let (more, less) = (matches!(op, Op::Gt | Op::Gte), matches!(op, Op::Lt | Op::Lte));
         if clear.is_some_and(|clear| (more && clear > value) || (less && clear < value) || (!more && !less && clear != value)) {
             let why = format!("`clear` of the rule `{name}` lies beyond its `value`: it would never be over{}", but("clear"));

@@ -80,7 +80,9 @@ fn kills(probe: &Probe<'_>, total: u64) -> Option<f64> {
     let before = probe.before?;
     let counted = before.kept.as_u64().filter(|_| before.boot == probe.machine.boot());
     // a kernel that counts them for the first time, or a container that moved to another one
-    let counted = if before.boot == probe.machine.boot() { counted? } else { 0 };
+    let is_same = before.boot == probe.machine.boot();
+    // the kernel of a container went on counting, and not for it alone
+    let counted = if is_same || probe.machine.is_container() { counted? } else { 0 };
     Some(total.checked_sub(counted)? as f64)
 }
 

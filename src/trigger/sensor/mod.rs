@@ -271,6 +271,12 @@ fn unread(path: &str, error: &std::io::Error) -> Measured {
     }
 }
 
+/// What the system says, without its number.
+fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// The lines of a file that are there to their end: a number that was cut short would be another one.
 fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{COMMON, Detail, Measured, Metric, Probe, Reading, Sensor, Unit, syslog};
+use super::{COMMON, Detail, Measured, Metric, Probe, Reading, Sensor, Unit, syslog, words};
 use crate::config::{Key, Kind};
 use crate::event::local_time;
 use crate::host::journal::{Bookmark, Writer};
@@ -93,6 +93,10 @@ fn measure(probe: &Probe<'_>) -> Measured {
     let failed = attempts.failed(since, until);
     let most = most(&failed, duration, probe.now - quiet);
     let mut details = by_address(&failed);
+    if let Some(first) = failed.first() {
+        let within = humantime::format_duration(probe.values.duration("duration"));
+        details.insert(0, format!("{most} within {within} at the most, {} in all since {}", failed.len(), local_time(first.at)));
+    }
     if more {
         details.push("there are more lines than one run reads: the next one goes on".to_owned());
     }
@@ -137,7 +141,7 @@ fn read(probe: &Probe<'_>, since: DateTime<Utc>, kept: &mut Kept, attempts: &mut
                 kept.files.insert(path.clone(), reached.place);
                 return Ok(reached.more);
             }
-            Err(error) => errors.push(format!("{path} ({error})")),
+            Err(error) => errors.push(format!("{path} ({})", words(&error))),
         }
     }
     let hint = "root, and members of the groups systemd-journal and adm, may read logs";

@@ -12,7 +12,7 @@ use wildmatch::WildMatch;
 
 use super::{COMMON, Detail, Instances, Measured, Metric, Missing, Probe, Reading, Sensor, Unit, unread, whole_lines};
 use crate::config::{Key, Kind};
-use crate::event::local_time;
+use crate::event::{local_time, shell};
 use crate::host::mounts::{self, Mounted};
 use crate::host::space::{Answer, Asked, Space, Waiting};
 use choice::{Chosen, chosen};
@@ -36,6 +36,11 @@ pub(super) const SENSOR: Sensor = Sensor {
             "turned_read_only",
             Unit::Flag,
             "1: it takes nothing, but should, by /etc/fstab, or did earlier in this boot",
+        ),
+        Metric::new(
+            "out_of_reach",
+            Unit::Flag,
+            "1: it lies below a folder that the user sysalert may not enter: nobody watches it",
         ),
     ],
     open: false,
@@ -65,6 +70,13 @@ metric = "turned_read_only"
 op = "eq"
 value = 1
 severity = "critical"
+
+[[rule]]
+name = "out_of_reach"
+metric = "out_of_reach"
+op = "eq"
+value = 1
+severity = "warning"
 "#,
     suggests: &["df -h {}", "df -i {}", "du -xh --max-depth=1 {} 2>/dev/null | sort -h | tail -10"],
     measure,
@@ -77,7 +89,12 @@ const KEYS: &[Key] = &[
 ];
 
 const TABLE: &str = "/proc/self/mountinfo";
+/// The same as the machine's first process sees it, in no sandbox: there a mount may be read-only whose file system is not.
+const OF_MACHINE: &str = "/proc/1/mountinfo";
 const FSTAB: &str = "/etc/fstab";
+const OUT_OF_REACH: &str = "out_of_reach";
+/// Below these lies what somebody has plugged in, for themselves alone.
+const PLUGGED_IN: [&str; 2] = ["/media", "/run/media"];
 
 fn measure(probe: &Probe<'_>) -> Measured {
     let table = match probe.machine.read(TABLE) {
@@ -93,6 +110,7 @@ fn measure(probe: &Probe<'_>) -> Measured {
     if chosen.is_empty() {
         return Measured::no_data("no real file system is mounted here; `include` names what is to be measured all the same");
     }
+    let of_machine = probe.machine.read(OF_MACHINE).map(|text| read(&text)).unwrap_or_default();
     let fstab = probe.machine.read(FSTAB).map(|text| wanted(&text)).unwrap_or_default();
     let mut kept = Kept::of(probe);
     let timeout = probe.values.duration("timeout");
@@ -115,6 +133,14 @@ fn measure(probe: &Probe<'_>) -> Measured {
                 Err(format!("{} does not answer within {}", one.path, humantime::format_duration(timeout)))
             }
             Some(Answer::Failed(error)) => Err(format!("{} cannot be measured: {error}", one.path)),
+            Some(Answer::Barred(folder)) => {
+                if let Some(watcher) = probe.machine.watcher().filter(|_| one.is_disk()) {
+                    readings.push(Reading::of(&one.path, OUT_OF_REACH, 1.0));
+                    let text = way_in(&folder.to_string_lossy(), &watcher);
+                    details.extend(text.map(|text| Detail { instance: one.path.clone(), text }));
+                }
+                Err(format!("{} lies below {}, which this user may not enter", one.path, folder.display()))
+            }
             Some(Answer::Told(_)) if !one.is_still(&after) => Err(format!("{} was unmounted while it was measured", one.path)),
             // a folder is left, and what it lies on is another disk
             Some(Answer::Told(_)) if !one.is_mount() && kept.mounted.contains(&one.path) => {
@@ -134,12 +160,13 @@ fn measure(probe: &Probe<'_>) -> Measured {
                 continue;
             }
         }
-        let read_only = one.mount.is_some_and(|mount| mount.read_only);
+        let read_only = one.mount.is_some_and(|mount| mount.read_only) || one.is_sealed(&of_machine);
         let should = fstab.iter().rev().find(|entry| entry.path == one.path).map(|entry| !entry.read_only);
         let did = kept.writable.contains(&one.path);
         let turned = read_only && should.unwrap_or(did);
         readings.push(Reading::of(&one.path, "read_only", f64::from(u8::from(read_only))));
         readings.push(Reading::of(&one.path, "turned_read_only", f64::from(u8::from(turned))));
+        readings.push(Reading::of(&one.path, OUT_OF_REACH, 0.0));
         if turned {
             let why =
                 if should.is_some() { "/etc/fstab mounts it to be written to" } else { "it was written to earlier in this boot" };
@@ -165,6 +192,18 @@ fn measure(probe: &Probe<'_>) -> Measured {
     writable.extend(kept.writable.into_iter().filter(|path| missing.iter().any(|one| one.instance == *path)));
     let kept = Kept { writable, mounted, hanging: kept.hanging };
     Measured { missing, details, left_out, ..Measured::readings(readings).keeping(json!(kept)) }
+}
+
+/// Who must do what, so that somebody watches what lies below this folder.
+fn way_in(folder: &str, watcher: &str) -> [String; 2] {
+    let command = format!("setfacl -m {} {}", shell(&format!("u:{watcher}:x")), shell(folder));
+    [
+        format!("{folder} may not be entered by the user {watcher}: nobody watches whether this file system fills up"),
+        format!(
+            "`{command}` (of the package acl) lets it pass, and not list what is there; `exclude` of [sensor.storage] says that \
+             nobody needs to watch it"
+        ),
+    ]
 }
 
 /// What is mounted, and left out by `exclude`.
@@ -232,9 +271,21 @@ impl Chosen<'_> {
         Asked { path: PathBuf::from(&self.path), is_local: self.mount.is_some_and(|mount| mount.is_local) }
     }
 
+    /// Whether it lies on a disk of this machine, which somebody has to watch.
+    fn is_disk(&self) -> bool {
+        let is_device = |mount: &Mounted| mount.source.starts_with("/dev/") || mount.kind == "zfs";
+        self.mount.is_some_and(is_device) && !PLUGGED_IN.iter().any(|folder| Path::new(&self.path).starts_with(folder))
+    }
+
     /// Whether something is mounted just there.
     fn is_mount(&self) -> bool {
         self.mount.is_some_and(|mount| Path::new(&mount.path) == Path::new(&self.path))
+    }
+
+    /// Whether this mount of the file system takes nothing.
+    fn is_sealed(&self, of_machine: &[Mounted]) -> bool {
+        let same = |mount: &Mounted| of_machine.iter().rfind(|row| row.path == mount.path && row.id == mount.id);
+        self.mount.and_then(same).is_some_and(|mount| mount.is_sealed)
     }
 
     /// Whether what was measured is still mounted there.

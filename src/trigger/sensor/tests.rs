@@ -1,7 +1,7 @@
 //! What sensors make of the files of other machines: `tests/proc/`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -173,38 +173,6 @@ fn kills_are_counted_from_run_to_run_and_across_a_boot() {
 
 #[test]
 fn what_is_broken_is_an_error_line_and_no_reading() {
-    let whole = Machine::of("linux-5.10");
-    let files = [
-        ("cpu", "/proc/stat"),
-        ("cpu", "/proc/loadavg"),
-        ("memory", "/proc/meminfo"),
-        ("memory", "/proc/vmstat"),
-        ("pressure", "/proc/pressure/cpu"),
-        ("pressure", "/proc/pressure/memory"),
-        ("pressure", "/proc/pressure/io"),
-    ];
-    let mut tried = BTreeSet::new();
-    for (name, path) in files {
-        let text = whole.read(path).unwrap();
-        let cuts = (0..text.len().min(160)).step_by(5).map(|end| text[..end].to_owned());
-        let absurd = ["-5", "1e400", "NaN", "18446744073709551616", "x", "\u{0}"].map(|word| {
-            let digits = |c: char| c.is_ascii_digit();
-            text.split_inclusive(char::is_whitespace)
-                .map(|w| if w.starts_with(digits) { format!("{word} ") } else { w.into() })
-                .collect()
-        });
-        for broken in cuts.chain(absurd) {
-            tried.insert((path, broken.clone()));
-            let measured = first(name, &Machine::of("linux-5.10").with(path, broken.clone()));
-            if let Outcome::Readings(readings) = &measured.outcome {
-                let good = |reading: &Reading| reading.value.is_finite() && reading.value >= 0.0;
-                assert!(readings.iter().all(good), "{path} {broken:?}: {}", told(&measured));
-                let alarms = readings.iter().filter(|one| one.metric.ends_with("percent") && one.value > 60.0);
-                assert_eq!(alarms.count(), 0, "{path} {broken:?}: {}", told(&measured));
-            }
-        }
-    }
-    assert!(tried.len() > 100, "{}", tried.len());
     for (text, expected) in [
         ("MemTotal: 10 kB\nMemAvailable: 11 kB\n", "error: /proc/meminfo says that 11 of 10 KiB are available"),
         ("MemTotal: 0 kB\nMemAvailable: 0 kB\n", "error: /proc/meminfo says that 0 of 0 KiB are available"),

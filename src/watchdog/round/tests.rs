@@ -137,3 +137,14 @@ fn a_restart_by_hand_ends_all_alarms_of_its_process_also_those_that_no_run_has_s
     assert_eq!((world.restarts.as_slice(), world.settled.as_slice()), (&["web".to_owned()][..], &[json!([2, 3])][..]));
     assert_eq!(store.with(store::process_alarms).unwrap(), []);
 }
+
+#[test]
+fn what_is_not_in_alarm_any_more_is_told_as_well_so_that_its_flapping_can_end() {
+    let mut bench = Bench::new();
+    let mut world = Script { rows: vec![(1, "web", false)], ..Script::default() };
+    bench.round(&mut world);
+    assert!(!world.told.contains(&"web: it stays well".to_owned()), "{:?}", world.told);
+    world.rows.clear();
+    bench.round(&mut world);
+    assert!(world.told.contains(&"web: it stays well".to_owned()), "{:?}", world.told);
+}

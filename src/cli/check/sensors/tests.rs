@@ -135,6 +135,47 @@ fn the_list_has_every_metric_with_its_rules_for_people_and_for_programs() {
 }
 
 #[test]
+fn what_was_critical_stays_so_until_it_is_over_and_says_until_when() {
+    let mut sensed = sensed();
+    let mut row = |value: f64, standing: Severity| {
+        let result = &mut sensed.sensors[0].results[1];
+        (result.value, result.judgement, result.standing) = (Some(value), result.rule.judge(Some(value)), Some(standing));
+        let text = text(&sensed, "2026-01-05T10:00:01Z".parse().unwrap());
+        text.lines()
+            .find(|line| line.starts_with("storage  /var"))
+            .unwrap()
+            .split_whitespace()
+            .skip(3)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    for (value, standing, expected) in [
+        (98.0, Severity::Critical, "98.0 % gt 97 % low_disk 3 CRITICAL"),
+        (95.0, Severity::Critical, "95.0 % gt 90 % low_disk 3 CRITICAL until 85 %"),
+        (88.0, Severity::Critical, "88.0 % gt 90 % low_disk 3 CRITICAL until 85 %"),
+        (95.0, Severity::Warning, "95.0 % gt 90 % low_disk 3 WARNING"),
+        (88.0, Severity::Warning, "88.0 % gt 90 % low_disk 3 WARNING until 85 %"),
+    ] {
+        assert_eq!(row(value, standing), expected);
+    }
+}
+
+#[test]
+fn programs_are_told_apart_and_a_limit_in_another_unit_is_shown_in_that() {
+    let mut sensed = sensed();
+    let looking = &mut sensed.sensors[0];
+    (looking.sensor, looking.name) = (SENSORS.iter().find(|sensor| sensor.name == "command").unwrap(), "command.mailq".into());
+    let text = text(&sensed, "2026-01-05T10:00:01Z".parse().unwrap());
+    assert!(text.contains("  [command.mailq low_disk /var] bytes_used_percent"), "{text}");
+    let looking = &mut sensed.sensors[0];
+    looking.rules[0].unit = Unit::Bytes;
+    looking.rules[0].critical = None;
+    looking.seen.units.insert("bytes_used_percent".into(), Unit::Seconds);
+    let list = list(&sensed.sensors);
+    assert!(list.contains("seconds") && list.contains("low_disk: gt 90 B"), "{list}");
+}
+
+#[test]
 fn what_no_run_has_judged_yet_is_not_called_well() {
     let mut sensed = sensed();
     for result in &mut sensed.sensors[0].results {

@@ -28,8 +28,8 @@ fn a_rule_is_turned_off_for_some_instances() {
     let watches = settings.sensors().watches;
     let storage = watches.iter().find(|watch| watch.sensor.name == "storage").unwrap();
     let of = |mount| for_instance(&storage.rules, mount).iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>();
-    assert_eq!(of("/srv/x"), ["low_inodes", "read_only"]);
-    assert_eq!(of("/var"), ["low_disk", "low_inodes", "read_only"]);
+    assert_eq!(of("/srv/x"), ["low_inodes", "read_only", "out_of_reach"]);
+    assert_eq!(of("/var"), ["low_disk", "low_inodes", "read_only", "out_of_reach"]);
 }
 
 const DEFAULTS: [&str; 3] = [
@@ -98,7 +98,7 @@ fn the_more_specific_rule_wins_whichever_stands_first() {
         let show = |rule: &&Rule| format!("{} {} x{}", rule.name, rule.words(), rule.consecutive);
         ["/", "/mnt/x", "/mnt/long", "/mnt/a/b"].map(|mount| {
             let mut rules: Vec<String> = for_instance(&storage.rules, mount).iter().map(show).collect();
-            rules.retain(|rule| !rule.contains("low_inodes") && !rule.contains("read_only"));
+            rules.retain(|rule| !rule.contains("low_inodes") && !rule.contains("read_only") && !rule.contains("out_of_reach"));
             rules.sort();
             rules.join("; ")
         })

@@ -110,6 +110,8 @@ fn is_real(mount: &Mounted) -> bool {
         "overlay" => mount.path == "/",
         "tmpfs" => !is_of_system(),
         _ if Path::new(&mount.path).starts_with(OF_HOST) => false,
+        // a stick has it, too
+        "udf" => !mount.read_only,
         _ => !NO_DISKS.contains(&kind) && !IMAGES.contains(&kind),
     }
 }

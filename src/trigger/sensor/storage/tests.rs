@@ -21,6 +21,12 @@ struct Machine {
     asked: RefCell<Vec<Asked>>,
     /// The table after the measuring.
     later: Option<String>,
+    /// The table of the machine's first process.
+    of_machine: &'static str,
+    /// What lies below this folder nobody but its owner reaches.
+    barred: Option<&'static str>,
+    /// A user watches for themselves alone.
+    is_users: bool,
 }
 
 const USUAL: Space = Space { size: 1000, used: 400, free: 500, files: 100, files_free: 75 };
@@ -29,6 +35,7 @@ impl Sensing for Machine {
     fn read(&self, path: &str) -> io::Result<String> {
         match path {
             "/proc/self/mountinfo" => Ok(self.table.borrow().clone()),
+            "/proc/1/mountinfo" => Ok(self.of_machine.to_owned()),
             "/etc/fstab" => Ok(self.fstab.to_owned()),
             "/proc/sys/kernel/random/boot_id" => Ok("b".into()),
             _ => Err(io::ErrorKind::NotFound.into()),
@@ -37,6 +44,10 @@ impl Sensing for Machine {
 
     fn wait(&self, _: Duration) {
         panic!("it waits for nothing");
+    }
+
+    fn watcher(&self) -> Option<String> {
+        (!self.is_users).then(|| "sysalert".to_owned())
     }
 
     fn spaces(&self, asked: &[Asked], _: Duration) -> Vec<Answer> {
@@ -48,7 +59,10 @@ impl Sensing for Machine {
             Some(Some(Ok(space))) => Answer::Told(*space),
             Some(Some(Err(error))) => Answer::Failed((*error).into()),
             Some(None) => Answer::Hangs(None),
-            None => Answer::Told(USUAL),
+            None => match self.barred.filter(|folder| asked.path.starts_with(folder)) {
+                Some(folder) => Answer::Barred(folder.into()),
+                None => Answer::Told(USUAL),
+            },
         };
         asked.iter().map(answer).collect()
     }
@@ -122,6 +136,8 @@ fn every_disk_is_measured_once_and_what_is_none_is_left_out() {
         setting("exclude", &json!(["/tmp", "/home*", "/srv/two words"])),
         setting("include", &json!(["/snap/*", "/srv/two words", "/var/www", "/dev/shm/", "/opt/x"])),
     ];
+    let discs = "20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 11:0 / /mnt/dvd ro - udf /dev/sr0 ro\n22 20 8:1 / /mnt/stick rw - udf /dev/sdb rw\n";
+    assert_eq!(mounts(&run(&on(discs), &[], None)), "/; /mnt/stick");
     assert_eq!(
         mounts(&run(&on(MACHINE), &settings, None)),
         "/; /mnt/auto; /run/media/alice/USB; /snap/core/1; /srv/two words; /var/www; /dev/shm; /opt/x"
@@ -142,6 +158,7 @@ fn figures_are_those_of_df() {
         ("inodes_used_percent", "/ 25.00"),
         ("read_only", "/ 0.00"),
         ("turned_read_only", "/ 0.00"),
+        ("out_of_reach", "/ 0.00"),
     ] {
         assert_eq!(told(&measured, metric), expected, "{metric}");
     }
@@ -271,6 +288,47 @@ fn read_only_is_told_where_it_was_not_meant() {
     read_only.fstab = "/dev/sdb /srv ext4 noatime,ro 0 2\n";
     assert_eq!(turned(&read_only, Some(("b", &kept))), quiet);
     assert_eq!(told(&run(&read_only, &[], None), "read_only"), "/ 0.00; /srv 1.00");
+}
+
+#[test]
+fn a_mount_that_takes_nothing_is_read_only_whatever_its_file_system_is() {
+    let table = "20 1 8:0 / / ro - ext4 /dev/sda rw\n21 20 8:1 / /srv ro - ext4 /dev/sdb rw\n";
+    let mut machine = on(table);
+    let kept = run(&machine, &[], None).keep.unwrap();
+    assert_eq!(kept["writable"], json!(["/", "/srv"]), "of a sandbox's own mounts that says nothing");
+    machine.of_machine = "20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 8:1 / /srv rw - ext4 /dev/sdb rw\n\
+        22 20 8:1 / /srv ro,noatime - ext4 /dev/sdb rw\n23 20 8:7 / / ro - ext4 /dev/other rw\n";
+    assert_eq!(told(&run(&machine, &[], Some(("b", &kept))), "turned_read_only"), "/ 0.00; /srv 1.00");
+    assert_eq!(told(&run(&machine, &[], None), "read_only"), "/ 0.00; /srv 1.00");
+}
+
+#[test]
+fn a_disk_that_nobody_can_look_at_is_told() {
+    let mut machine = on("20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 8:1 / /var/lib/pg\\040main/wal rw - xfs /dev/sdb1 rw\n\
+        22 20 0:70 / /var/lib/pg\\040main/pool rw - zfs tank rw\n23 20 0:71 / /var/lib/pg\\040main/nas rw - nfs4 nas:/x rw\n\
+        24 20 0:72 / /var/lib/pg\\040main/tmp rw - tmpfs tmpfs rw\n");
+    machine.barred = Some("/var/lib/pg main");
+    let measured = run(&machine, &[], None);
+    let why = |name: &str| {
+        format!("/var/lib/pg main/{name}: /var/lib/pg main/{name} lies below /var/lib/pg main, which this user may not enter")
+    };
+    let missing = ["wal", "pool", "nas", "tmp"].map(why).join("; ");
+    let expected = format!("/ 0.00; /var/lib/pg main/wal 1.00; /var/lib/pg main/pool 1.00; {missing}");
+    assert_eq!(told(&measured, "out_of_reach"), expected, "what lies elsewhere or in memory is nobody's disk");
+    let said: Vec<&str> = measured.details.iter().map(|detail| detail.text.as_str()).collect();
+    assert_eq!(said.len(), 4);
+    assert!(said[1].starts_with("`setfacl -m u:sysalert:x '/var/lib/pg main'` (of the package acl) lets it pass"), "{said:?}");
+    assert_eq!(told(&measured, "bytes_used_percent").split("; ").next(), Some("/ 44.44"));
+
+    machine.is_users = true;
+    let measured = run(&machine, &[], None);
+    assert_eq!(told(&measured, "out_of_reach"), format!("/ 0.00; {missing}"), "a user watches what that user may see");
+    assert!(measured.details.is_empty());
+
+    let mut machine = on("20 1 8:0 / / rw - ext4 /dev/sda rw\n21 20 8:1 / /media/alice/USB rw - vfat /dev/sdb1 rw\n");
+    machine.barred = Some("/media/alice");
+    let told = told(&run(&machine, &[], None), "out_of_reach");
+    assert!(told.starts_with("/ 0.00; /media/alice/USB: "), "what somebody has plugged in is theirs: {told}");
 }
 
 #[test]
