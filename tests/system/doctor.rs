@@ -96,6 +96,12 @@ const ROWS: &[Row] = &[
         Sh("printf '[services]\\nunits = [\"backup.service\"]\\n' >/etc/sysalert/conf.d/polled.toml; systemctl stop sysalert-check@services.timer"),
         Sh("rm /etc/sysalert/conf.d/polled.toml; systemctl start sysalert-check@services.timer"),
     ),
+    note(
+        "timers",
+        "sysalert-check@services.timer is inactive: what [services] and expect_success ask for, and timers that no longer run",
+        Sh("systemctl stop sysalert-check@services.timer"),
+        Sh("systemctl start sysalert-check@services.timer"),
+    ),
     row(
         "timers",
         "sysalert-check@sensors.timer is inactive: no sensor measures anything",
