@@ -3,6 +3,8 @@
 # make check      runs every test; sets up what it needs
 # make bench      measures what checks cost
 # make fuzz       tries hostile input until it is stopped
+# make package    builds the .deb and the .rpm
+# make guest      a shell on a throw-away systemd with sysalert in it
 # make install    installs (PREFIX=/usr, DESTDIR= for packages)
 
 SHELL := /bin/bash
@@ -43,7 +45,7 @@ pages := man1/sysalert.1 man3/sysalert-plugin.3 man5/sysalert.toml.5 man7/sysale
 # Drop-ins: how often each check runs, for the system and for users, what one more needs, and what comes with a user's manager.
 drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
-.PHONY: help setup build check bench fuzz demo install uninstall
+.PHONY: help setup build check bench fuzz demo guest package install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -79,6 +81,18 @@ demo: ## a unit fails and recovers on a throw-away systemd, and the mails arrive
 	@$(scripts)/setup demo
 	@$(MAKE) build
 	@$(scripts)/demo
+
+guest: ## a shell on a throw-away systemd with sysalert and a mail server in it; all is gone when you leave
+	@$(scripts)/setup demo
+	@$(MAKE) build
+	@$(scripts)/guest
+
+# The packages are made of what an installation puts into .stage, wherever zsh's completions are on this machine.
+package: ## build the .deb and the .rpm, into target/package
+	@$(scripts)/setup demo
+	rm -rf .stage
+	$(MAKE) install DESTDIR=.stage PREFIX=/usr zshdir=.stage/usr/share/zsh/vendor-completions
+	@$(scripts)/package
 
 # What an administrator has turned off since its first installation stays off.
 upgrade := $(filter $(units),$(notdir $(wildcard $(libdir)/systemd/system/sysalert-*)))

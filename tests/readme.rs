@@ -133,6 +133,29 @@ fn the_links_lead_somewhere() {
     assert!(looked > 10, "{looked}");
 }
 
+/// Whoever contributes finds each file where the map has it.
+#[test]
+fn the_map_of_the_house_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join(".github/CONTRIBUTING.md")).unwrap();
+    let tops = ["src/", "plugins/", "units/", "overrides/", "docs/", "tests/", ".package/"];
+    let words = text.split('`').skip(1).step_by(2).filter(|word| tops.iter().any(|top| word.starts_with(top)));
+    let (mut known, mut wrong) = (0, Vec::new());
+    for word in words {
+        // `sensors*.rs` and its like: the folder, and the beginning of a name in it
+        let (beginning, _) = word.split_once('*').unwrap_or((word, ""));
+        let (folder, name) = if beginning == word { (word, "") } else { beginning.rsplit_once('/').unwrap() };
+        let path = root.join(folder);
+        let is_there =
+            || fs::read_dir(&path).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(name));
+        known += 1;
+        if !path.exists() || !name.is_empty() && !is_there() {
+            wrong.push(word);
+        }
+    }
+    assert!(wrong.is_empty() && known > 30, "{wrong:?} of {known}");
+}
+
 /// What a heading is called in a link.
 fn slug(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');

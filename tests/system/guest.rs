@@ -27,6 +27,7 @@ const DEBIAN13: &str = "/var/cache/sysalert-tests/trixie";
 #[derive(Default)]
 pub struct Options {
     mail_server: bool,
+    bare: bool,
     arguments: Vec<String>,
 }
 
@@ -34,6 +35,12 @@ impl Options {
     /// The staged sysalert, installed as a package would do it, and nothing else.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Without sysalert, as the machine is before its package comes. What images of containers forbid packages is allowed there: to
+    /// start services, to bring a manual.
+    pub fn bare() -> Self {
+        Self { bare: true, ..Self::default() }.prepare(r#"rm -f "$ROOT"/usr/sbin/policy-rc.d "$ROOT"/etc/dpkg/dpkg.cfg.d/*"#)
     }
 
     /// Boots Debian 13 and its systemd 257 instead of this machine's own system. It has what `setup` put into it: no Python, no
@@ -142,8 +149,10 @@ impl Guest {
         let mut up = host("up");
         up.arg(&guest.name).arg("--private-network");
         up.arg("--prepare").arg(prepare("before"));
-        up.arg("--tree").arg(stage());
-        up.arg("--prepare").arg(prepare("after"));
+        if !options.bare {
+            up.arg("--tree").arg(stage());
+            up.arg("--prepare").arg(prepare("after"));
+        }
         if options.mail_server {
             up.arg("--prepare").arg(format!(r#"{} --prepare "$ROOT""#, quote(&here("mail-server"))));
         }

@@ -1,0 +1,29 @@
+//! `make guest`: a shell on a throw-away systemd, here with commands on its standard input.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::guest::stage;
+
+#[test]
+fn commands_on_standard_input_are_run_and_everything_is_gone() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system");
+    let mut shell = Command::new(here.join("guest"))
+        .env("SYSALERT_STAGE", stage())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // `test` waits until the mail is taken, and the server has then put it into the inbox or is about to
+    let commands = "systemctl is-active sysalert-dispatch.timer\nsysalert test\nuntil mails | grep Subject; do :; done\nexit 3\n";
+    shell.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    let name = format!("guest-0-{}", shell.id());
+    let output = shell.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with("active\n") && said.contains(&format!("Subject: sysalert test from {name}")), "{said}");
+    let up = Command::new(here.join("systemd-host")).arg("list").output().unwrap();
+    assert!(!String::from_utf8_lossy(&up.stdout).lines().any(|guest| guest == name));
+}
