@@ -67,6 +67,12 @@ fn every_plugin_has_its_row_with_its_keys() {
     }
 }
 
+/// `sysalert doctor` compares their version with the program's.
+#[test]
+fn every_plugin_is_known_as_one_that_comes_with_sysalert() {
+    assert_eq!(plugins().keys().map(String::as_str).collect::<Vec<_>>(), sysalert::dispatch::OURS);
+}
+
 /// The table of sensors is what the code says of itself.
 #[test]
 fn the_table_of_sensors_is_theirs() {

@@ -22,6 +22,7 @@ mod plugin_host;
 mod preview;
 mod processes;
 mod restart_process;
+mod setup;
 mod silence;
 mod status;
 mod targets;
@@ -39,6 +40,7 @@ use context::Context;
 
 const EXAMPLES: &str = "\
 Examples:
+  sysalert setup                 ask how alerts are to reach you, and try it
   sysalert enable --timers       let every service that a timer starts tell its failures
   sysalert test                  see whether an alert reaches you
   sysalert doctor                what would keep one from arriving
@@ -85,6 +87,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make or change a way to send alerts, by questions or options
+    Setup(setup::Setup),
     /// Let units tell their failures: one, several, all that timers start, or every service
     Enable(enable::Enable),
     /// Take back what `enable` did
@@ -198,6 +202,7 @@ pub fn run() -> Result<u8> {
 
 fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
     match verb {
+        Verb::Setup(verb) => verb.run(context),
         Verb::Enable(verb) => verb.run(context),
         Verb::Disable(verb) => verb.run(context),
         Verb::Failure(verb) => verb.run(context, crate::event::Outcome::Failed),

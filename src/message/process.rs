@@ -122,3 +122,16 @@ fn commands(report: &Report<'_>) -> Vec<String> {
     commands.extend(report.again.map(|_| format!("sysalert ack {full}")));
     commands
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_only_waits_does_not_call_for_somebody() {
+        let why = || "db".to_owned();
+        for (alarm, calls) in [(Alarm::Waits(why()), false), (Alarm::Restarts, false), (Alarm::Reported(why()), true)] {
+            assert_eq!(next(&alarm).contains("somebody must look"), calls, "{alarm}");
+        }
+    }
+}

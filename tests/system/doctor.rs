@@ -96,6 +96,12 @@ const ROWS: &[Row] = &[
         Sh("printf '[services]\\nunits = [\"backup.service\"]\\n' >/etc/sysalert/conf.d/polled.toml; systemctl stop sysalert-check@services.timer"),
         Sh("rm /etc/sysalert/conf.d/polled.toml; systemctl start sysalert-check@services.timer"),
     ),
+    note(
+        "timers",
+        "sysalert-check@services.timer is inactive: what [services] and expect_success ask for, and timers that no longer run",
+        Sh("systemctl stop sysalert-check@services.timer"),
+        Sh("systemctl start sysalert-check@services.timer"),
+    ),
     row(
         "timers",
         "sysalert-check@sensors.timer is inactive: no sensor measures anything",
@@ -210,7 +216,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "secrets",
-        "the credential smtp is to come from /etc/credstore/none, which is not there: sysalert-dispatch.service does not start",
+        "the credential smtp is to come from /etc/credstore/none, which is not there: what needs it is not sent",
         Sh("mkdir /etc/systemd/system/sysalert-dispatch.service.d; printf '[Service]\\nLoadCredential=smtp:/etc/credstore/none\\n' >/etc/systemd/system/sysalert-dispatch.service.d/smtp.conf; systemctl daemon-reload"),
         Sh("rm -r /etc/systemd/system/sysalert-dispatch.service.d; systemctl daemon-reload"),
     ),
@@ -416,6 +422,8 @@ fn each_finding_is_found_and_a_healthy_guest_has_none(systemd: u32) {
 fn a_unit_fails_and_recovers_from_end_to_end() {
     let guest = Guest::boot("end", Options::new().mail_server());
     guest.configure(MAIL);
+    let channels = || examined(&guest).0.into_iter().filter(|(look, ..)| look == "channels").collect::<Vec<_>>();
+    assert_eq!(channels(), []);
     let left = "systemctl list-units --all --plain --no-legend 'doctor-*' | wc -l; ls /etc/systemd/system; ls /run/systemd/transient || true";
     let before = guest.sh(left).ok();
     let said = guest.sysalert(&["doctor", "--end-to-end"]).ok();
@@ -445,6 +453,7 @@ fn a_unit_fails_and_recovers_from_end_to_end() {
 
     // a server that is down is told, and nothing waits for it afterwards
     guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
+    assert!(channels()[0].2.contains("mail cannot be reached: mail.example.test:587"), "{:?}", channels());
     let said = guest.sysalert(&["doctor", "--end-to-end"]);
     assert_eq!(said.status, 1, "{said}");
     assert!(

@@ -230,6 +230,18 @@ impl Guest {
         self.run_with(&[], command, Some(input))
     }
 
+    /// Runs a command as root at a terminal of its own, and answers its questions: each is the end of what it has printed, and what
+    /// is typed then. What was shown is the standard output.
+    pub fn dialogue(&self, command: &[&str], answers: &[(&str, &str)]) -> Output {
+        let answers: Vec<[&str; 2]> = answers.iter().map(|(question, answer)| [*question, *answer]).collect();
+        let mut talk = Command::new("/usr/bin/python3");
+        talk.arg("-I").arg(here("dialogue.py")).arg(serde_json::to_string(&answers).unwrap());
+        talk.arg(here("systemd-host")).arg("run").arg(&self.name).arg("--").args(command);
+        let mut output = finish(&mut talk, None);
+        output.command = command.join(" ");
+        output
+    }
+
     fn run_with(&self, options: &[&str], command: &[&str], input: Option<&str>) -> Output {
         let mut run = host("run");
         run.arg(&self.name).args(options).arg("--").args(command);

@@ -54,6 +54,7 @@ mod sensors;
 mod sensors_real;
 mod sensors_told;
 mod services;
+mod setup;
 mod situations;
 mod smoke;
 mod started_by;

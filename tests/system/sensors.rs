@@ -330,7 +330,8 @@ fn by_anybody(guest: &Guest) {
     }
     // what only others may read says so
     assert_eq!(monitors["ssh"]["status"], "no data");
-    assert!(monitors["ssh"]["why"].as_str().unwrap().contains("systemd-journal"), "{:#}", monitors["ssh"]);
+    let why = monitors["ssh"]["why"].as_str().unwrap();
+    assert!(why.contains("systemd-journal") && why.ends_with("and adm, may read logs"), "{why}");
     assert!(guest.exists("/home/stranger/.local/state/sysalert/sysalert.db"));
 }
 

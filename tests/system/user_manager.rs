@@ -9,7 +9,7 @@ const USERS: [(&str, u32, i32); 2] = [("alice", 2001, 3), ("bob", 2002, 4)];
 
 /// A guest with two users whose managers run, also after a reboot. Dispatch looks each second.
 #[track_caller]
-fn guest(systemd: u32, name: &str) -> Guest {
+pub fn guest(systemd: u32, name: &str) -> Guest {
     let quick = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/1\nAccuracySec=100ms\n";
     let check = "/etc/systemd/user/sysalert-check@services.timer.d/quick.conf";
     // as Debian's dbus-user-session has them, which the smallest Debian 13 lacks: whoever asks a user's manager does so by a bus
@@ -39,7 +39,7 @@ fn guest(systemd: u32, name: &str) -> Guest {
     guest
 }
 
-fn run(guest: &Guest, user: &str, script: &str) -> Output {
+pub fn run(guest: &Guest, user: &str, script: &str) -> Output {
     guest.run_as(user, &["bash", "-euo", "pipefail", "-c", &format!("cd; {script}")])
 }
 

@@ -191,3 +191,22 @@ fn a_server_without_tls_is_told_apart() {
     let Answer::Refused(text) = answer else { panic!("{answer:?}") };
     assert!(text.contains("does not speak TLS here"), "{text}");
 }
+
+#[test]
+fn whether_a_server_answers_is_asked_without_a_word_of_the_secret() {
+    let server = Server::start(|_| Act::say(404, ""));
+    let reach = |url: &str| {
+        let client = Client::new(Deadline::after(20_000), None).expect("a client");
+        client.reach(&address("url", url).expect("an address"))
+    };
+    let url = server.url("").replace("//", "//me:hunter2@") + "/hook/hunter2?key=hunter2#hunter2";
+    assert_eq!(reach(&url), Ok(format!("{} answers", server.url(""))));
+    let heard = &server.heard()[0];
+    assert_eq!((heard.method.as_str(), heard.target.as_str(), heard.body.len()), ("HEAD", "/", 0));
+    assert!(!format!("{heard:?}").contains("hunter2"), "{heard:?}");
+    let nobody = reach("http://127.0.0.1:1/hook/hunter2");
+    assert!(
+        matches!(&nobody, Err(Answer::Retry(text, None)) if text.contains("http://127.0.0.1:1 cannot be reached") && !text.contains("hunter2")),
+        "{nobody:?}"
+    );
+}

@@ -374,3 +374,18 @@ fn no_nasty_message_breaks_the_form() {
         check(&message::messages(&request, &Settings::read(&request).expect("valid"), noon()), &request, 1180);
     }
 }
+
+#[test]
+fn a_server_that_takes_connections_is_reached_and_hears_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let reach =
+        |transport: &str, port: u16| Syslog::reach(&request(json!({"transport": transport, "host": "127.0.0.1", "port": port})));
+    assert_eq!(reach("tcp", port), Ok(format!("127.0.0.1:{port} answers")));
+    let mut heard = Vec::new();
+    listener.accept().expect("a connection").0.read_to_end(&mut heard).expect("its end");
+    assert!(heard.is_empty(), "{heard:?}");
+    drop(listener);
+    assert!(matches!(reach("tcp", port), Err(Answer::Retry(text, None)) if text.contains("cannot be reached")));
+    assert_eq!(reach("udp", port), Ok(String::new()), "nobody can tell");
+}

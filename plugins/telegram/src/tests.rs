@@ -335,3 +335,13 @@ fn a_wrong_section_is_refused_with_the_key() {
         assert!(text.contains(expected) && !text.contains("hunter2"), "{section}: {text}");
     }
 }
+
+#[test]
+fn the_server_is_reached_without_the_token() {
+    let server = Server::start(|_| Act::say(404, ""));
+    for token in [TOKEN, "elsewhere"] {
+        let reached = Telegram::reach(&request(json!({"token": token, "chat": "5", "api": server.url("")})));
+        assert_eq!(reached, Ok(format!("{} answers", server.url(""))));
+    }
+    assert!(server.heard().iter().all(|heard| heard.method == "HEAD" && heard.target == "/"), "{:?}", server.heard());
+}

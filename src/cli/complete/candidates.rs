@@ -72,6 +72,7 @@ fn source(path: &str, arg: &str) -> Option<Source> {
         ("preview" | "test", "method") => Source::Methods,
         ("process restart", "name") => Source::Processes,
         ("methods check", "file") => Source::Files,
+        ("setup", "plugin" | "name" | "set" | "secret") => Source::Unknown,
         ("methods check", "set") => Source::Unknown,
         ("ack" | "silence", "reason") | ("silence", "length") | ("test" | "doctor", "timeout") | ("db prune", "older_than") => {
             Source::Unknown

@@ -19,7 +19,7 @@ pub(super) fn complaints(patient: &mut Patient<'_>) -> Vec<Outcome> {
         .collect();
     if settings.methods.values().all(|method| method.plugin == JOURNAL) {
         let text = "no method is configured but the journal: nobody hears of a failure who does not read it";
-        found.push(Outcome::Note(format!("{text}. `sysalert config reference` shows what to write")));
+        found.push(Outcome::Note(format!("{text}. `sysalert setup` makes one")));
     }
     found
 }

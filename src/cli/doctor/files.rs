@@ -97,7 +97,8 @@ pub(super) fn secrets(patient: &mut Patient<'_>) -> Vec<Outcome> {
             Ok(mode) => found.extend(seen_by_others(&path, &mode)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => found.push(finding(
                 format!(
-                    "the credential {name} is to come from {source}, which is not there: sysalert-dispatch.service does not start"
+                    "the credential {name} is to come from {source}, which is not there: what needs it is not sent, and without a \
+                     SetCredential= of that name nothing is"
                 ),
                 format!(
                     "put it there (root, mode 0600), or take LoadCredential={name} out: `{} cat sysalert-dispatch.service`",

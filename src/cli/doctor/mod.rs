@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::output::{self, Format, Output};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Manager;
 use crate::host::dropins::Scope;
 use crate::host::identity;
@@ -134,13 +134,18 @@ impl Doctor {
         if self.end_to_end {
             return end_to_end::run(context, self.output.output, self.timeout);
         }
+        let sees_all = is_users || identity::is_root();
+        if !sees_all {
+            // whoever may read neither would take each look's refusal for what is wrong
+            let read = context.settings().map(drop).and_then(|()| context.read().map(drop));
+            read.or_else(|error| if error.kind == Kind::Permission { Err(error) } else { Ok(()) })?;
+        }
         let mut patient = Patient {
             context,
             settings: context.settings().ok(),
             manager: ServiceManager::new(is_users, PATIENCE),
             scope: if is_users { Scope::User } else { Scope::System },
         };
-        let sees_all = is_users || identity::is_root();
         let (before, after): (Vec<&Look>, Vec<&Look>) = LOOKS.iter().partition(|look| look.by == As::Caller);
         let mut found = Vec::new();
         let mut look = |looks: Vec<&Look>| {

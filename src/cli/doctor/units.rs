@@ -99,42 +99,43 @@ fn idle(patient: &Patient<'_>, unit: &str, health: &Health, what: &str) -> Optio
 
 pub(super) fn timers(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let mut found = Vec::new();
-    let Some(settings) = patient.settings.take() else { return found };
-    for (instance, wanted, what) in [
-        ("services", polls(&settings), "what [services], expect_success and timers ask for is not looked at"),
-        ("sensors", measures(&settings), "no sensor measures anything"),
-        ("processes", settings.processes.as_ref().map(|of| of.check_interval), "the watchdog looks at no process"),
-    ] {
-        if instance != "services" && patient.is_users() {
-            continue;
-        }
+    let Some(settings) = &patient.settings else { return found };
+    let processes = settings.processes.as_ref();
+    let sensors = settings.sensors().watches.iter().map(|watch| watch.every).min();
+    let polled = "what [services] and expect_success ask for, and timers that no longer run, are not looked at";
+    // each with its pace, and whether somebody asked for it
+    let timers = [
+        ("services", None, polls(settings), polled),
+        ("sensors", sensors, measures(settings), "no sensor measures anything"),
+        ("processes", processes.map(|of| of.check_interval), processes.is_some(), "the watchdog looks at no process"),
+    ];
+    // users have that of services alone
+    let count = if patient.is_users() { 1 } else { timers.len() };
+    for (instance, every, is_wanted, what) in timers.into_iter().take(count) {
         let timer = format!("sysalert-check@{instance}.timer");
         let Some(health) = patient.manager.health(&timer) else { break };
-        let is_off = health.load != "loaded" || health.active != "active";
-        match wanted {
-            // turned off, and nothing asks for it
-            None if is_off => {}
-            None => {}
-            Some(_) if health.load != "loaded" => found.extend(unusable(patient, &timer, &health.load, what)),
-            Some(every) => {
+        match (health.load.as_str(), health.active.as_str()) {
+            ("loaded", "active") => {
                 found.extend(idle(patient, &timer, &health, what));
-                found.extend(if is_off { None } else { slower(patient, &timer, every) });
+                found.extend(every.and_then(|every| slower(patient, &timer, every)));
             }
+            ("loaded", _) if is_wanted => found.extend(idle(patient, &timer, &health, what)),
+            (load, _) if is_wanted => found.extend(unusable(patient, &timer, load, what)),
+            ("loaded", _) if instance == "services" => found.push(Outcome::Note(format!("{timer} is {}: {what}", health.active))),
+            _ => {}
         }
     }
-    patient.settings = Some(settings);
     found
 }
 
-/// Whether something asks for the poll; it has no pace of its own.
-fn polls(settings: &Settings) -> Option<Duration> {
-    (!settings.services.units.is_empty() || !settings.expecting().is_empty()).then_some(Duration::MAX)
+/// Whether the configuration asks for the poll.
+fn polls(settings: &Settings) -> bool {
+    !settings.services.units.is_empty() || !settings.expecting().is_empty()
 }
 
-/// The shortest pace of a sensor, if the configuration says something of sensors.
-fn measures(settings: &Settings) -> Option<Duration> {
-    let is_written = settings.effective().iter().any(|(section, _, _, origin)| section.starts_with("sensor") && origin.is_some());
-    if is_written { settings.sensors().watches.iter().map(|watch| watch.every).min() } else { None }
+/// Whether the configuration says something of sensors.
+fn measures(settings: &Settings) -> bool {
+    settings.effective().iter().any(|(section, _, _, origin)| section.starts_with("sensor") && origin.is_some())
 }
 
 /// A timer may elapse so much later than its time.

@@ -164,7 +164,7 @@ fn names(heading: &str, sensor: &Sensor) -> bool {
 fn measured(sensor: &Sensor, heading: &str) -> String {
     let metric = |metric: &Metric| {
         let about = reference::capital(metric.about);
-        entry(&format!("{}, {}", bold(metric.name), text(metric.unit.as_str())), &format!("{}.", text(&about)))
+        entry(&format!("{}, {}", bold(metric.name), text(metric.unit.as_str())), &text(&about))
     };
     let metrics: String = sensor.metrics.iter().map(metric).collect();
     let section = heading.trim_matches(['[', ']']);
@@ -172,7 +172,8 @@ fn measured(sensor: &Sensor, heading: &str) -> String {
     let rules = if rules.is_empty() {
         "No rule holds by default.\n".to_owned()
     } else {
-        format!("These rules hold by default; a word in braces stands for the key of that name:\n.PP\n{}", verbatim(&rules))
+        let keys = if rules.contains('{') { " (a word in braces stands for the key of that name)" } else { "" };
+        format!("These rules hold by default{keys}:\n.PP\n{}", verbatim(&rules))
     };
     format!(".PP\nIt measures:\n{metrics}.PP\n{rules}")
 }

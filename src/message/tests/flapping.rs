@@ -1,6 +1,7 @@
 //! What flaps, and what does no longer.
 
 use super::*;
+use crate::event::Alarm;
 
 /// Its failures a minute apart, the last of them at 660; since then it is quiet.
 fn that_flaps(how: How, subject: &Subject, failures: u64, state: State) -> Incident {
@@ -12,10 +13,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn a_process_that_each_restart_brings_back_for_a_while() {
-    let of = |alarm: crate::event::Alarm| {
-        Event::found(&Subject::process("billing"), Outcome::Failed, String::new(), alarm.problem(), at(660))
-    };
-    let event = of(crate::event::Alarm::Restarts);
+    let problem = Alarm::Restarts.problem();
+    let event = Event::found(&Subject::process("billing"), Outcome::Failed, String::new(), problem, at(660));
     let incident = that_flaps(How::Alternating, &event.subject, 12, State::Open);
     let failures = [(at(660), event.problem.clone())];
     let flapping = Some((Phase::Begins, HOUR));

@@ -15,7 +15,7 @@ const MOST_INSTANCES: usize = 500;
 const MOST_METRICS: usize = 110;
 /// So much is kept of what is said beside the values, and of each sentence.
 const MOST_DETAILS: usize = 20;
-const LONGEST: usize = 300;
+const LONGEST: usize = 500;
 
 /// What was measured, as it is kept: finite, and no more than anybody can have.
 pub(super) fn seen(sensor: &Sensor, measured: Measured) -> Seen {

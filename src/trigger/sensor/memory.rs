@@ -78,7 +78,7 @@ fn measure(probe: &Probe<'_>) -> Measured {
 #[allow(clippy::cast_precision_loss)]
 fn kills(probe: &Probe<'_>, total: u64) -> Option<f64> {
     let before = probe.before?;
-    let counted = before.kept.as_u64().filter(|_| before.boot == probe.machine.boot());
+    let counted = before.kept.as_u64();
     // a kernel that counts them for the first time, or a container that moved to another one
     let is_same = before.boot == probe.machine.boot();
     // the kernel of a container went on counting, and not for it alone

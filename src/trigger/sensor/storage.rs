@@ -271,9 +271,10 @@ impl Chosen<'_> {
         Asked { path: PathBuf::from(&self.path), is_local: self.mount.is_some_and(|mount| mount.is_local) }
     }
 
-    /// Whether it lies on a disk of this machine, which somebody has to watch.
+    /// Whether it lies on a disk of this machine, which somebody has to watch. (Of a ZFS pool each dataset tells how full it is: some
+    /// of them are containers' own.)
     fn is_disk(&self) -> bool {
-        let is_device = |mount: &Mounted| mount.source.starts_with("/dev/") || mount.kind == "zfs";
+        let is_device = |mount: &Mounted| mount.source.starts_with("/dev/");
         self.mount.is_some_and(is_device) && !PLUGGED_IN.iter().any(|folder| Path::new(&self.path).starts_with(folder))
     }
 

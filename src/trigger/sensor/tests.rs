@@ -166,6 +166,9 @@ fn kills_are_counted_from_run_to_run_and_across_a_boot() {
     assert_eq!(counted("5", (boot, json!(3))), "2.00");
     assert_eq!(counted("3", (boot, json!(3))), "0.00");
     assert_eq!(counted("2", ("the boot before", json!(9))), "2.00", "all of this boot");
+    let contained = kills("5").with("/run/systemd/container", "lxc");
+    let measured = after("memory", &contained, &[], Some(("the container's boot before", &json!(3))));
+    assert!(told(&measured).ends_with("oom_kills 2.00"), "the kernel went on counting: {}", told(&measured));
     for odd in [json!(9), json!(null), json!("x")] {
         assert_eq!(counted("3", (boot, odd)), "counts from this run on");
     }

@@ -189,7 +189,9 @@ pub fn other_names_and_another_host_s_rows(systemd: u32) {
     );
     let names = "database = \"elsewhere\"\nstatus_table = \"s\"\nprocess_table = \"p\"\nid_column = \"i\"\nname_column = \"x\"\nalarm_column = \"a\"
 sound_column = \"q\"\nnotes_column = \"n\"\nhost_column = \"h\"\nhost_id = 7\ncheck_interval";
-    configure(&guest, &format!("{}[process.web]\n[process.other]\n", CONFIG.replacen("check_interval", names, 1)));
+    // where the old script had its log
+    let log = "[processes.log]\npath = \"/var/log/monitor_service.log\"\n";
+    configure(&guest, &format!("{}[process.web]\n[process.other]\n{log}", CONFIG.replacen("check_interval", names, 1)));
     for name in ["web", "other"] {
         service(&guest, name);
     }
@@ -197,6 +199,11 @@ sound_column = \"q\"\nnotes_column = \"n\"\nhost_column = \"h\"\nhost_id = 7\nch
     check(&guest);
     assert_ne!(pid(&guest, "web.service"), before[0]);
     assert_eq!(pid(&guest, "other.service"), before[1]);
+    let told = guest.journal(&["-o", "cat"]);
+    assert!(
+        told.contains("let `path` of [processes.log] be in /var/log/sysalert, or give the user sysalert another folder"),
+        "{told}"
+    );
     let rows = sql(&guest, "SELECT a, n FROM elsewhere.s ORDER BY i");
     assert!(rows.starts_with("0\t - Restarted at ") && rows.ends_with("1\tNULL"), "{rows}");
 }

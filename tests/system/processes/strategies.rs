@@ -131,6 +131,13 @@ pre_restart_command = ["/bin/false"]
 [process.app]
 system_name = "web"
 depends_on = ["db"]
+[process.daemon]
+process_command = ["/usr/local/bin/daemon"]
+health_check_timeout = "1s"
+max_attempts = 1
+[process.script]
+process_command = ["/bin/sh", "/usr/local/bin/open.sh"]
+max_attempts = 1
 [process.open]
 restart_strategy = "custom"
 restart_command = ["/usr/local/bin/open.sh"]
@@ -142,6 +149,7 @@ health_check_unit = "web.service"
     guest
         .sh("chmod 755 /usr/local/bin/answer
              printf '#!/bin/bash\\ndate +%%s%%3N >>/times\\n[[ -e /tried ]] || { touch /tried; exit 3; }\\ncp /bin/sleep /run/$1; setsid /run/$1 1000 &\\n' >/usr/local/bin/custom_restart.sh
+             printf '#!/bin/sh\\nsleep 1000 &\\n' >/usr/local/bin/daemon; chmod 755 /usr/local/bin/daemon
              printf '#!/bin/sh\\n' >/usr/local/bin/open.sh; chmod 777 /usr/local/bin/open.sh; chmod 755 /usr/local/bin/custom_restart.sh")
         .ok();
     guest.write_unit(
@@ -151,7 +159,22 @@ health_check_unit = "web.service"
     guest.run(&["systemctl", "start", "web.service"]).ok();
     guest.write_unit("other.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /other\n");
     guest.write_unit("once.service", "[Service]\nType=oneshot\nExecStart=/bin/touch /once\n");
-    let names = ["custom_example", "web", "gone", "port", "closed", "unit", "once", "forbidden", "slow", "db", "app", "open"];
+    let names = [
+        "custom_example",
+        "web",
+        "gone",
+        "port",
+        "closed",
+        "unit",
+        "once",
+        "forbidden",
+        "slow",
+        "db",
+        "app",
+        "daemon",
+        "script",
+        "open",
+    ];
     for (id, name) in (1..).zip(names) {
         alarm(&guest, id, name, "NULL");
     }
@@ -171,6 +194,8 @@ health_check_unit = "web.service"
         ("forbidden", "its `pre_restart_command` exited with status 1"),
         ("slow", "its `restart_command` took longer than 1 s and was ended"),
         ("app", "its restart waits for db, which is in alarm, too"),
+        ("daemon", "a program of `process_command` must stay in the foreground"),
+        ("script", "chmod go-w /usr/local/bin/open.sh"),
         ("open", "chmod go-w /usr/local/bin/open.sh"),
     ] {
         let told = history(&guest, &format!("process:{name}"));
