@@ -154,6 +154,7 @@ fn both_hold_what_an_installation_holds() {
 #[test]
 fn the_deb_from_its_installation_to_its_purge() {
     let guest = fresh_guest("deb", &package("deb"), "/root/sysalert.deb");
+    guest.sh("mkdir -p -m 0700 /etc/credstore").ok();
     let before = files(&guest);
 
     let log = install(&guest, "/root/sysalert.deb");
@@ -224,6 +225,10 @@ fn the_deb_from_its_installation_to_its_purge() {
 
     guest.settle();
     guest.sysalert(&["enable", "--system-wide"]).ok();
+    // as `sysalert setup` leaves a secret
+    guest.write_file("/etc/credstore/sysalert-mail.password", "secret\n");
+    let drop_in = "[Service]\nLoadCredential=mail.password:/etc/credstore/sysalert-mail.password\n";
+    guest.write_file("/etc/systemd/system/sysalert-dispatch.service.d/50-method-mail.conf", drop_in);
     let purged = guest.sh("apt-get purge --yes sysalert 2>&1 </dev/null").ok();
     // Debian 12's systemd has its own files of these folders below /lib, which is the same place
     let shared = ["/usr/lib/systemd/system-preset", "/usr/lib/systemd/system/user@.service.d"];
