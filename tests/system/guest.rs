@@ -5,16 +5,14 @@
 // each test file uses its own part of the harness
 #![allow(dead_code)]
 
-use std::ffi::OsStr;
-use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+pub use crate::output::Output;
+use crate::output::finish;
 
 /// How long a condition may take when nothing better is known. A pass is seen within 50 ms of its
 /// truth, so that a generous limit costs nothing but patience with a failure.
@@ -89,43 +87,6 @@ impl Options {
     fn argument(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend([name.into(), value.into()]);
         self
-    }
-}
-
-/// What a command said and how it ended.
-#[derive(Debug)]
-pub struct Output {
-    /// The command, for messages.
-    pub command: String,
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Output {
-    /// Standard output without the white space around it; panics unless the status is 0.
-    #[track_caller]
-    pub fn ok(self) -> String {
-        assert!(self.status == 0, "{self}");
-        self.stdout.trim().to_owned()
-    }
-
-    /// The same, read as JSON.
-    #[track_caller]
-    pub fn json(self) -> Value {
-        let command = self.command.clone();
-        let text = self.ok();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("`{command}` printed no JSON ({error}):\n{text}"))
-    }
-
-    pub fn success(&self) -> bool {
-        self.status == 0
-    }
-}
-
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ended with {}\n{}{}", self.command, self.status, self.stdout, self.stderr)
     }
 }
 
@@ -386,32 +347,4 @@ fn host(verb: &str) -> Command {
 
 fn quote(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
-fn finish(command: &mut Command, input: Option<&str>) -> Output {
-    let name =
-        [command.get_program()].into_iter().chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("`{name}` did not start: {error}"));
-    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
-        // a command that does not read its input says so by its status
-        let _ = pipe.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output().unwrap_or_else(|error| panic!("`{name}`: {error}"));
-    Output {
-        command: name,
-        status: code(output.status),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-/// As a shell has it: 128 and the signal's number for a command that was killed.
-fn code(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }

@@ -34,6 +34,7 @@ mod mail;
 mod main_job;
 mod metrics;
 mod names;
+mod output;
 mod packages;
 mod permissions;
 mod plugins;

@@ -1,0 +1,324 @@
+//! The table: each thing that would keep an alert from arriving.
+
+/// How something is brought about, or taken back.
+pub(super) enum Do {
+    Sh(&'static str),
+    /// In sysalert's database.
+    Sql(&'static str),
+    /// The configuration, behind what works.
+    Config(&'static str),
+}
+use Do::{Config, Sh, Sql};
+
+/// One thing: how it is brought about and taken back, which look finds it, and words of what it says.
+pub(super) struct Row {
+    pub make: Do,
+    pub undo: Do,
+    pub look: &'static str,
+    pub outcome: &'static str,
+    pub words: &'static str,
+}
+
+const fn row(look: &'static str, words: &'static str, make: Do, undo: Do) -> Row {
+    Row { make, undo, look, outcome: "finding", words }
+}
+
+const fn note(look: &'static str, words: &'static str, make: Do, undo: Do) -> Row {
+    Row { make, undo, look, outcome: "note", words }
+}
+
+pub(super) const LONG: &str =
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+pub(super) const ROWS: &[Row] = &[
+    row(
+        "handlers",
+        "sysalert-failure@.service is masked",
+        Sh("systemctl mask --quiet --runtime sysalert-failure@.service"),
+        Sh("systemctl unmask --quiet --runtime sysalert-failure@.service"),
+    ),
+    row(
+        "handlers",
+        "sysalert-success@.service is not installed",
+        Sh("mv /usr/lib/systemd/system/sysalert-success@.service /root; systemctl daemon-reload"),
+        Sh("mv /root/sysalert-success@.service /usr/lib/systemd/system; systemctl daemon-reload"),
+    ),
+    row(
+        "handlers",
+        "starts /opt/none/sysalert, which is not there",
+        Sh("sed -i s,=/usr/bin/sysalert,=/opt/none/sysalert, /usr/lib/systemd/system/sysalert-failure@.service; systemctl daemon-reload"),
+        Sh("sed -i s,=/opt/none/sysalert,=/usr/bin/sysalert, /usr/lib/systemd/system/sysalert-failure@.service; systemctl daemon-reload"),
+    ),
+    row(
+        "handlers",
+        "have a handler, mine.service: the two start each other",
+        Sh("mkdir /etc/systemd/system/sysalert-failure@.service.d; printf '[Unit]\\nOnFailure=mine.service\\n' >/etc/systemd/system/sysalert-failure@.service.d/mine.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system/sysalert-failure@.service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "delivery",
+        "sysalert-dispatch.path is inactive",
+        Sh("systemctl stop sysalert-dispatch.path"),
+        Sh("systemctl start sysalert-dispatch.path"),
+    ),
+    row(
+        "delivery",
+        "sysalert-dispatch.timer runs and is disabled",
+        Sh("systemctl disable --quiet sysalert-dispatch.timer"),
+        Sh("systemctl enable --quiet sysalert-dispatch.timer"),
+    ),
+    row(
+        "delivery",
+        "sysalert-dispatch.service is masked: no alert is sent",
+        Sh("systemctl mask --quiet --runtime sysalert-dispatch.service"),
+        Sh("systemctl unmask --quiet --runtime sysalert-dispatch.service"),
+    ),
+    row(
+        "timers",
+        "sysalert-check@services.timer is inactive",
+        Sh("printf '[services]\\nunits = [\"backup.service\"]\\n' >/etc/sysalert/conf.d/polled.toml; systemctl stop sysalert-check@services.timer"),
+        Sh("rm /etc/sysalert/conf.d/polled.toml; systemctl start sysalert-check@services.timer"),
+    ),
+    note(
+        "timers",
+        "sysalert-check@services.timer is inactive: what [services] and expect_success ask for, and timers that no longer run",
+        Sh("systemctl stop sysalert-check@services.timer"),
+        Sh("systemctl start sysalert-check@services.timer"),
+    ),
+    row(
+        "timers",
+        "sysalert-check@sensors.timer is inactive: no sensor measures anything",
+        Config("[sensor.storage]\nevery = \"10m\"\n"),
+        Config(""),
+    ),
+    row(
+        "timers",
+        "what should be looked at every 5m is not",
+        Sh("printf '[sensor.storage]\\nevery = \"10m\"\\n' >/etc/sysalert/conf.d/sensors.toml
+            mkdir /etc/systemd/system/sysalert-check@sensors.timer.d
+            printf '[Timer]\\nOnCalendar=\\nOnActiveSec=1s\\nOnCalendar=2099-01-01\\n' >/etc/systemd/system/sysalert-check@sensors.timer.d/slow.conf
+            systemctl daemon-reload; systemctl enable --quiet --now sysalert-check@sensors.timer
+            until [[ $(systemctl show --value -p LastTriggerUSec sysalert-check@sensors.timer) == *:* ]]; do sleep 0.1; done"),
+        Sh("systemctl disable --quiet --now sysalert-check@sensors.timer; rm -r /etc/systemd/system/sysalert-check@sensors.timer.d /etc/sysalert/conf.d/sensors.toml; systemctl daemon-reload"),
+    ),
+    row(
+        "drop-ins",
+        "takes the place of /etc/systemd/system/backup.service.d/10-sysalert.conf, which has the same name",
+        Sh("mkdir -p /etc/systemd/system.control/backup.service.d; printf '[Unit]\\nDescription=x\\n' >/etc/systemd/system.control/backup.service.d/10-sysalert.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system.control/backup.service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "drop-ins",
+        "backup.service has no handler, although /etc/systemd/system/backup.service.d/10-sysalert.conf names one",
+        Sh("sed -i 's/^.Unit.$/[Service]/' /etc/systemd/system/backup.service.d/10-sysalert.conf; systemctl daemon-reload"),
+        Sh("sed -i 's/^.Service.$/[Unit]/' /etc/systemd/system/backup.service.d/10-sysalert.conf; systemctl daemon-reload"),
+    ),
+    row(
+        "drop-ins",
+        "systemd has not read /etc/systemd/system/daemon.service.d/10-sysalert.conf yet",
+        Sh("cp -r /etc/systemd/system/backup.service.d /etc/systemd/system/daemon.service.d"),
+        Sh("rm -r /etc/systemd/system/daemon.service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "drop-ins",
+        "web-.service.d/10-sysalert.conf takes the place of /etc/systemd/system/service.d/10-sysalert.conf",
+        Sh("sysalert enable --system-wide >/dev/null; mkdir /etc/systemd/system/web-.service.d; printf '[Unit]\\nDescription=x\\n' >/etc/systemd/system/web-.service.d/10-sysalert.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system/web-.service.d; sysalert disable --system-wide >/dev/null"),
+    ),
+    note(
+        "drop-ins",
+        "is for a unit that is not-found",
+        Sh("cp -r /etc/systemd/system/backup.service.d /etc/systemd/system/gone.service.d; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system/gone.service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "names",
+        "with more than 230 systemd cannot name its handler, so that its failures are not told",
+        Sh("printf '[Unit]\\nOnFailure=sysalert-failure@%%n.service\\n[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/$LONG$LONG.service; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/$LONG$LONG.service; systemctl daemon-reload"),
+    ),
+    row(
+        "units",
+        "backup.service has OnFailureJobMode=flush",
+        Sh("printf '[Unit]\\nOnFailureJobMode=flush\\n' >/etc/systemd/system/backup.service.d/50-flush.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/backup.service.d/50-flush.conf; systemctl daemon-reload"),
+    ),
+    note(
+        "units",
+        "when backup.service fails, mine.service is started as well",
+        Sh("printf '[Unit]\\nOnFailure=mine.service\\n' >/etc/systemd/system/backup.service.d/50-mine.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/backup.service.d/50-mine.conf; systemctl daemon-reload"),
+    ),
+    row(
+        "units",
+        "no unit tells of its failures",
+        Sh("sysalert disable --all >/dev/null"),
+        Sh("sysalert enable backup >/dev/null"),
+    ),
+    row(
+        "state",
+        "/var/lib/sysalert belongs to root: no handler can record anything",
+        Sh("chown root /var/lib/sysalert"),
+        Sh("chown sysalert /var/lib/sysalert"),
+    ),
+    row(
+        "state",
+        "others can change or read /var/lib/sysalert (mode 2777)",
+        Sh("chmod 2777 /var/lib/sysalert"),
+        Sh("chmod 2750 /var/lib/sysalert"),
+    ),
+    row(
+        "state",
+        "/var/lib/sysalert/sysalert.db belongs to root, and not to sysalert, who must write it",
+        Sh("chown root /var/lib/sysalert/sysalert.db"),
+        Sh("chown sysalert /var/lib/sysalert/sysalert.db"),
+    ),
+    row(
+        "files",
+        "/etc/sysalert/sysalert.toml belongs to nobody, who can thus have programs started",
+        Sh("chown nobody /etc/sysalert/sysalert.toml"),
+        Sh("chown root /etc/sysalert/sysalert.toml"),
+    ),
+    row(
+        "files",
+        "others can change /etc/sysalert/sysalert.toml (mode 0660)",
+        Sh("chmod 0660 /etc/sysalert/sysalert.toml"),
+        Sh("chmod 0640 /etc/sysalert/sysalert.toml"),
+    ),
+    row(
+        "files",
+        "/etc/sysalert/sysalert.toml cannot be read by the user sysalert",
+        Sh("chgrp root /etc/sysalert/sysalert.toml"),
+        Sh("chgrp sysalert /etc/sysalert/sysalert.toml"),
+    ),
+    row(
+        "files",
+        "everybody may read /etc/sysalert/sysalert.toml",
+        Sh("chmod 0755 /etc/sysalert; chmod 0644 /etc/sysalert/sysalert.toml"),
+        Sh("chmod 0750 /etc/sysalert; chmod 0640 /etc/sysalert/sysalert.toml"),
+    ),
+    row(
+        "secrets",
+        "the credential smtp is to come from /etc/credstore/none, which is not there: what needs it is not sent",
+        Sh("mkdir /etc/systemd/system/sysalert-dispatch.service.d; printf '[Service]\\nLoadCredential=smtp:/etc/credstore/none\\n' >/etc/systemd/system/sysalert-dispatch.service.d/smtp.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system/sysalert-dispatch.service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "secrets",
+        "others can read /etc/credstore/sysalert-smtp, which holds a secret (mode 0644)",
+        Sh("mkdir -p /etc/systemd/system/sysalert-dispatch.service.d /etc/credstore; printf x >/etc/credstore/sysalert-smtp; chmod 0644 /etc/credstore/sysalert-smtp; printf '[Service]\\nLoadCredential=smtp:/etc/credstore/sysalert-smtp\\n' >/etc/systemd/system/sysalert-dispatch.service.d/smtp.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system/sysalert-dispatch.service.d /etc/credstore/sysalert-smtp; systemctl daemon-reload"),
+    ),
+    row("secrets", "others can read /etc/sysalert/token", Sh("chmod 0644 /etc/sysalert/token"), Sh("chmod 0640 /etc/sysalert/token")),
+    row(
+        "secrets",
+        "others can read /etc/sysalert/environment",
+        Sh("printf 'A=b\\n' >/etc/sysalert/environment; chmod 0644 /etc/sysalert/environment"),
+        Sh("rm /etc/sysalert/environment"),
+    ),
+    row(
+        "sandbox",
+        "`command` of [method.mine] names /home/notify, and sysalert-dispatch.service does not see /home",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/home/notify\"]\n"),
+        Config(""),
+    ),
+    row(
+        "sandbox",
+        "`path` of [method.mine] names /tmp/alerts.json, and sysalert-dispatch.service does not see /tmp",
+        Config("[method.mine]\nplugin = \"file\"\npath = \"/tmp/alerts.json\"\n"),
+        Config(""),
+    ),
+    row("configuration", "unknown key in [policy]: `ignroe`", Config("[policy]\nignroe = 2\n"), Config("")),
+    row("configuration", "there is no plugin fiel.so", Config("[method.mine]\nplugin = \"fiel\"\n"), Config("")),
+    row(
+        "configuration",
+        "60-own.conf:2",
+        Sh("printf '[X-Sysalert]\\nIgnore=often\\n' >/etc/systemd/system/backup.service.d/60-own.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/backup.service.d/60-own.conf; systemctl daemon-reload"),
+    ),
+    row(
+        "configuration",
+        "file.so can be changed by others",
+        Sh("chmod o+w /usr/lib/sysalert/plugins/file.so"),
+        Sh("chmod o-w /usr/lib/sysalert/plugins/file.so"),
+    ),
+    note(
+        "configuration",
+        "no method is configured but the journal",
+        Sh("mv /etc/sysalert/sysalert.toml /root"),
+        Sh("mv /root/sysalert.toml /etc/sysalert"),
+    ),
+    row(
+        "plugins",
+        "/usr/lib/sysalert/plugins/file.so is of version 1, and this is sysalert",
+        Sh("mv /usr/lib/sysalert/plugins/file.so /root; cp /usr/share/noise.so /usr/lib/sysalert/plugins/file.so"),
+        Sh("mv /root/file.so /usr/lib/sysalert/plugins/file.so"),
+    ),
+    row(
+        "channels",
+        "mine cannot be reached: 127.0.0.1:1",
+        Config("[method.mine]\nplugin = \"email\"\nhost = \"127.0.0.1\"\nport = 1\nto = [\"a@example.org\"]\n"),
+        Config(""),
+    ),
+    row(
+        "channels",
+        "mine cannot be reached: https://127.0.0.1:1 cannot be reached",
+        Config("[method.mine]\nplugin = \"webhook\"\npreset = \"ntfy\"\nurl = \"https://127.0.0.1:1/topic\"\n"),
+        Config(""),
+    ),
+    note(
+        "channels",
+        "whether mine can be reached is not known without its `url`",
+        Config("[method.mine]\nplugin = \"webhook\"\npreset = \"slack\"\nurl.credential = \"slack\"\n"),
+        Config(""),
+    ),
+    row(
+        "clock",
+        "one of them is wrong",
+        Sql("INSERT INTO events (subject, outcome, run, at, reason, confirmed) VALUES ('unit:ahead.service', 'failed', 'x', (unixepoch() + 86400) * 1000000, '{\"reason\":\"cleared\"}', 1)"),
+        Sql("DELETE FROM events WHERE subject = 'unit:ahead.service'"),
+    ),
+    row(
+        "journal",
+        "there is no journal here that this user may see",
+        Sh("chmod 0700 /var/log/journal"),
+        Sh("chmod 2755 /var/log/journal"),
+    ),
+    row(
+        "outbox",
+        "1 alert is not sent, the oldest since",
+        Sql("INSERT INTO alerts (id, kind, key, at) VALUES (999, 'test', 'old', (unixepoch() - 7200) * 1000000); INSERT INTO outbox (alert, method, due, tried, attempts, detail) VALUES (999, 'log', 0, 1, 3, 'the disk is full')"),
+        Sql("DELETE FROM outbox WHERE alert = 999; DELETE FROM alerts WHERE id = 999"),
+    ),
+    row(
+        "methods",
+        "log has sent nothing since",
+        Sql("INSERT INTO outages (method, since, last, detail) VALUES ('log', (unixepoch() - 7200) * 1000000, unixepoch() * 1000000, 'the disk is full')"),
+        Sql("DELETE FROM outages"),
+    ),
+    row(
+        "record",
+        "failures without a handler were last looked for",
+        Sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('swept', (unixepoch() - 10800) * 1000000)"),
+        Sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('swept', unixepoch() * 1000000)"),
+    ),
+    row(
+        "record",
+        "1 recorded event is not in the database",
+        Sh("install -d -o sysalert -g sysalert -m 0750 /var/lib/sysalert/spool; install -o sysalert -g sysalert -m 0640 /dev/null /var/lib/sysalert/spool/1.json"),
+        Sh("rm /var/lib/sysalert/spool/1.json"),
+    ),
+    row(
+        "record",
+        "1 recorded event is not decided, as the configuration is not valid",
+        Sh("printf 'nonsense\\n' >/etc/sysalert/conf.d/broken.toml; sysalert failure -- undecided.service 2>/dev/null"),
+        Sh("rm /etc/sysalert/conf.d/broken.toml; sysalert db clear undecided --yes >/dev/null"),
+    ),
+    // the last one, since the journal begins anew
+    note(
+        "journal",
+        "the journal is kept in memory",
+        Sh("mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nStorage=volatile\\n' >/etc/systemd/journald.conf.d/x.conf; mv /var/log/journal /var/log/aside; systemctl restart systemd-journald"),
+        Sh("rm /etc/systemd/journald.conf.d/x.conf; mv /var/log/aside /var/log/journal; systemctl restart systemd-journald; journalctl --flush"),
+    ),
+];
