@@ -15,15 +15,15 @@ static int32_t call(const uint8_t *request, size_t length, uint8_t **reply, size
 }
 static void release(uint8_t *buffer, size_t length) { (void)buffer; (void)length; }
 static const sysalert_plugin_v1_t plugin = {
-    SYSALERT_PLUGIN_ABI, sizeof(struct sysalert_plugin_v1), "name", "version", call, call, release, NULL, call
+    SYSALERT_PLUGIN_ABI, sizeof(struct sysalert_plugin_v1), "name", "version", call, call, release, NULL, call, call
 };
 const struct sysalert_plugin_v1 *sysalert_plugin_v1(void) { return &plugin; }
 #define AT(field) (unsigned)offsetof(struct sysalert_plugin_v1, field)
 int main(void) {
     const struct sysalert_plugin_v1 *p = sysalert_plugin_v1();
-    printf("%u %u %u | %u %u %u %u %u %u %u %u %u\n", (unsigned)p->abi, (unsigned)p->size,
+    printf("%u %u %u | %u %u %u %u %u %u %u %u %u %u\n", (unsigned)p->abi, (unsigned)p->size,
            (unsigned)SYSALERT_PLUGIN_MINIMUM_SIZE, AT(abi), AT(size), AT(name), AT(version), AT(failure), AT(success),
-           AT(free), AT(settings), AT(check));
+           AT(free), AT(settings), AT(check), AT(reach));
     return 0;
 }
 "#;
@@ -57,6 +57,7 @@ fn expected() -> String {
         offset_of!(PluginV1, free),
         offset_of!(PluginV1, settings),
         offset_of!(PluginV1, check),
+        offset_of!(PluginV1, reach),
     ];
     let offsets: Vec<_> = offsets.iter().map(ToString::to_string).collect();
     format!("{ABI} {} {MINIMUM_SIZE} | {}", size_of::<PluginV1>(), offsets.join(" "))
