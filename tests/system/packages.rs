@@ -261,6 +261,8 @@ fn an_upgrade_keeps_database_configuration_and_what_waits() {
     use_mail(&guest);
     let settings = guest.read_file("/etc/sysalert/sysalert.toml");
     guest.write_file("/etc/sysalert/conf.d/host.toml", "[policy]\nhost = \"old.example.org\"\n");
+    // it makes the database
+    guest.run(&["systemctl", "start", "sysalert-dispatch.service"]).ok();
     nobody_delivers(&guest);
     they_may_again(&guest);
 
