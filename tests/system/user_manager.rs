@@ -149,8 +149,9 @@ fn each_user_hears_of_their_own_units_and_of_no_others(systemd: u32) {
         let said = run(&guest, user, "sysalert --user test").ok();
         assert!(said.starts_with("file: sent"), "{said}");
 
-        // the service itself records its end, before a handler could
-        run(&guest, user, "sysalert --user enable --strict bot; systemctl --user mask --runtime --quiet sysalert-failure@.service; systemctl --user stop sysalert-dispatch.path sysalert-dispatch.timer; systemctl --user start bot || true").ok();
+        // the service itself records its end, before a handler could; the check comes first, as each of its runs wants the path unit
+        let stop = "systemctl --user stop sysalert-check@services.timer sysalert-check@services.service; systemctl --user stop sysalert-dispatch.path sysalert-dispatch.timer";
+        run(&guest, user, &format!("sysalert --user enable --strict bot; systemctl --user mask --runtime --quiet sysalert-failure@.service; {stop}; systemctl --user start bot || true")).ok();
         let events = run(&guest, user, "sysalert --user history bot -o json").json();
         assert_eq!(events.as_array().map(Vec::len), Some(4), "{events}");
         let said = run(&guest, user, "sysalert --user disable --all").ok();
