@@ -11,7 +11,7 @@ use super::context::{Context, PATIENCE};
 use super::output::{self, Format, Output};
 use crate::dispatch::plugin;
 use crate::error::{Error, Result};
-use crate::event::{Alarm, ProcessName, Subject, short_time, shown_name, utc_time};
+use crate::event::{Alarm, ProcessName, Subject, shell, short_time, shown_name, utc_time};
 use crate::host::log::{self, Level};
 use crate::host::manager::{Change, ServiceManager};
 use crate::host::processes::Wanted;
@@ -120,7 +120,7 @@ impl Restart {
                 Ok(0)
             }
             Some(why) => Err(Error::failure(format!("{name} could not be restarted: {why}"))
-                .hint(format!("journalctl -n 50 -u {:?}", name.unit()))),
+                .hint(format!("journalctl -n 50 -u {}", shell(&name.unit())))),
         }
     }
 }

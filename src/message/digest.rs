@@ -6,7 +6,7 @@ use chrono::{DateTime, Local, Utc};
 
 use super::compose::span;
 use super::{Banner, Letter, Tone};
-use crate::event::{Problem, local_time};
+use crate::event::{Problem, local_time, shell};
 
 /// One of the incidents.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     };
     lists.extend((!still.is_empty()).then(|| ("What still fails", capped(by_cause(&still, &of_still, &when)))));
     lists.extend((!recovered.is_empty()).then(|| ("What recovered", capped(recovered.iter().map(line).collect()))));
-    let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", quoted(cause))).collect();
+    let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", shell(cause))).collect();
     commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
     Letter {
         subject: match &because {
@@ -169,10 +169,6 @@ fn capped(mut lines: Vec<String>) -> Vec<String> {
         lines.push(format!("... and {more} lines more: `sysalert status` has them all"));
     }
     lines
-}
-
-fn quoted(unit: &str) -> String {
-    if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
 }
 
 fn capitalized(text: &str) -> String {

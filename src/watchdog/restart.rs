@@ -4,7 +4,7 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::event::{ProcessName, UnitName};
+use crate::event::{ProcessName, UnitName, shell};
 use crate::host::manager::{Change, ServiceManager};
 use crate::host::processes::{self, Wanted};
 use crate::host::{clock, log, program, trust};
@@ -151,7 +151,7 @@ fn there_is(unit: &str, load: Option<&str>) -> Result<bool, String> {
         Some("loaded") => Ok(true),
         Some("not-found") => Ok(false),
         Some("masked") => Err(format!("{unit} is masked")),
-        Some(load) => Err(format!("{unit} cannot be loaded ({load}): `systemctl status {unit}` tells why")),
+        Some(load) => Err(format!("{unit} cannot be loaded ({load}): `systemctl status {}` tells why", shell(unit))),
         None => Err("systemd does not answer".to_owned()),
     }
 }
@@ -162,7 +162,7 @@ fn restart_service(manager: &mut ServiceManager, unit: &str, is_checked: bool) -
     match manager.is(unit).ok_or("systemd does not answer")?.1.as_str() {
         "active" | "activating" | "reloading" => Ok(()),
         "inactive" if is_checked => Ok(()),
-        state => Err(format!("{unit} is {state} after its restart: `systemctl status {unit}` tells why")),
+        state => Err(format!("{unit} is {state} after its restart: `systemctl status {}` tells why", shell(unit))),
     }
 }
 
