@@ -114,9 +114,13 @@ impl Restart {
         if hands.queued {
             wake::raise(&context.site)?;
         }
-        match outcome {
+        match outcome.failed {
             None => {
                 output::print(&format!("{name} was restarted, and is healthy\n"))?;
+                if let Some(why) = outcome.not_ended {
+                    let text = format!("its alarms could not be ended in the database; the next run that can does it: {why}");
+                    log::warn(Some(Subject::process(name.as_str()).as_str()), &text);
+                }
                 Ok(0)
             }
             Some(why) => Err(Error::failure(format!("{name} could not be restarted: {why}"))
