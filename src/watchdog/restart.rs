@@ -81,6 +81,14 @@ pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_
     becomes_healthy(process, manager, probe)
 }
 
+/// Whether there is what a restart would start, as far as it can be seen without one.
+///
+/// # Errors
+/// What there is not.
+pub fn can(process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
+    way(process, manager).map(drop)
+}
+
 /// What of the process runs now, as it is never again after a restart; empty where nobody can tell.
 fn runs(way: &Way<'_>, manager: &mut ServiceManager) -> String {
     match way {

@@ -16,7 +16,7 @@ use super::{Fate, Limits, Planned, Row, State, plan, waits_for};
 use crate::error::Result;
 use crate::event::{Alarm, ProcessName, Subject};
 use crate::host::clock::Clock;
-use crate::settings::{Processes, Settings};
+use crate::settings::{Process, Processes, Settings};
 use crate::store::{self, ProcessRecord, Store};
 
 /// So many alarms that nobody knew of are taken at once; the next run takes more.
@@ -42,6 +42,11 @@ pub trait World {
     /// # Errors
     /// Why it is not back, or that nobody knows.
     fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
+    /// Whether there is what a restart would start.
+    ///
+    /// # Errors
+    /// What there is not.
+    fn can_restart(&mut self, process: &Process) -> Answer<()>;
     /// Whether this run begins no restart any more: its unit has an end, too.
     fn is_late(&self) -> bool;
     /// Takes in what is news: a subject, and what is wrong with it, or how it became well.
@@ -311,6 +316,10 @@ impl<'a> Round<'a> {
                 continue;
             }
             if self.dry {
+                if let Err(why) = self.world.can_restart(process) {
+                    self.report(one, Some(Alarm::Reported(why)), "would not be restarted");
+                    continue;
+                }
                 self.report(one, Some(Alarm::Restarts), "would be restarted");
                 // what depends on it would be restarted after it
                 down.remove(&one.shown);

@@ -51,6 +51,10 @@ impl World for Script {
         Err("nobody asked".to_owned())
     }
 
+    fn can_restart(&mut self, process: &Process) -> Answer<()> {
+        if process.name.as_str() == "db" { Err("there is no db.service: set `system_name`".to_owned()) } else { Ok(()) }
+    }
+
     fn is_late(&self) -> bool {
         self.is_late
     }
@@ -231,6 +235,22 @@ fn a_restart_by_hand_ends_all_alarms_of_its_process_also_those_that_no_run_has_s
     assert_eq!(by_hand(store, processes, &mut world, &now, &name, "anna").unwrap(), DONE);
     assert_eq!((world.restarts.as_slice(), world.settled.as_slice()), (&["web".to_owned()][..], &[json!([2, 3])][..]));
     assert_eq!(store.with(store::process_alarms).unwrap(), []);
+}
+
+#[test]
+fn a_dry_run_says_what_could_not_be_restarted() {
+    let Bench { mut store, settings, processes, .. } = Bench::new();
+    let mut world = Script { rows: vec![(1, "db", false), (2, "web", false), (3, "app", false)], ..Script::default() };
+    let reported = round(&mut store, &settings, &processes, &mut world, &now, true).unwrap();
+    let told: Vec<String> =
+        reported.into_iter().map(|one| format!("{} {}, {}", one.shown, one.wrong.unwrap(), one.done)).collect();
+    let expected = [
+        "db is in alarm, and is not restarted: there is no db.service: set `system_name`, would not be restarted",
+        "app is in alarm; its restart waits for db, which is in alarm, too, waits",
+        "web is in alarm; a restart is tried, would be restarted",
+    ];
+    assert_eq!(told, expected);
+    assert!(world.restarts.is_empty() && world.told.is_empty());
 }
 
 #[test]
