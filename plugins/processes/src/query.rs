@@ -216,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn of_too_many_the_most_urgent_are_told() {
+        let wanted: Wanted = serde_json::from_value(json!({ "known": [], "first": ["db", "web"], "most": 2 })).unwrap();
+        let alarm = |(id, name): (i64, &str)| Alarm { id, name: name.to_owned(), sound: true };
+        let mut alarms: Vec<Alarm> = [(1, "a"), (2, "web"), (3, "b"), (4, "db")].into_iter().map(alarm).collect();
+        let left = most_urgent(&mut alarms, &wanted, 3);
+        assert_eq!((left, alarms.iter().map(|alarm| alarm.id).collect::<Vec<_>>()), (1, vec![4, 2, 1]));
+    }
+
+    #[test]
     fn a_name_is_cut_here_too() {
         let long = of(Value::Int(1), "ä".repeat(1 << 20).into(), Value::Int(0), ColumnType::MYSQL_TYPE_TINY).unwrap().1;
         assert_eq!((long.chars().count(), long.capacity() < 8 * LONGEST_NAME), (LONGEST_NAME, true));
