@@ -184,7 +184,7 @@ mod tests {
         let program = folder.path().join("sysalert");
         std::fs::write(&program, "#!/bin/sh\nprintf '%s\\n' \"$#\" \"$2\"\n").unwrap();
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let path = format!("{}:{}", folder.path().display(), crate::host::env::var("PATH").unwrap());
         let names = ["$(T)", "`T`", "'; T; '", "\"; T; \"", "\\'; T; \\'", "\\", "a\nT\n", "a b", "; T", "| T", "x'", "a\\'$(T)"];
         for name in names.map(|name| crate::event::shown_name(&name.replace('T', &touch), 5)) {
             let event = found(&name, &Alarm::Reported("no".to_owned()));

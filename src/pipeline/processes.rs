@@ -121,7 +121,7 @@ mod tests {
         for minute in 0..4 {
             assert!(!cycle(&mut store, minute));
         }
-        assert_eq!(store.with(store::clearable).unwrap(), [subject.clone()]);
+        assert_eq!(store.with(store::clearable).unwrap(), std::slice::from_ref(&subject));
         let clear = |store: &mut Store| store.write(|db| store::clear(db, &subject, at(4))).unwrap();
         assert_eq!((clear(&mut store), clear(&mut store)), (true, false), "and then there is nothing more to forget");
         assert_eq!(store.with(store::clearable).unwrap(), []);
