@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Fate, Limits, Planned, Row, State, plan, waits_for};
 use crate::error::Result;
-use crate::event::{Alarm, ProcessName, Subject};
+use crate::event::{Alarm, ProcessName, Subject, shown_name};
 use crate::host::clock::Clock;
 use crate::settings::{Process, Processes, Settings};
 use crate::store::{self, ProcessRecord, Store};
@@ -148,7 +148,8 @@ pub fn round(
         round.world.news(round.store, &[well])?;
     }
     // what somebody acknowledged is down all the same
-    let acknowledged = rows.iter().filter(|row| row.known_of && !row.restarted).map(|row| row.name.clone()).collect();
+    let acknowledged = rows.iter().filter(|row| row.known_of && !row.restarted);
+    let acknowledged = acknowledged.map(|row| shown_name(&row.name, row.id)).collect();
     round.act(plan(&rows, &|name| settings.process(name)), acknowledged)?;
     if left > 0 {
         let done = format!("{left} more rows are in alarm: the next run takes them");
@@ -272,8 +273,9 @@ impl<'a> Round<'a> {
         down.extend(planned.iter().filter(is_down).map(|one| one.shown.clone()));
         for one in &planned {
             let wrong = match &one.fate {
+                Fate::Leave if down.contains(&one.shown) => continue,
                 Fate::Leave => {
-                    self.report(one, None, "left alone: somebody knows of it, or it was restarted");
+                    self.report(one, None, "left alone: it was restarted");
                     continue;
                 }
                 Fate::Report(why) => {
