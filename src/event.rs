@@ -10,7 +10,7 @@ mod quantity;
 mod subject;
 
 pub use breach::{Blind, Breach, CheckName, Finding, Op};
-pub use escape::{escaped, is_invisible, shell};
+pub use escape::{escaped, is_invisible, shell, shell_path};
 pub use gone::Gone;
 pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;

@@ -222,6 +222,14 @@ impl Incident {
         self
     }
 
+    /// Whoever knew of it takes that back.
+    #[must_use]
+    pub fn reopened(mut self) -> Incident {
+        self.state = State::Open;
+        self.acknowledged = None;
+        self
+    }
+
     /// It is over.
     #[must_use]
     pub fn resolved(mut self) -> Incident {

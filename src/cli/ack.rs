@@ -5,6 +5,7 @@ use clap::Args;
 use super::context::{Context, PATIENCE, never_recorded};
 use super::output;
 use crate::error::{Error, Result};
+use crate::event::shell;
 use crate::host::{clock, identity};
 use crate::incident::Acknowledgement;
 use crate::pipeline;
@@ -55,10 +56,12 @@ impl Ack {
         let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
         pipeline::import_spool(&context.site, &mut store)?;
         let acknowledgement = Acknowledgement { by, at: clock::system(), why: self.reason.clone() };
-        let name = subject.name();
+        let name = subject.full_name();
         let Some(incident) = store.write(|db| store::acknowledge(db, &subject, acknowledgement))? else {
-            let hint =
-                format!("`sysalert status` shows what is wrong; `sysalert silence {name} --for 2h` keeps quiet about what comes");
+            let hint = format!(
+                "`sysalert status` shows what is wrong; `sysalert silence {} --for 2h` keeps quiet about what comes",
+                shell(name)
+            );
             return Err(
                 Error::failure(format!("{name} has no incident that is not over: there is nothing to acknowledge")).hint(hint)
             );

@@ -76,6 +76,7 @@ impl Show {
         let secrets = dispatch::secret_keys(&context.site, &settings);
         let rows = settings.effective().into_iter().map(|(section, key, value, origin)| {
             let is_secret = secrets.contains(&(section.clone(), key.clone()));
+            let value = if key == "health_check_url" { without_query(value) } else { value };
             (section, key, shown(value, is_secret), origin)
         });
         if self.output.output == Format::Json {
@@ -111,6 +112,14 @@ fn shown(value: Value, is_secret: bool) -> Value {
         Value::String(text) => Value::String(without_login(&text)),
         Value::Array(list) => Value::Array(list.into_iter().map(|value| shown(value, false)).collect()),
         other => other,
+    }
+}
+
+/// Of an address that is asked what stands there may be a token.
+fn without_query(value: Value) -> Value {
+    match value.as_str().and_then(|text| text.split_once('?')) {
+        Some((place, _)) => Value::String(format!("{place}?(not shown)")),
+        None => value,
     }
 }
 
@@ -158,6 +167,11 @@ mod tests {
         ] {
             assert_eq!(shown(value, false), expected);
         }
+        assert_eq!(
+            shown(without_query(json!("http://me:h2@a/x?token=hunter2&y")), false),
+            json!("http://(not shown)@a/x?(not shown)")
+        );
+        assert_eq!(without_query(json!("http://a/x")), json!("http://a/x"));
         assert_eq!(shown(json!(["hunter2"]), true), json!("(not shown)"));
         assert_eq!(shown(json!({"file": "/x"}), true), json!({"file": "/x"}));
     }

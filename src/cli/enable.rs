@@ -8,6 +8,7 @@ use super::context::Context;
 use super::output;
 use super::targets::{ALL_SERVICES, Opened, Place, shown};
 use crate::error::{Error, Result};
+use crate::event::shell;
 use crate::host::log;
 use crate::overrides::{self, Step};
 use plan::{Job, Plan};
@@ -145,7 +146,8 @@ fn make_it_hold(opened: &mut Opened, written: &[&str]) {
             log::warn(
                 None,
                 &format!(
-                    "{unit} names no handler all the same: another drop-in stands above it; `systemctl cat {unit}` shows all"
+                    "{unit} names no handler all the same: another drop-in stands above it; `systemctl cat {}` shows all",
+                    shell(unit)
                 ),
             );
         }

@@ -1,25 +1,25 @@
 //! `sysalert check processes` and `sysalert process`: the watchdog and its table.
 
-use std::collections::BTreeMap;
+mod status;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::context::{Context, PATIENCE};
-use super::output::{self, Format, Output};
+use super::output;
 use crate::dispatch::plugin;
 use crate::error::{Error, Result};
-use crate::event::{Alarm, ProcessName, Subject, short_time, shown_name, utc_time};
+use crate::event::{Alarm, ProcessName, Subject, shell};
 use crate::host::log::{self, Level};
 use crate::host::manager::{Change, ServiceManager};
-use crate::host::processes::Wanted;
 use crate::host::{Site, clock, identity, log_file, secret, wake};
 use crate::pipeline;
-use crate::settings::{self, LogFile, Processes, Settings, Strategy};
-use crate::store::{self, Older, ProcessRecord, Store};
-use crate::watchdog::{self, Breaker, Limits, News, Reported, State, told};
+use crate::settings::{self, LogFile, Processes, Settings};
+use crate::store::{self, Older, Store};
+use crate::watchdog::{self, News, Reported, restart, told};
 
 /// The client of the database.
 pub(super) const LIBRARY: &str = "processes";
@@ -36,21 +36,9 @@ const RESTART: Duration = Duration::from_secs(620);
 #[derive(Debug, Subcommand)]
 pub(super) enum Process {
     /// Show every process: whether it is in alarm, its last restart, its circuit breaker
-    Status(Status),
+    Status(status::Status),
     /// Restart a process as its section says, and tell by the exit status whether it is healthy
     Restart(Restart),
-}
-
-const STATUS_EXAMPLES: &str = "\
-Examples:
-  sysalert process status            each process of the database
-  sysalert process status -o json    for a program";
-
-#[derive(Debug, Args)]
-#[command(after_help = STATUS_EXAMPLES)]
-pub(super) struct Status {
-    #[command(flatten)]
-    output: Output,
 }
 
 const RESTART_EXAMPLES: &str = "\
@@ -114,13 +102,17 @@ impl Restart {
         if hands.queued {
             wake::raise(&context.site)?;
         }
-        match outcome {
+        match outcome.failed {
             None => {
                 output::print(&format!("{name} was restarted, and is healthy\n"))?;
+                if let Some(why) = outcome.not_ended {
+                    let text = format!("its alarms could not be ended in the database; the next run that can does it: {why}");
+                    log::warn(Some(Subject::process(name.as_str()).as_str()), &text);
+                }
                 Ok(0)
             }
             Some(why) => Err(Error::failure(format!("{name} could not be restarted: {why}"))
-                .hint(format!("journalctl -n 50 -u {:?}", name.unit()))),
+                .hint(format!("journalctl -n 50 -u {}", shell(&name.unit())))),
         }
     }
 }
@@ -181,6 +173,10 @@ impl watchdog::World for Hands<'_> {
         told::heard(name, asked).unwrap_or_else(unknown)
     }
 
+    fn can_restart(&mut self, process: &settings::Process) -> std::result::Result<(), String> {
+        restart::can(process, &mut ServiceManager::new(false, BUDGET))
+    }
+
     fn is_late(&self) -> bool {
         clock::started() >= self.until
     }
@@ -226,135 +222,4 @@ pub(super) fn answered(mut answer: Value) -> std::result::Result<Value, String> 
     }
     let word = |key: &str| answer["error"][key].as_str().unwrap_or("unknown").to_owned();
     Err(format!("{}; {}", word("what"), word("hint")))
-}
-
-impl Status {
-    fn run(&self, context: &Context) -> Result<u8> {
-        let settings = context.settings()?;
-        let mut manager = ServiceManager::new(false, BUDGET);
-        let mut state = |name: &str| {
-            let process = ProcessName::parse(name).ok().and_then(|parsed| settings.process(&parsed));
-            process.map(|process| runs(&process, &mut manager)).unwrap_or_default()
-        };
-        // before this process is the user sysalert's, who may not look at plain processes
-        let mut states: BTreeMap<String, _> =
-            settings.process_names().into_iter().map(|name| (name.clone(), state(&name))).collect();
-        let store = context.read()?;
-        let (alarms, records) = match &store {
-            Some(store) => store.with(|db| Ok((store::process_alarms(db)?, store::process_records(db)?)))?,
-            None => Default::default(),
-        };
-        let mut names = settings.process_names();
-        let others = alarms.iter().map(|alarm| shown_name(&alarm.name, alarm.id)).chain(records.keys().cloned());
-        for name in others {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let now = clock::system();
-        let limits = settings
-            .processes
-            .as_ref()
-            .map(|processes| Limits { failures: processes.max_restart_failures, reset: processes.circuit_reset_time });
-        let rows: Vec<Row> = names
-            .into_iter()
-            .map(|name| {
-                let alarm = alarms.iter().find(|alarm| shown_name(&alarm.name, alarm.id) == name);
-                let record = records.get(&name).cloned().unwrap_or_default();
-                let (active, since) = states.remove(&name).unwrap_or_else(|| state(&name));
-                let state = match alarm {
-                    Some(alarm) if alarm.restarted.is_some() => "restarted",
-                    Some(_) => "in alarm",
-                    None => "ok",
-                };
-                let breaker = Breaker { failed: record.failed, opened: record.opened };
-                let breaker = limits.map_or(State::Closed, |limits| breaker.state(limits, now));
-                Row { name, state, active, since, breaker, record }
-            })
-            .collect();
-        if self.output.output == Format::Json {
-            output::json(&rows.iter().map(Row::json).collect())?;
-        } else if rows.is_empty() {
-            output::print("No process is watched: [processes] names the database, and [process.NAME] each process\n")?;
-        } else {
-            let heads = ["PROCESS", "ALARM", "STATE", "UP SINCE", "BREAKER", "LAST RESTART", "LAST FAILURE"];
-            output::print(&output::table(&heads, rows.iter().map(Row::cells)))?;
-        }
-        Ok(0)
-    }
-}
-
-/// How a process is and since when: as its service's state, or "running" and "gone" of a plain process; of one that this user may
-/// not look at nothing.
-fn runs(process: &settings::Process, manager: &mut ServiceManager) -> (Option<String>, Option<DateTime<Utc>>) {
-    let unit = process.unit.as_ref().filter(|_| process.strategy != Strategy::Process);
-    let active = unit.and_then(|unit| manager.is(unit.as_str())).filter(|(load, _)| load == "loaded").map(|(_, active)| active);
-    if let (Some(unit), Some(active)) = (unit, active) {
-        let since = if active == "active" { manager.active_since(unit.as_str()) } else { None };
-        return (Some(active), since);
-    }
-    if process.process_command.is_empty() || matches!(process.strategy, Strategy::Service | Strategy::Custom) {
-        return (None, None);
-    }
-    let found = Wanted::new(&process.process_command, &process.process_user).map(|wanted| wanted.running()).unwrap_or_default();
-    match found.first() {
-        Some(one) => (Some("running".to_owned()), one.since()),
-        None => (identity::is_root().then(|| "gone".to_owned()), None),
-    }
-}
-
-struct Row {
-    name: String,
-    state: &'static str,
-    active: Option<String>,
-    since: Option<DateTime<Utc>>,
-    breaker: State,
-    record: ProcessRecord,
-}
-
-impl Row {
-    fn breaker(&self) -> &'static str {
-        match self.breaker {
-            State::Closed => "closed",
-            State::Open(_) => "open",
-            State::HalfOpen => "half-open",
-        }
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let dash = || "-".to_owned();
-        let breaker = match self.breaker {
-            State::Open(until) => format!("open until {}", short_time(until)),
-            _ if self.record.failed > 0 => format!("{}, {} failed", self.breaker(), self.record.failed),
-            _ => self.breaker().to_owned(),
-        };
-        let why = self.record.why.clone().filter(|_| self.record.failed > 0);
-        vec![
-            self.name.clone(),
-            self.state.to_owned(),
-            self.active.clone().unwrap_or_else(dash),
-            self.since.map_or_else(dash, short_time),
-            breaker,
-            self.record.restarted.map_or_else(dash, short_time),
-            why.map_or_else(String::new, |why| format!("{}: {why}", self.record.last.map_or_else(dash, short_time))),
-        ]
-    }
-
-    fn json(&self) -> Value {
-        let ProcessRecord { failed, restarts, failures, last, restarted, why, .. } = &self.record;
-        json!({
-            "process": self.name,
-            "alarm": self.state,
-            "unit_state": self.active,
-            "up_since": self.since.map(utc_time),
-            "breaker": self.breaker(),
-            "open_until": if let State::Open(until) = self.breaker { Some(utc_time(until)) } else { None },
-            "failed_in_a_row": failed,
-            "restarts": restarts,
-            "failures": failures,
-            "last_try": last.map(utc_time),
-            "last_restart": restarted.map(utc_time),
-            "why": why,
-        })
-    }
 }

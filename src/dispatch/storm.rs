@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{hold, letter};
 use crate::error::Result;
+use crate::event::{DATABASE, PROCESS};
 use crate::host::names;
-use crate::message::{self, Letter, Member, News, Report};
+use crate::message::{self, Letter, Member, News, Noun, Report};
 use crate::policy::Reason;
 use crate::settings::Settings;
 use crate::store::{self, Store};
@@ -58,6 +59,11 @@ pub(super) fn letter(members: &[store::Member], host: &str, waited: bool) -> Let
         .iter()
         .map(|member| Member {
             name: member.recorded.event.subject.name(),
+            noun: match member.recorded.event.subject.as_str() {
+                text if text.starts_with(PROCESS) => Noun::Process,
+                text if text.starts_with(DATABASE) => Noun::Database,
+                _ => Noun::Unit,
+            },
             at: member.recorded.event.at,
             problem: &member.recorded.event.problem,
             news: match member.kind {

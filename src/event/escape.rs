@@ -1,5 +1,7 @@
 //! Names that may hold anything, such as a mount point's: as one line that can be read, typed and taken back.
 
+use std::path::Path;
+
 /// Characters that turn or hide the text around them (Unicode's bidirectional and zero-width format characters).
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
@@ -39,23 +41,42 @@ pub(super) fn unescaped(text: &str) -> Option<String> {
     (escaped(&name) == text).then_some(name)
 }
 
-/// A word as a shell takes it; one that would break the line or hide something as bash, zsh and ksh do.
+/// A word as every shell takes it: sh, bash, zsh, and fish, where a backslash within quotes can end or keep what follows it. One
+/// that would break the line or hide something is written as bash, zsh and ksh know it; for others it is another word, and no
+/// command either.
 pub fn shell(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    // zsh makes a path of "=ls", older versions of fish a number of "%1"
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@+:,./-".contains(c);
     let is_hidden = |c: char| c.is_control() || is_invisible(c);
     if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else if word.chars().any(is_hidden) {
+        return word.to_owned();
+    }
+    if word.chars().any(is_hidden) {
         let quoted = |c: char| match c {
-            '\\' | '\'' => format!("\\{c}"),
+            '\\' => "\\\\".to_owned(),
+            // where nobody knows this form, a quote would be its end
+            '\'' => "\\047".to_owned(),
             '\n' => "\\n".to_owned(),
             c if is_hidden(c) => format!("\\U{:08x}", u32::from(c)),
             c => c.to_string(),
         };
-        format!("$'{}'", word.chars().map(quoted).collect::<String>())
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        return format!("$'{}'", word.chars().map(quoted).collect::<String>());
     }
+    let mut quoted = "'".to_owned();
+    let mut rest = word.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\'', _) => quoted += "'\\''",
+            ('\\', None | Some('\\' | '\'')) => quoted += "'\\\\'",
+            (c, _) => quoted.push(c),
+        }
+    }
+    quoted + "'"
+}
+
+/// The same of a file.
+pub fn shell_path(path: &Path) -> String {
+    shell(&path.to_string_lossy())
 }
 
 #[cfg(test)]
@@ -90,7 +111,10 @@ mod tests {
             ("/srv/a b", "'/srv/a b'"),
             ("/srv/$(id)*`x`", "'/srv/$(id)*`x`'"),
             ("it's", "'it'\\''s'"),
-            ("/srv/new\nline's\\ \u{1b}", "$'/srv/new\\nline\\'s\\\\ \\U0000001b'"),
+            ("=ls", "'=ls'"),
+            ("a\\x2db.service", "'a\\x2db.service'"),
+            ("\\'a\\", "''\\\\''\\''a'\\\\''"),
+            ("/srv/new\nline's\\ \u{1b}", "$'/srv/new\\nline\\047s\\\\ \\U0000001b'"),
             ("\u{202e}a", "$'\\U0000202ea'"),
         ] {
             assert_eq!(shell(word), quoted);
@@ -98,5 +122,36 @@ mod tests {
                 Command::new("bash").env("LC_ALL", "C.UTF-8").args(["-c", &format!("printf %s {quoted}")]).output().unwrap();
             assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
         }
+    }
+    #[test]
+    fn no_shell_makes_a_command_of_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let touch = format!("touch {}/pwned", folder.path().display());
+        let mut words: Vec<String> = vec!["-rf".to_owned(), "~".to_owned(), "!!".to_owned(), "%1 ^ {a,b} *?[a]".to_owned()];
+        for part in ["'", "\"", "\\", "\\'", "\\\\'", "\\\"", "' \\' '", "a b"] {
+            words.push(part.to_owned());
+            words.push(format!("{part}; {touch}; {part}"));
+            words.push(format!("{part}$({touch}){part}`{touch}`{part}({touch}){part}"));
+            words.push(format!("{part}\n{touch}\n{part}"));
+        }
+        let mut asked = 0;
+        for program in ["sh", "bash", "dash", "zsh", "fish"] {
+            for word in &words {
+                let script = format!("printf %s {}", shell(word));
+                let run =
+                    Command::new(program).env("LC_ALL", "C.UTF-8").env("HOME", folder.path()).args(["-c", &script]).output();
+                let said = match run {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound && !["sh", "bash"].contains(&program) => break,
+                    said => said.unwrap(),
+                };
+                assert!(!folder.path().join("pwned").exists(), "{program}: {script}");
+                // the form for what cannot be seen is not of every shell
+                if !word.contains('\n') || ["bash", "zsh"].contains(&program) {
+                    assert_eq!(String::from_utf8_lossy(&said.stdout), *word, "{program}: {script}");
+                }
+                asked += 1;
+            }
+        }
+        assert!(asked >= 2 * words.len(), "{asked}");
     }
 }

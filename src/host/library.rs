@@ -11,6 +11,7 @@ use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::geteuid;
 
 use super::names;
+use crate::event::shell_path;
 
 /// The file of this plugin in the first folder that has one.
 ///
@@ -68,10 +69,15 @@ pub fn open(path: &Path) -> Result<File, String> {
 fn trusted(path: &Path, about: &Metadata, sticky_is_enough: bool) -> Result<(), String> {
     let mode = about.mode();
     if about.uid() != 0 && about.uid() != geteuid().as_raw() {
-        return Err(format!("{} does not belong to root: chown root {0}", path.display()));
+        return Err(format!("{} does not belong to root: chown root {}", path.display(), shell_path(path)));
     }
     if mode & 0o022 != 0 && !(sticky_is_enough && mode & 0o1000 != 0) {
-        return Err(format!("{} can be changed by others (mode {:04o}): chmod go-w {0}", path.display(), mode & 0o7777));
+        return Err(format!(
+            "{} can be changed by others (mode {:04o}): chmod go-w {}",
+            path.display(),
+            mode & 0o7777,
+            shell_path(path)
+        ));
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::event::shell_path;
+
 const ROOT: u32 = 0;
 
 /// Whether nobody but root can change this file, a link to it, or a folder that leads there.
@@ -76,12 +78,12 @@ pub fn only_of(path: &Path, user: u32) -> Result<(), String> {
 fn trusted(path: &Path, about: &Metadata, user: u32) -> Result<(), String> {
     let shown = path.display();
     if ![ROOT, user].contains(&about.uid()) {
-        return Err(format!("{shown} does not belong to root: chown root {shown}"));
+        return Err(format!("{shown} does not belong to root: chown root {}", shell_path(path)));
     }
     // a link has no mode of its own
     if !about.is_symlink() && about.mode() & 0o022 != 0 {
         let mode = about.mode() & 0o7777;
-        return Err(format!("{shown} can be changed by others (mode {mode:04o}): chmod go-w {shown}"));
+        return Err(format!("{shown} can be changed by others (mode {mode:04o}): chmod go-w {}", shell_path(path)));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What to run next: the few commands that help with what happened, to be copied into a shell as they are.
 
 use super::Findings;
-use crate::event::Event;
+use crate::event::{Event, shell};
 
 /// The commands, the most useful first; at most four, and how to acknowledge it where that matters.
 /// `is_own`: the reader is the user whose unit it is.
@@ -11,7 +11,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, ackn
     // whoever administers the machine looks at another's manager, and finds it all in the machine's journal and record
     let (user, own, users) = match subject.is_users() {
         true if is_own => (" --user".to_owned(), " --user", "USER_"),
-        true => (format!(" --user -M {}@", subject.manager()), "", "USER_"),
+        true => (format!(" --user -M {}", shell(&format!("{}@", subject.manager()))), "", "USER_"),
         false => (String::new(), "", ""),
     };
     let status = format!("systemctl{user} status {unit}");
@@ -51,7 +51,7 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, ackn
         (Some("timeout" | "watchdog" | "protocol" | "resources" | "assert"), _) => commands.push(settings()),
         (Some("exit-code"), Some(status)) if ("200"..="245").contains(&status) && status.len() == 3 => commands.push(settings()),
         (Some("start-limit-hit"), _) if event.invocation_id.is_none() => {
-            commands.push(format!("journalctl{own} -n 50 --unit={}", plain(event.subject.unit_name())));
+            commands.push(format!("journalctl{own} -n 50 --unit={}", shell(event.subject.unit_name())));
         }
         _ => {}
     }
@@ -60,13 +60,8 @@ pub(super) fn commands(event: &Event, findings: &Findings, recovered: bool, ackn
     commands
 }
 
-/// A unit's name as an argument: a leading dash must not surprise who copies the line.
-pub(super) fn quoted(unit: &str) -> String {
-    let plain = plain(unit);
-    if unit.starts_with('-') { format!("-- {plain}") } else { plain }
-}
-
-/// A unit's name as a shell takes it: of all that a name may hold, only a backslash means something there.
-pub(super) fn plain(unit: &str) -> String {
-    if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
+/// A name as an argument: a leading dash must not surprise who copies the line.
+pub(super) fn quoted(name: &str) -> String {
+    let word = shell(name);
+    if name.starts_with('-') { format!("-- {word}") } else { word }
 }

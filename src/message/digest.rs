@@ -1,18 +1,20 @@
 //! Many incidents at once, in one message: what they have in common first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Local, Utc};
 
 use super::compose::span;
 use super::{Banner, Letter, Tone};
-use crate::event::{Problem, local_time};
+use crate::event::{Alarm, Problem, local_time, shell};
 
 /// One of the incidents.
 #[derive(Debug, Clone)]
 pub struct Member<'a> {
-    /// The unit's name.
+    /// Its name.
     pub name: &'a str,
+    /// What it is.
+    pub noun: Noun,
     /// When it failed, or recovered.
     pub at: DateTime<Utc>,
     /// How it failed.
@@ -21,6 +23,28 @@ pub struct Member<'a> {
     pub news: News,
     /// What is told instead of that it failed or recovered: "keeps restarting".
     pub note: Option<&'static str>,
+}
+
+/// What can be in trouble, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Noun {
+    /// A unit, and what is expected of one.
+    Unit,
+    /// A process of the watchdog's database.
+    Process,
+    /// That database.
+    Database,
+}
+
+impl Noun {
+    fn counted(self, count: usize) -> String {
+        let (one, more) = match self {
+            Noun::Unit => ("unit", "units"),
+            Noun::Process => ("process", "processes"),
+            Noun::Database => ("database", "databases"),
+        };
+        format!("{count} {}", if count == 1 { one } else { more })
+    }
 }
 
 /// What is told about one of them.
@@ -70,9 +94,16 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     let by_one = causes.first().map(|(cause, waiting)| (cause.clone(), waiting.len()));
 
     let fails = if still.len() == 1 { "still fails" } else { "still fail" };
-    let counts = [(failed.len(), "failed"), (still.len(), fails), (recovered.len(), "recovered")];
-    let count = |(count, verb): (usize, &str)| format!("{count} {} {verb}", if count == 1 { "unit" } else { "units" });
-    let what = counts.into_iter().filter(|(count, _)| *count > 0).map(count).collect::<Vec<_>>().join(", ");
+    let counts = [(&failed, "failed"), (&still, fails), (&recovered, "recovered")];
+    let count = |(members, verb): (&Vec<&Member<'_>>, &str)| format!("{} {verb}", counted(members));
+    let mut counts: Vec<String> = counts.into_iter().filter(|(members, _)| !members.is_empty()).map(count).collect();
+    let is_open = |member: &&&Member<'_>| matches!(member.problem.alarm(), Some(Alarm::BreakerOpen(_)));
+    let open: BTreeSet<&str> = failed.iter().chain(&still).filter(is_open).map(|member| member.name).collect();
+    counts.extend(
+        (!open.is_empty())
+            .then(|| format!("{} circuit {} open", open.len(), if open.len() == 1 { "breaker is" } else { "breakers are" })),
+    );
+    let what = counts.join(", ");
     let because = by_one.as_ref().map(|(cause, waiting)| format!("{waiting} of them because {cause} failed"));
     let times: Vec<_> = digest.members.iter().map(|member| member.at).collect();
     let (first, last) = (times.iter().min().copied().unwrap_or_default(), times.iter().max().copied().unwrap_or_default());
@@ -94,8 +125,11 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
     };
     lists.extend((!still.is_empty()).then(|| ("What still fails", capped(by_cause(&still, &of_still, &when)))));
     lists.extend((!recovered.is_empty()).then(|| ("What recovered", capped(recovered.iter().map(line).collect()))));
-    let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", quoted(cause))).collect();
-    commands.extend(["systemctl --failed".to_owned(), "sysalert status".to_owned()]);
+    let mut commands: Vec<String> = by_one.iter().map(|(cause, _)| format!("systemctl status -- {}", shell(cause))).collect();
+    let of_processes = digest.members.iter().any(|member| member.noun != Noun::Unit);
+    commands.extend(digest.members.iter().any(|member| member.noun == Noun::Unit).then(|| "systemctl --failed".to_owned()));
+    commands.extend(of_processes.then(|| "sysalert process status".to_owned()));
+    commands.push("sysalert status".to_owned());
     Letter {
         subject: match &because {
             Some(because) => format!("{what} on {host}{meanwhile}, {because}"),
@@ -121,6 +155,15 @@ pub fn digest(digest: &Digest<'_>) -> Letter {
         tone: if failed.is_empty() && still.is_empty() { Tone::Well } else { Tone::Trouble },
         ..Letter::default()
     }
+}
+
+/// "2 units and 1 process"; each once, however often it is told of.
+fn counted(members: &[&Member<'_>]) -> String {
+    let mut names: BTreeMap<Noun, BTreeSet<&str>> = BTreeMap::new();
+    for member in members {
+        names.entry(member.noun).or_default().insert(member.name);
+    }
+    names.into_iter().map(|(noun, names)| noun.counted(names.len())).collect::<Vec<_>>().join(" and ")
 }
 
 /// What failed only because something else did, by that; the cause of most comes first.
@@ -171,10 +214,6 @@ fn capped(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn quoted(unit: &str) -> String {
-    if unit.contains('\\') { format!("'{unit}'") } else { unit.to_owned() }
-}
-
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
@@ -198,7 +237,7 @@ mod tests {
         let (oom, timeout) = (problem("oom-kill", None), problem("timeout", None));
         let row = |name, second, problem, recovered| {
             let news = if recovered { News::Recovered } else { News::Failed };
-            Member { name, at: at(second), problem, news, note: None }
+            Member { name, noun: Noun::Unit, at: at(second), problem, news, note: None }
         };
         let members = [
             row("early.service", 0, &oom, false),
@@ -225,18 +264,42 @@ mod tests {
     }
 
     #[test]
+    fn processes_are_no_units_and_an_open_breaker_is_counted() {
+        let alarms = [Alarm::Restarts, Alarm::RestartFailed("x".to_owned()), Alarm::BreakerOpen("x".to_owned())];
+        let problems = alarms.map(|alarm| alarm.problem());
+        let row = |name, noun, second, problem, news| Member { name, noun, at: at(second), problem, news, note: None };
+        let bad = problem("oom-kill", None);
+        let mut members = vec![
+            row("web", Noun::Process, 0, &problems[1], News::Failed),
+            row("web", Noun::Process, 1, &problems[2], News::Failed),
+            row("db", Noun::Process, 2, &problems[0], News::Failed),
+            row("app", Noun::Process, 2, &problems[0], News::Recovered),
+        ];
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
+        assert_eq!(letter.subject, "2 processes failed, 1 process recovered, 1 circuit breaker is open on web1");
+        assert_eq!(letter.commands, ["sysalert process status", "sysalert status"]);
+        members.push(row("a.service", Noun::Unit, 3, &bad, News::Failed));
+        let letter = digest(&Digest { host: "web1", members: &members, waited: false });
+        assert_eq!(letter.subject, "1 unit and 2 processes failed, 1 process recovered, 1 circuit breaker is open on web1");
+    }
+
+    #[test]
     fn a_thousand_units_are_not_a_thousand_lines() {
         let names: Vec<String> = (0..1000).map(|number| format!("unit-{number}.service")).collect();
         let bad = problem("oom-kill", None);
-        let members: Vec<_> =
-            names.iter().map(|name| Member { name, at: at(0), problem: &bad, news: News::Failed, note: None }).collect();
+        let members: Vec<_> = names
+            .iter()
+            .map(|name| Member { name, noun: Noun::Unit, at: at(0), problem: &bad, news: News::Failed, note: None })
+            .collect();
         let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.lists[0].1.len(), LINES + 1);
         assert!(letter.lists[0].1[LINES].contains("940 lines more"), "{:?}", letter.lists[0].1[LINES]);
         // nor a thousand names
         let waits = problem("dependency", Some("db.service"));
-        let members: Vec<_> =
-            names.iter().map(|name| Member { name, at: at(0), problem: &waits, news: News::Failed, note: None }).collect();
+        let members: Vec<_> = names
+            .iter()
+            .map(|name| Member { name, noun: Noun::Unit, at: at(0), problem: &waits, news: News::Failed, note: None })
+            .collect();
         let letter = digest(&Digest { host: "web1", members: &members, waited: false });
         assert_eq!(letter.subject, "1000 units failed on web1, 1000 of them because db.service failed");
         let lines = &letter.lists[0].1;

@@ -25,7 +25,7 @@ mod text;
 pub use compose::{Again, Because, Late, Report, compose, test_letter};
 pub use context::Context;
 pub use damage::{DamageReport, compose_damage};
-pub use digest::{Digest, Member, News, digest};
+pub use digest::{Digest, Member, News, Noun, digest};
 pub use error_line::{Said, error_line};
 pub use excerpt::{Raw, safe, shown, visible};
 pub use findings::{Changed, Core, Disk, Exhausted, Findings, OutOfMemory};

@@ -48,11 +48,17 @@ pub(super) fn compose(report: &Report<'_>) -> Letter {
 
 /// Of a process that each restart brings back for a while: status, subject, first sentences, and what it is.
 fn flapping(report: &Report<'_>) -> Option<(&'static str, String, String, String)> {
-    let (phase, window) = report.flapping?;
     let flapping = report.incident.flapping.as_ref()?;
     let (name, host) = (report.event.subject.name(), report.host);
-    let window = span(TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX));
     let often = format!("{} times in {}", flapping.times, span(flapping.last - flapping.since));
+    if report.again.is_some() && !flapping.over && report.event.problem.alarm() == Some(Alarm::Restarts) {
+        // at this moment it may be well
+        let still = format!("{name} on {host} still comes into alarm again and again: {often}");
+        let lead = format!("{still}, and each time a restart brought it back: restarts do not mend it, somebody must look.");
+        return Some(("In alarm again and again", still, lead, capitalized(&often)));
+    }
+    let (phase, window) = report.flapping?;
+    let window = span(TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX));
     Some(match phase {
         Phase::Begins => (
             "In alarm again and again",
@@ -126,6 +132,80 @@ fn commands(report: &Report<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
+    use crate::incident::{Flapping, How, Incident};
+    use crate::message::{Again, Context};
+
+    /// A reminder.
+    fn again<'a>(event: &'a Event, incident: &'a Incident, context: &'a Context) -> Report<'a> {
+        Report {
+            kind: Kind::Reminder,
+            host: "web1",
+            event,
+            incident,
+            why: None,
+            failures: &[],
+            left_out: 0,
+            flapping: None,
+            again: Some(Again { at: event.at, told: 1, nobody_within: None }),
+            acknowledge: true,
+            context,
+            late: None,
+            is_own: true,
+        }
+    }
+
+    fn found(name: &str, alarm: &Alarm) -> Event {
+        let subject = crate::event::Subject::process(name);
+        Event::found(&subject, crate::event::Outcome::Failed, "1".to_owned(), alarm.problem(), chrono::DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_reminder_of_what_restarts_bring_back_does_not_call_it_in_alarm_now() {
+        let event = found("web", &Alarm::Restarts);
+        let flapping =
+            Flapping { how: How::Alternating, since: event.at, times: 6, last: event.at + TimeDelta::minutes(40), over: false };
+        let incident = Incident::begin(1, event.subject.clone(), Severity::Critical, event.at).begins_to_flap(flapping);
+        let context = Context::default();
+        let letter = compose(&again(&event, &incident, &context));
+        assert_eq!(letter.subject, "web on web1 still comes into alarm again and again: 6 times in 40m");
+        assert!(!letter.lead.contains("is in alarm") && !letter.lead.contains("is tried"), "{}", letter.lead);
+        // one that could not be brought back is down
+        let event = found("web", &Alarm::RestartFailed("it is gone".to_owned()));
+        let letter = compose(&again(&event, &incident, &context));
+        assert_eq!(letter.subject, "web on web1 still could not be restarted: it is gone");
+    }
+
+    #[test]
+    fn no_shell_makes_a_command_of_a_name_in_an_alert() {
+        let folder = tempfile::tempdir().unwrap();
+        let touch = format!("touch {}/pwned", folder.path().display());
+        // what stands where the program is asked for says what it was given
+        let program = folder.path().join("sysalert");
+        std::fs::write(&program, "#!/bin/sh\nprintf '%s\\n' \"$#\" \"$2\"\n").unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", folder.path().display(), crate::host::env::var("PATH").unwrap());
+        let names = ["$(T)", "`T`", "'; T; '", "\"; T; \"", "\\'; T; \\'", "\\", "a\nT\n", "a b", "; T", "| T", "x'", "a\\'$(T)"];
+        for name in names.map(|name| crate::event::shown_name(&name.replace('T', &touch), 5)) {
+            let event = found(&name, &Alarm::Reported("no".to_owned()));
+            let incident = Incident::begin(1, event.subject.clone(), Severity::Critical, event.at);
+            let context = crate::message::Context::default();
+            let report = again(&event, &incident, &context);
+            let lines: Vec<String> =
+                commands(&report).into_iter().filter(|line| line.contains("history") || line.contains(" ack ")).collect();
+            assert_eq!(lines.len(), 2);
+            for (line, shell) in lines.iter().flat_map(|line| ["sh", "bash", "zsh", "fish"].map(|shell| (line, shell))) {
+                let run =
+                    std::process::Command::new(shell).env("PATH", &path).env("HOME", folder.path()).args(["-c", line]).output();
+                let said = match run {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound && shell != "sh" => continue,
+                    said => said.unwrap(),
+                };
+                assert!(!folder.path().join("pwned").exists(), "{shell}: {line}");
+                assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("2\nprocess:{name}\n"), "{shell}: {line}");
+            }
+        }
+    }
 
     #[test]
     fn who_only_waits_does_not_call_for_somebody() {

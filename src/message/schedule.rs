@@ -3,10 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
-use super::commands::{plain, quoted};
+use super::commands::quoted;
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone};
-use crate::event::{Lapse, Subject, local_time};
+use crate::event::{Lapse, Subject, local_time, shell};
 use crate::incident::Severity;
 
 /// The message about one.
@@ -125,13 +125,13 @@ fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
     // whoever administers the machine looks at another's manager, and finds it all in the machine's record
     let (user, own) = match subject.is_users() {
         true if report.is_own => (" --user".to_owned(), " --user"),
-        true => (format!(" --user -M {}@", subject.manager()), ""),
+        true => (format!(" --user -M {}", shell(&format!("{}@", subject.manager()))), ""),
         false => (String::new(), ""),
     };
     if subject.is_check() {
         return vec![
-            format!("systemctl{user} status dbus.service sysalert-check@{name}.service"),
-            format!("sysalert{own} check {name}"),
+            format!("systemctl{user} status dbus.service {}", shell(&format!("sysalert-check@{name}.service"))),
+            format!("sysalert{own} check {}", shell(name)),
             format!("sysalert{own} explain {}", quoted(subject.full_name())),
         ];
     }
@@ -141,7 +141,7 @@ fn commands(report: &Report<'_>, lapse: Option<&Lapse>) -> Vec<String> {
             commands.push(format!("systemctl{user} list-timers --all"));
             // of another's units journalctl knows no --unit
             let of = if subject.is_users() && !report.is_own { "_SYSTEMD_USER_UNIT=" } else { "--unit=" };
-            commands.push(format!("journalctl{own} -n 50 {of}{}", plain(name)));
+            commands.push(format!("journalctl{own} -n 50 {of}{}", shell(name)));
         }
         Some(Lapse::Nothing { unit, .. }) => commands.push(format!("systemctl{user} status {}", quoted(unit))),
         Some(Lapse::NotLoaded(load)) if load != "masked" && load != "not-found" => {

@@ -1,6 +1,6 @@
 //! Which units may have a drop-in, and why not the others.
 
-use crate::event::UnitName;
+use crate::event::{UnitName, shell};
 use crate::host::manager::Nature;
 
 /// The longest name that leaves room for the handler's (`sysalert-failure@NAME.service`): systemd's limit is 255. A longer
@@ -81,7 +81,7 @@ pub fn by_unit(unit: &UnitName, nature: &Nature, strict: bool) -> Result<Grant, 
         "loaded" => {}
         "not-found" => return Err(UNKNOWN.to_owned()),
         "masked" => return Err("is masked: it cannot run, and so cannot fail".to_owned()),
-        _ => return Err(format!("cannot be loaded: `systemctl status {name}` says why")),
+        _ => return Err(format!("cannot be loaded: `systemctl status {}` says why", shell(name))),
     }
     if nature.id != name {
         return Err(format!("is another name of {}: use that one", nature.id));

@@ -104,4 +104,28 @@ mod tests {
         assert_eq!(told(2100, Ok("it stays well"), false), Some(true));
         assert_eq!(told(2200, Ok("it stays well"), false), None);
     }
+    #[test]
+    fn whoever_clears_a_process_that_is_well_has_its_flapping_counted_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
+        let settings = Settings::read(&[("x.toml".into(), "[processes]\n[process.web]\n".to_owned())]).unwrap();
+        let subject = Subject::process("web");
+        let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
+        let cycle = |store: &mut Store, minute: i64| {
+            let alarm = [(subject.clone(), Err(Alarm::Restarts), None)];
+            processes(store, &settings, &alarm, at(minute)).unwrap();
+            let well = [(subject.clone(), Ok("well".to_owned()), Some(at(minute)))];
+            processes(store, &settings, &well, at(minute)).unwrap();
+            store.with(|db| store::active(db, &subject)).unwrap().is_some_and(|incident| incident.flaps().is_some())
+        };
+        for minute in 0..4 {
+            assert!(!cycle(&mut store, minute));
+        }
+        assert_eq!(store.with(store::clearable).unwrap(), std::slice::from_ref(&subject));
+        let clear = |store: &mut Store| store.write(|db| store::clear(db, &subject, at(4))).unwrap();
+        assert_eq!((clear(&mut store), clear(&mut store)), (true, false), "and then there is nothing more to forget");
+        assert_eq!(store.with(store::clearable).unwrap(), []);
+        let flaps: Vec<bool> = (5..10).map(|minute| cycle(&mut store, minute)).collect();
+        assert_eq!(flaps, [false, false, false, false, true]);
+    }
 }

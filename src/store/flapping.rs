@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::PASSED_OVER;
-use super::{incidents, time};
+use super::{incidents, looks, time};
 use crate::event::{Event, Subject};
 use crate::policy::Recent;
 
@@ -70,8 +70,11 @@ fn begin(db: &Connection, event: &Event, window: TimeDelta, given_up: bool) -> r
         true => db.query_row(sql, params![subject, event.at.timestamp_micros()], |row| row.get(0))?,
         false => None,
     };
+    // of a process nothing but that leaves a mark; of a unit each look at the journal does
+    let mark = if event.subject.is_watchdogs() { looks::mark(db, &event.subject)? } else { None };
+    let mark = mark.filter(|mark| *mark <= event.at).map(|mark| mark.timestamp_micros());
     let begin = event.at.checked_sub_signed(window).unwrap_or(DateTime::UNIX_EPOCH).timestamp_micros();
-    Ok([cleared, ended].into_iter().flatten().fold(begin, i64::max))
+    Ok([cleared, ended, mark].into_iter().flatten().fold(begin, i64::max))
 }
 
 /// Whether the last that is known of a subject since then is a success, and that nobody stopped it.

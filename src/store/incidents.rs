@@ -89,6 +89,8 @@ pub fn clear(db: &Connection, subject: &Subject, now: DateTime<Utc>) -> rusqlite
     let sql = "UPDATE events SET reason = ?2, confirmed = 1 WHERE subject = ?1 AND (reason IS NULL OR NOT confirmed)";
     let reason = serde_json::to_string(&Reason::Cleared).unwrap_or_default();
     let undecided = db.execute(sql, params![subject.as_str(), reason])?;
+    let counted = COUNTED.to_owned() + " AND i.subject = ?1";
+    let counted = db.query_row(&format!("SELECT EXISTS ({counted})"), [subject.as_str()], |row| row.get(0))?;
     // the journal still has them
     looks::set_mark(db, subject, now)?;
     // also those of an incident that is over: its recovery may wait behind a server that is down
@@ -97,16 +99,22 @@ pub fn clear(db: &Connection, subject: &Subject, now: DateTime<Utc>) -> rusqlite
     let dropped = db.execute(sql, [subject.as_str()])?;
     let sql = "UPDATE incidents SET state = 'resolved', cleared = 1, ended = ?2 WHERE subject = ?1 AND state <> 'resolved'";
     let ended = db.execute(sql, params![subject.as_str(), now.timestamp_micros()])?;
-    Ok(undecided + dropped + ended > 0)
+    Ok(undecided + dropped + ended > 0 || counted)
 }
+
+/// The processes that came into alarm and were well again since they were last cleared: that makes them flap, sooner or later.
+const COUNTED: &str = "SELECT i.subject FROM incidents i LEFT JOIN marks m ON m.subject = i.subject
+    WHERE i.subject LIKE 'process:%' AND i.state = 'resolved' AND NOT i.cleared AND i.ended > coalesce(m.at, 0)";
 
 /// The subjects that have something to [`clear`].
 pub fn clearable(db: &Connection) -> rusqlite::Result<Vec<Subject>> {
-    let sql = "SELECT subject FROM incidents WHERE state <> 'resolved'
+    let sql = format!(
+        "SELECT subject FROM incidents WHERE state <> 'resolved'
         UNION SELECT subject FROM events WHERE reason IS NULL
         UNION SELECT i.subject FROM outbox o JOIN alerts a ON a.id = o.alert JOIN incidents i ON i.id = a.incident
-        ORDER BY subject";
-    db.prepare(sql)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
+        UNION {COUNTED} ORDER BY subject"
+    );
+    db.prepare(&sql)?.query_map([], |row| Ok(Subject::stored(row.get(0)?)))?.collect()
 }
 
 /// An incident as `db list` shows it.

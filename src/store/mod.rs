@@ -65,8 +65,8 @@ pub use outbox::{
 };
 pub use overtaken::{Overtaken, settle_overtaken};
 pub use processes::{
-    ProcessAlarm, ProcessRecord, forget_process_alarm, keep_process, keep_process_alarm, process_alarms, process_records,
-    processes_checked, set_processes_checked,
+    ProcessAlarm, ProcessRecord, acknowledge_anew, forget_process_alarm, is_acknowledged_anew, keep_process, keep_process_alarm,
+    process_alarms, process_records, processes_checked, processes_in_trouble, set_processes_checked,
 };
 pub use prune::{Pruned, before, prune, prune_a_step};
 pub use replace::{Identity, current, replace};

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::maybe;
-use super::time;
+use super::{incidents, standing, time};
+use crate::event::{PROCESS, Subject};
+use crate::incident::Acknowledgement;
 
 /// A row of the watchdog's database that is in alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct ProcessAlarm {
     pub since: DateTime<Utc>,
     /// When its process was restarted and healthy: it is not restarted again for this alarm.
     pub restarted: Option<DateTime<Utc>>,
+    /// Somebody acknowledged it there.
+    pub known_of: bool,
 }
 
 /// What became of a process's restarts.
@@ -40,6 +44,8 @@ pub struct ProcessRecord {
     pub restarted: Option<DateTime<Utc>>,
     /// Why the last one failed.
     pub why: Option<String>,
+    /// It was restarted by hand then, and its alarms could not be read: those that are found next are over by that.
+    pub unread: Option<DateTime<Utc>>,
 }
 
 /// The rows in alarm, by number.
@@ -50,6 +56,7 @@ pub fn process_alarms(db: &Connection) -> rusqlite::Result<Vec<ProcessAlarm>> {
             name: row.get("name")?,
             since: time(row.get("since")?),
             restarted: maybe(row.get("restarted")?),
+            known_of: row.get("known_of")?,
         })
     };
     db.prepare("SELECT * FROM process_alarms ORDER BY id")?.query_map([], row)?.collect()
@@ -57,10 +64,10 @@ pub fn process_alarms(db: &Connection) -> rusqlite::Result<Vec<ProcessAlarm>> {
 
 /// Keeps one.
 pub fn keep_process_alarm(db: &Connection, alarm: &ProcessAlarm) -> rusqlite::Result<()> {
-    let ProcessAlarm { id, name, since, restarted } = alarm;
-    let sql = "INSERT OR REPLACE INTO process_alarms (id, name, since, restarted) VALUES (?1, ?2, ?3, ?4)";
+    let ProcessAlarm { id, name, since, restarted, known_of } = alarm;
+    let sql = "INSERT OR REPLACE INTO process_alarms (id, name, since, restarted, known_of) VALUES (?1, ?2, ?3, ?4, ?5)";
     let restarted = restarted.map(|at| at.timestamp_micros());
-    db.execute(sql, params![id, name, since.timestamp_micros(), restarted]).map(drop)
+    db.execute(sql, params![id, name, since.timestamp_micros(), restarted, known_of]).map(drop)
 }
 
 /// It is not in alarm any more.
@@ -80,6 +87,7 @@ pub fn process_records(db: &Connection) -> rusqlite::Result<BTreeMap<String, Pro
             last: maybe(row.get("last")?),
             restarted: maybe(row.get("restarted")?),
             why: row.get("why")?,
+            unread: maybe(row.get("unread")?),
         };
         Ok((row.get("name")?, record))
     };
@@ -88,11 +96,52 @@ pub fn process_records(db: &Connection) -> rusqlite::Result<BTreeMap<String, Pro
 
 /// Keeps what became of one's.
 pub fn keep_process(db: &Connection, name: &str, record: &ProcessRecord) -> rusqlite::Result<()> {
-    let ProcessRecord { failed, opened, begun, restarts, failures, last, restarted, why } = record;
-    let sql = "INSERT OR REPLACE INTO processes (name, failed, opened, begun, restarts, failures, last, restarted, why)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let [opened, begun, last, restarted] = [opened, begun, last, restarted].map(|at| at.map(|at| at.timestamp_micros()));
-    db.execute(sql, params![name, failed, opened, begun, restarts, failures, last, restarted, why]).map(drop)
+    let ProcessRecord { failed, opened, begun, restarts, failures, last, restarted, why, unread } = record;
+    let sql = "INSERT OR REPLACE INTO processes (name, failed, opened, begun, restarts, failures, last, restarted, why, unread)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let [opened, begun, last, restarted, unread] =
+        [opened, begun, last, restarted, unread].map(|at| at.map(|at| at.timestamp_micros()));
+    db.execute(sql, params![name, failed, opened, begun, restarts, failures, last, restarted, why, unread]).map(drop)
+}
+
+/// Who acknowledges what is acknowledged in the watchdog's database.
+const DATABASE: &str = "the database";
+
+/// The processes whose incident is not over, by their names for people.
+pub fn processes_in_trouble(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT subject FROM incidents WHERE state <> 'resolved' AND subject >= ?1 AND subject < ?2 ORDER BY subject";
+    // one character further is behind all that begins so
+    let row = |row: &Row<'_>| Ok(Subject::stored(row.get(0)?).name().to_owned());
+    db.prepare(sql)?.query_map([PROCESS, "process;"], row)?.collect()
+}
+
+/// Whether what its database says of an acknowledgement is news to a process's incident; `known_of`: somebody acknowledged all
+/// its rows in alarm.
+pub fn is_acknowledged_anew(db: &Connection, subject: &Subject, known_of: bool) -> rusqlite::Result<bool> {
+    Ok(incidents::active(db, subject)?.is_some_and(|incident| match &incident.acknowledged {
+        None => known_of,
+        // it is in alarm, and this is not over
+        Some(_) if known_of => incident.flaps().is_some(),
+        Some(known) => known.by == DATABASE,
+    }))
+}
+
+/// An acknowledgement in its database is one here, and ends with it; one that was made here stays. What flaps and is in alarm
+/// is not well meanwhile.
+pub fn acknowledge_anew(db: &Connection, subject: &Subject, known_of: bool, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    let Some(mut incident) = incidents::active(db, subject)? else { return Ok(()) };
+    match &incident.acknowledged {
+        None if known_of => {
+            let acknowledgement = Acknowledgement { by: DATABASE.to_owned(), at: now, why: None };
+            incident = standing::acknowledge(db, subject, acknowledgement)?.unwrap_or(incident);
+        }
+        Some(known) if !known_of && known.by == DATABASE => incident = incident.reopened(),
+        _ => {}
+    }
+    if let Some(flapping) = incident.flapping.as_mut().filter(|flapping| known_of && !flapping.over) {
+        flapping.last = now;
+    }
+    incidents::save(db, &incident, now)
 }
 
 /// When the watchdog last asked its database.

@@ -276,6 +276,10 @@ const MIGRATIONS: &[&str] = &[
         why TEXT                             -- and why the last one failed
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE process_alarms ADD COLUMN known_of INTEGER NOT NULL DEFAULT 0; -- its database says that somebody knows of it
+    ALTER TABLE processes ADD COLUMN unread INTEGER; -- restarted by hand then, while the database told no alarms
+",
 ];
 
 /// Why a database cannot be used.

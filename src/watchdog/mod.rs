@@ -9,4 +9,4 @@ pub mod told;
 
 pub use breaker::{Breaker, Limits, State};
 pub use plan::{Fate, Planned, Row, plan, waits_for};
-pub use round::{Answer, News, Reported, World, by_hand, round};
+pub use round::{Answer, ByHand, News, Reported, World, by_hand, round};

@@ -4,7 +4,7 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::event::{ProcessName, UnitName};
+use crate::event::{ProcessName, UnitName, shell};
 use crate::host::manager::{Change, ServiceManager};
 use crate::host::processes::{self, Wanted};
 use crate::host::{clock, log, program, trust};
@@ -81,6 +81,14 @@ pub fn was_done(process: &Process, manager: &mut ServiceManager, probe: Probe<'_
     becomes_healthy(process, manager, probe)
 }
 
+/// Whether there is what a restart would start, as far as it can be seen without one.
+///
+/// # Errors
+/// What there is not.
+pub fn can(process: &Process, manager: &mut ServiceManager) -> Result<(), String> {
+    way(process, manager).map(drop)
+}
+
 /// What of the process runs now, as it is never again after a restart; empty where nobody can tell.
 fn runs(way: &Way<'_>, manager: &mut ServiceManager) -> String {
     match way {
@@ -151,7 +159,7 @@ fn there_is(unit: &str, load: Option<&str>) -> Result<bool, String> {
         Some("loaded") => Ok(true),
         Some("not-found") => Ok(false),
         Some("masked") => Err(format!("{unit} is masked")),
-        Some(load) => Err(format!("{unit} cannot be loaded ({load}): `systemctl status {unit}` tells why")),
+        Some(load) => Err(format!("{unit} cannot be loaded ({load}): `systemctl status {}` tells why", shell(unit))),
         None => Err("systemd does not answer".to_owned()),
     }
 }
@@ -162,7 +170,7 @@ fn restart_service(manager: &mut ServiceManager, unit: &str, is_checked: bool) -
     match manager.is(unit).ok_or("systemd does not answer")?.1.as_str() {
         "active" | "activating" | "reloading" => Ok(()),
         "inactive" if is_checked => Ok(()),
-        state => Err(format!("{unit} is {state} after its restart: `systemctl status {unit}` tells why")),
+        state => Err(format!("{unit} is {state} after its restart: `systemctl status {}` tells why", shell(unit))),
     }
 }
 

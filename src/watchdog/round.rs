@@ -2,6 +2,7 @@
 //! committed before the next one, so that a run that dies in between neither forgets a restart nor makes it twice.
 
 mod attempt;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,8 @@ use super::{Fate, Limits, Planned, Row, State, plan, waits_for};
 use crate::error::Result;
 use crate::event::{Alarm, ProcessName, Subject, shown_name};
 use crate::host::clock::Clock;
-use crate::settings::{Processes, Settings};
-use crate::store::{self, ProcessAlarm, ProcessRecord, Store};
+use crate::settings::{Process, Processes, Settings};
+use crate::store::{self, ProcessRecord, Store};
 
 /// So many alarms that nobody knew of are taken at once; the next run takes more.
 const MOST: usize = 500;
@@ -41,6 +42,11 @@ pub trait World {
     /// # Errors
     /// Why it is not back, or that nobody knows.
     fn outcome(&mut self, name: &ProcessName, asked: DateTime<Utc>) -> Answer<()>;
+    /// Whether there is what a restart would start.
+    ///
+    /// # Errors
+    /// What there is not.
+    fn can_restart(&mut self, process: &Process) -> Answer<()>;
     /// Whether this run begins no restart any more: its unit has an end, too.
     fn is_late(&self) -> bool;
     /// Takes in what is news: a subject, and what is wrong with it, or how it became well.
@@ -108,7 +114,12 @@ pub fn round(
     }
     let known = round.store.with(store::process_alarms)?;
     let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
-    let alarms = round.asked(&ids, &settings.process_names());
+    // behind those of the settings others that somebody was told of
+    let mut names = settings.process_names();
+    let told = round.store.with(store::processes_in_trouble)?.into_iter().filter(|name| !names.contains(name));
+    let told: Vec<String> = told.collect();
+    names.extend(told);
+    let alarms = round.asked(&ids, &names);
     let database = Subject::database(&processes.name);
     let alarms = match alarms {
         Ok(alarms) => alarms,
@@ -123,9 +134,11 @@ pub fn round(
         }
     };
     let left = alarms.left;
-    let acknowledged = alarms.acknowledged.iter().map(|row| row.name.clone()).collect();
-    let is_whole = !alarms.cut;
+    let is_whole = !alarms.cut && left == 0;
     let rows = round.take_in(&known, alarms)?;
+    if !dry {
+        round.acknowledge(&rows)?;
+    }
     if is_whole && !dry {
         round.tell_well(&rows)?;
     }
@@ -134,6 +147,9 @@ pub fn round(
         let well = News { subject: database, what: Ok("it works again".to_owned()), attempt: None };
         round.world.news(round.store, &[well])?;
     }
+    // what somebody acknowledged is down all the same
+    let acknowledged = rows.iter().filter(|row| row.known_of && !row.restarted);
+    let acknowledged = acknowledged.map(|row| shown_name(&row.name, row.id)).collect();
     round.act(plan(&rows, &|name| settings.process(name)), acknowledged)?;
     if left > 0 {
         let done = format!("{left} more rows are in alarm: the next run takes them");
@@ -143,7 +159,7 @@ pub fn round(
 }
 
 /// Restarts one process because somebody wants it, whatever its breaker says, and ends its alarms, those that no run has seen
-/// and those that somebody acknowledged, too; why it is not back, if it is not.
+/// and those that somebody acknowledged, too.
 ///
 /// # Errors
 /// `Failure`, when sysalert's own database does not answer.
@@ -154,13 +170,30 @@ pub fn by_hand(
     clock: Clock<'_>,
     name: &ProcessName,
     who: &str,
-) -> Result<Option<String>> {
+) -> Result<ByHand> {
     let records = store.with(store::process_records)?;
     let mut round = Round::new(store, processes, world, clock, records, false);
-    let rows = round.rows_of(name)?;
+    let (rows, unread) = round.rows_of(name)?;
     let one = Planned { shown: name.as_str().to_owned(), rows, fate: Fate::Leave };
+    // kept with the restart: the next run finds alarms that this one ended
+    let now = (round.clock)();
+    round.records.entry(one.shown.clone()).or_default().unread = unread.is_some().then_some(now);
     let words = format!("it was restarted by hand ({who}), and is healthy");
-    round.restart_for(&one, name, &words)
+    let failed = round.restart_for(&one, name, &words)?;
+    let unnoted = round.reported.into_iter().find_map(|reported| match reported.wrong {
+        Some(Alarm::Unnoted(why)) => Some(why),
+        _ => None,
+    });
+    Ok(ByHand { failed, not_ended: unread.or(unnoted) })
+}
+
+/// What came of a restart by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    /// Why it is not back, if it is not.
+    pub failed: Option<String>,
+    /// Why its alarms stay in the database for now.
+    pub not_ended: Option<String>,
 }
 
 struct Round<'a> {
@@ -187,89 +220,10 @@ impl<'a> Round<'a> {
         Round { limits, records, reported: Vec::new(), store, processes, world, clock, dry }
     }
 
-    /// The rows that are in alarm now; those that are not any more are over.
-    fn take_in(&mut self, known: &[ProcessAlarm], alarms: Alarms) -> Result<Vec<Row>> {
-        let now = (self.clock)();
-        let seen: BTreeMap<i64, &InAlarm> = alarms.known.iter().map(|alarm| (alarm.id, alarm)).collect();
-        let mut rows = Vec::new();
-        let (mut over, mut renamed) = (Vec::new(), Vec::new());
-        for alarm in known {
-            match seen.get(&alarm.id) {
-                Some(row) if row.name == alarm.name => rows.push(Row {
-                    id: row.id,
-                    name: row.name.clone(),
-                    known_of: row.sound,
-                    restarted: alarm.restarted.is_some(),
-                }),
-                Some(row) => {
-                    over.push(alarm);
-                    renamed.push(*row);
-                }
-                // of a table that was not read to its end nobody knows
-                None if alarms.cut => {}
-                None => over.push(alarm),
-            }
-        }
-        let new = alarms.new.iter().chain(renamed.into_iter().filter(|row| !row.sound));
-        let new: Vec<ProcessAlarm> =
-            new.map(|row| ProcessAlarm { id: row.id, name: row.name.clone(), since: now, restarted: None }).collect();
-        rows.extend(new.iter().map(|row| Row { id: row.id, name: row.name.clone(), known_of: false, restarted: false }));
-        if self.dry {
-            return Ok(rows);
-        }
-        let still: BTreeSet<String> = rows.iter().map(|row| shown_name(&row.name, row.id)).collect();
-        let ended: BTreeSet<String> = over.iter().map(|alarm| shown_name(&alarm.name, alarm.id)).collect();
-        let ended = ended.difference(&still).map(|shown| News {
-            subject: Subject::process(shown),
-            what: Ok("its row is not in alarm any more".to_owned()),
-            attempt: None,
-        });
-        let ended: Vec<News> = ended.collect();
-        // told before it is forgotten: a run that dies in between tells it once more, which is no news then
-        self.world.news(self.store, &ended)?;
-        self.store.write(|db| {
-            over.iter().try_for_each(|alarm| store::forget_process_alarm(db, alarm.id))?;
-            new.iter().try_for_each(|alarm| store::keep_process_alarm(db, alarm))
-        })?;
-        Ok(rows)
-    }
-
     /// What the database says.
     fn asked(&mut self, known: &[i64], first: &[String]) -> Answer<Alarms> {
         let answer = self.world.ask(json!({ "task": "alarms", "known": known, "first": first, "most": MOST }))?;
         serde_json::from_value(answer).map_err(|_| "its client answers in an unknown way".to_owned())
-    }
-
-    /// All rows of a process that are in alarm, each on record from now on. A database that does not tell is told itself.
-    fn rows_of(&mut self, name: &ProcessName) -> Result<Vec<i64>> {
-        let known = self.store.with(store::process_alarms)?;
-        let mut rows: Vec<i64> = known.iter().filter(|alarm| alarm.name == name.as_str()).map(|alarm| alarm.id).collect();
-        let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
-        match self.asked(&ids, &[name.as_str().to_owned()]) {
-            Ok(alarms) => {
-                let since = (self.clock)();
-                let seen = alarms.new.into_iter().chain(alarms.acknowledged).filter(|row| row.name == name.as_str());
-                let new = seen.map(|row| ProcessAlarm { id: row.id, name: row.name, since, restarted: None });
-                let new: Vec<ProcessAlarm> = new.filter(|alarm| !ids.contains(&alarm.id)).collect();
-                self.store.write(|db| new.iter().try_for_each(|alarm| store::keep_process_alarm(db, alarm)))?;
-                rows.extend(new.iter().map(|alarm| alarm.id));
-            }
-            Err(why) => {
-                let subject = Subject::database(&self.processes.name);
-                self.world.news(self.store, &[News { subject, what: Err(Alarm::Database(why)), attempt: None }])?;
-            }
-        }
-        Ok(rows)
-    }
-
-    /// What is not in alarm, of that which was: it may have come back so often that this is news after a while.
-    fn tell_well(&mut self, rows: &[Row]) -> Result<()> {
-        let down: BTreeSet<String> = rows.iter().map(|row| shown_name(&row.name, row.id)).collect();
-        let well = self.records.iter().filter(|(shown, record)| record.begun.is_none() && !down.contains(*shown));
-        let what = || Ok("it stays well".to_owned());
-        let news: Vec<News> =
-            well.map(|(shown, _)| News { subject: Subject::process(shown), what: what(), attempt: None }).collect();
-        self.world.news(self.store, &news)
     }
 
     /// What an earlier run restarted and could not settle; false when it still cannot be.
@@ -309,7 +263,7 @@ impl<'a> Round<'a> {
         Ok(true)
     }
 
-    /// Does what is planned, one after the other. What somebody acknowledged is down all the same.
+    /// Does what is planned, one after the other.
     fn act(&mut self, planned: Vec<Planned>, acknowledged: BTreeSet<String>) -> Result<()> {
         // what is reported first, so that a long restart delays no news
         let now = (self.clock)();
@@ -319,8 +273,9 @@ impl<'a> Round<'a> {
         down.extend(planned.iter().filter(is_down).map(|one| one.shown.clone()));
         for one in &planned {
             let wrong = match &one.fate {
+                Fate::Leave if down.contains(&one.shown) => continue,
                 Fate::Leave => {
-                    self.report(one, None, "left alone: somebody knows of it, or it was restarted");
+                    self.report(one, None, "left alone: it was restarted");
                     continue;
                 }
                 Fate::Report(why) => {
@@ -363,6 +318,10 @@ impl<'a> Round<'a> {
                 continue;
             }
             if self.dry {
+                if let Err(why) = self.world.can_restart(process) {
+                    self.report(one, Some(Alarm::Reported(why)), "would not be restarted");
+                    continue;
+                }
                 self.report(one, Some(Alarm::Restarts), "would be restarted");
                 // what depends on it would be restarted after it
                 down.remove(&one.shown);

@@ -13,7 +13,7 @@ use crate::trouble::Trouble;
 
 /// No more rows than this are read; they are not kept.
 const MOST_ROWS: usize = 200_000;
-/// A name has one row as a rule, and the configuration so many names at most.
+/// A name has one row as a rule, and the configuration so many names at most; more of these are not told.
 const MOST_ACKNOWLEDGED: usize = 1000;
 /// So many characters of a name are kept: enough to see that it is none.
 const LONGEST_NAME: usize = 256;
@@ -39,7 +39,7 @@ pub(crate) struct Alarms {
     known: Vec<Alarm>,
     /// Some of those that are not known, the most urgent first.
     new: Vec<Alarm>,
-    /// Those that somebody acknowledged, known or not, if they are of the names that come first: others may depend on them.
+    /// Those that somebody acknowledged, known or not, the most urgent first: others may depend on them.
     acknowledged: Vec<Alarm>,
     /// So many more there are.
     left: usize,
@@ -85,29 +85,34 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
             break;
         }
         let alarm = alarm(&row.map_err(failed)?, database)?;
-        if alarm.sound && wanted.first.contains(&alarm.name) && alarms.acknowledged.len() < MOST_ACKNOWLEDGED {
+        if alarm.sound {
             alarms.acknowledged.push(alarm.clone());
+            if alarms.acknowledged.len() > 2 * MOST_ACKNOWLEDGED {
+                most_urgent(&mut alarms.acknowledged, wanted, MOST_ACKNOWLEDGED);
+            }
         }
         if wanted.known.contains(&alarm.id) {
             known.insert(alarm.id, alarm);
         } else if !alarm.sound {
             alarms.new.push(alarm);
             if alarms.new.len() > 2 * wanted.most {
-                shorten(&mut alarms, wanted);
+                alarms.left += most_urgent(&mut alarms.new, wanted, wanted.most);
             }
         }
     }
     alarms.known = known.into_values().collect();
-    shorten(&mut alarms, wanted);
+    alarms.left += most_urgent(&mut alarms.new, wanted, wanted.most);
+    most_urgent(&mut alarms.acknowledged, wanted, MOST_ACKNOWLEDGED);
     Ok(alarms)
 }
 
-/// Keeps the most urgent of the new ones.
-fn shorten(alarms: &mut Alarms, wanted: &Wanted) {
+/// Keeps the most urgent ones; how many that leaves out.
+fn most_urgent(alarms: &mut Vec<Alarm>, wanted: &Wanted, most: usize) -> usize {
     let rank = |name: &str| wanted.first.iter().position(|first| first == name).unwrap_or(usize::MAX);
-    alarms.new.sort_by_cached_key(|alarm| (rank(&alarm.name), alarm.id));
-    alarms.left += alarms.new.len().saturating_sub(wanted.most);
-    alarms.new.truncate(wanted.most);
+    alarms.sort_by_cached_key(|alarm| (rank(&alarm.name), alarm.id));
+    let left = alarms.len().saturating_sub(most);
+    alarms.truncate(most);
+    left
 }
 
 /// A row that cannot be read is no row without an alarm: it is said which column it is.
@@ -208,6 +213,15 @@ mod tests {
         let kinds = [ColumnType::MYSQL_TYPE_LONGLONG, ColumnType::MYSQL_TYPE_VAR_STRING, kind];
         let row = new_row(vec![id, name, sound], kinds.map(Column::new).to_vec().into());
         alarm(&row, &database()).map(|alarm| (alarm.id, alarm.name, alarm.sound)).map_err(|trouble| trouble.what)
+    }
+
+    #[test]
+    fn of_too_many_the_most_urgent_are_told() {
+        let wanted: Wanted = serde_json::from_value(json!({ "known": [], "first": ["db", "web"], "most": 2 })).unwrap();
+        let alarm = |(id, name): (i64, &str)| Alarm { id, name: name.to_owned(), sound: true };
+        let mut alarms: Vec<Alarm> = [(1, "a"), (2, "web"), (3, "b"), (4, "db")].into_iter().map(alarm).collect();
+        let left = most_urgent(&mut alarms, &wanted, 3);
+        assert_eq!((left, alarms.iter().map(|alarm| alarm.id).collect::<Vec<_>>()), (1, vec![4, 2, 1]));
     }
 
     #[test]

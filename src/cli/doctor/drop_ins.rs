@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{Outcome, Patient, finding};
-use crate::event::{Manager, UnitName};
+use crate::event::{Manager, UnitName, shell};
 use crate::host::dropins::{DropIns, Found};
 use crate::host::env::Environment;
 use crate::host::manager::Nature;
@@ -52,8 +52,12 @@ fn ineffective(patient: &mut Patient<'_>, unit: &str, path: &Path, nature: &Natu
         return None;
     }
     if nature.load_state != "loaded" {
-        let text =
-            format!("{} is for a unit that is {}: `sysalert disable {unit}` takes it back", path.display(), nature.load_state);
+        let text = format!(
+            "{} is for a unit that is {}: `sysalert disable {}` takes it back",
+            path.display(),
+            nature.load_state,
+            shell(unit)
+        );
         return Some(Outcome::Note(text));
     }
     if patient.manager.is_outdated(unit) {
@@ -70,7 +74,10 @@ fn ineffective(patient: &mut Patient<'_>, unit: &str, path: &Path, nature: &Natu
         )),
         None => Some(finding(
             format!("{unit} has no handler, although {} names one: systemd cannot use that line", path.display()),
-            format!("OnFailure= belongs below [Unit]: `systemd-analyze verify {unit}` says more. Then {systemctl} daemon-reload"),
+            format!(
+                "OnFailure= belongs below [Unit]: `systemd-analyze verify {}` says more. Then {systemctl} daemon-reload",
+                shell(unit)
+            ),
         )),
     }
 }
@@ -128,7 +135,8 @@ pub(super) fn handled(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let mut found = Vec::new();
     for (unit, nature) in &units {
         if let Err(why) = overrides::everywhere(nature) {
-            let hint = format!("remove OnFailureJobMode= (`systemctl cat {unit}` shows where it is set), or the handler");
+            let hint =
+                format!("remove OnFailureJobMode= (`systemctl cat {}` shows where it is set), or the handler", shell(unit));
             found.push(finding(format!("{unit} {why}"), hint));
         }
         let others: Vec<&str> =

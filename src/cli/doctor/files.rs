@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Outcome, Patient, finding};
+use crate::event::{shell, shell_path};
 use crate::host::modes::{self, Mode};
 use crate::host::site::ConfigPlace;
 use crate::host::{files, identity, secret};
@@ -28,20 +29,20 @@ pub(super) fn state(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let mut found = Vec::new();
     if site.is_systems && mode.owner != OURS {
         let text = format!("{shown} belongs to {}: no handler can record anything in it", mode.owner);
-        return vec![finding(text, format!("chown -R {OURS}:{OURS} {shown}"))];
+        return vec![finding(text, format!("chown -R {OURS}:{OURS} {}", shell_path(folder)))];
     }
     if mode.is_changed_by_others() || mode.bits & 0o007 != 0 {
         let (text, right) = (
             format!("others can change or read {shown} (mode {:04o})", mode.bits),
             if site.is_systems { "2750" } else { "0700" },
         );
-        found.push(finding(text, format!("chmod {right} {shown}")));
+        found.push(finding(text, format!("chmod {right} {}", shell_path(folder))));
     }
     for path in modes::within(folder).into_iter().chain(modes::within(&folder.join(store::SPOOL))) {
         let Some(file) = modes::of(&path).ok().filter(|file| file.owner != mode.owner) else { continue };
         found.push(finding(
             format!("{} belongs to {}, and not to {}, who must write it", path.display(), file.owner, mode.owner),
-            format!("chown {}:{} {}", mode.owner, mode.group, path.display()),
+            format!("chown {}:{} {}", shell(&mode.owner), shell(&mode.group), shell_path(&path)),
         ));
     }
     found
@@ -62,15 +63,15 @@ pub(super) fn configuration(patient: &mut Patient<'_>) -> Vec<Outcome> {
             continue;
         }
         let is_read = mode.bits & 0o004 != 0 || mode.owner == OURS || (mode.group == OURS && mode.bits & 0o040 != 0);
-        let (shown, right) = (path.display(), if mode.is_folder { "0750" } else { "0640" });
+        let (shown, word, right) = (path.display(), shell_path(&path), if mode.is_folder { "0750" } else { "0640" });
         if !is_read {
             found.push(finding(
                 format!("{shown} cannot be read by the user {OURS}: handlers and dispatch go without it"),
-                format!("chown {ROOT}:{OURS} {shown}; chmod {right} {shown}"),
+                format!("chown {ROOT}:{OURS} {word}; chmod {right} {word}"),
             ));
         } else if !mode.is_folder && mode.is_open() && !is_closed {
             let text = format!("everybody may read {shown}, in which passwords and addresses may stand (mode {:04o})", mode.bits);
-            found.push(finding(text, format!("chown {ROOT}:{OURS} {shown}; chmod 0640 {shown}")));
+            found.push(finding(text, format!("chown {ROOT}:{OURS} {word}; chmod 0640 {word}")));
         }
     }
     found
@@ -80,11 +81,11 @@ fn changed_by_others(path: &Path, mode: &Mode, is_users: bool) -> Option<Outcome
     let shown = path.display();
     if !is_users && mode.owner != ROOT {
         let text = format!("{shown} belongs to {}, who can thus have programs started as the user {OURS}", mode.owner);
-        return Some(finding(text, format!("chown {ROOT}:{OURS} {shown}")));
+        return Some(finding(text, format!("chown {ROOT}:{OURS} {}", shell_path(path))));
     }
     mode.is_changed_by_others().then(|| {
         let text = format!("others can change {shown} (mode {:04o})", mode.bits);
-        finding(text, format!("chmod go-w {shown}"))
+        finding(text, format!("chmod go-w {}", shell_path(path)))
     })
 }
 
@@ -136,5 +137,5 @@ fn seen_by_others(path: &Path, mode: &Mode) -> Option<Outcome> {
         _ => return None,
     };
     let text = format!("others can {what} {shown}, which holds a secret (mode {:04o})", mode.bits);
-    Some(finding(text, format!("chmod o=,g-w {shown}")))
+    Some(finding(text, format!("chmod o=,g-w {}", shell_path(path))))
 }

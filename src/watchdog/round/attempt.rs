@@ -64,6 +64,7 @@ impl Round<'_> {
             Some(why) => {
                 record.failures += 1;
                 record.why = Some(why.clone());
+                record.unread = None;
                 Err(Alarm::RestartFailed(why.clone()))
             }
         };

@@ -56,13 +56,17 @@ pub fn each_trouble_is_one_incident_and_no_restart_is_made_for_it(systemd: u32) 
         eprintln!("{expected}: two rounds in {:?}", begun.elapsed());
         let why = trouble(&guest).unwrap_or_else(|| panic!("{breaks}, {expected}: no incident"));
         assert!(why.contains(expected) && !why.contains("wr0ng!") && !why.contains("s3cret"), "{why}");
+        // the first one comes before anybody has seen the row
+        assert_eq!(shown(&guest), if expected == rows[0].3 { "unknown" } else { "acknowledged" });
+        let table = guest.sysalert(&["process", "status"]).ok();
+        assert!(table.contains("v_process_monitor does not tell which processes are in alarm: "), "{table}");
         assert_eq!(pid(&guest, "web.service"), before, "{breaks}");
         guest.sh(mends).ok();
         configure(&guest, &good);
         // somebody knows of the alarm: the round only reads
         sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET sound = 1");
         check(&guest);
-        assert_eq!(trouble(&guest), None, "{breaks}");
+        assert_eq!((trouble(&guest), shown(&guest).as_str()), (None, "acknowledged"), "{breaks}");
     }
     assert_eq!(history(&guest, DATABASE).matches("does not tell which processes are in alarm").count(), rows.len());
     let journal = guest.journal(&["-u", "sysalert-check@processes.service", "-o", "cat"]);
@@ -70,6 +74,32 @@ pub fn each_trouble_is_one_incident_and_no_restart_is_made_for_it(systemd: u32) 
     sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET sound = 0");
     check(&guest);
     assert_ne!(pid(&guest, "web.service"), before);
+    // one by hand while it is away ends the alarm that is found when it is back
+    sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1, notes = NULL");
+    guest.run(&["systemctl", "stop", "db.service"]).ok();
+    let by_hand = guest.sysalert(&["process", "restart", "web"]);
+    assert!(by_hand.status == 0 && by_hand.stderr.contains("its alarms could not be ended in the database"), "{by_hand}");
+    let after = pid(&guest, "web.service");
+    guest.run(&["systemctl", "start", "db.service"]).ok();
+    check(&guest);
+    let ended = row(&guest, 1);
+    assert!(ended.starts_with("0\t0\t - Restarted at 20") && pid(&guest, "web.service") == after, "{ended}");
+    // what somebody acknowledges there is acknowledged here, until they take it back
+    configure(&guest, &format!("{good}health_check_tcp = \"127.0.0.1:9\"\nhealth_check_timeout = \"1s\"\n"));
+    sql(&guest, "UPDATE v_process_monitor.STATUS_PROCESS SET alarma = 1");
+    check(&guest);
+    for (sound, is_known) in [(1, true), (0, false)] {
+        sql(&guest, &format!("UPDATE v_process_monitor.STATUS_PROCESS SET sound = {sound}"));
+        check(&guest);
+        let explained = guest.sysalert(&["explain", "process:web"]).ok();
+        assert_eq!(explained.contains("acknowledged by the database"), is_known, "{explained}");
+    }
+}
+
+/// How `process status` shows the alarm of the only process.
+fn shown(guest: &Guest) -> String {
+    let status = guest.sysalert(&["process", "status", "-o", "json"]).json();
+    status[0]["alarm"].as_str().unwrap_or_default().to_owned()
 }
 
 pub fn a_server_killed_in_mid_query_is_asked_again_by_the_next_run(systemd: u32) {
