@@ -95,7 +95,7 @@ fn each_finding_is_found_and_a_healthy_guest_has_none(systemd: u32) {
     let said = guest.sysalert(&["doctor"]);
     assert_eq!(said.status, 1, "{said}");
     let expected = "handlers: sysalert-failure@.service is masked: no failure reaches sysalert but by the journal, minutes later\n  \
-         hint: systemctl unmask sysalert-failure@.service; with --runtime if it was masked so\n";
+         hint: systemctl unmask --runtime sysalert-failure@.service\n";
     assert!(said.stdout.starts_with(expected) && said.stdout.ends_with(": 1 finding.\n"), "{said}");
 }
 
