@@ -269,18 +269,26 @@ impl Settings {
     /// Where `[policy]` names the methods that send, if neither it nor anything else names this one: no unit is told of by it.
     pub fn leaves_out(&self, method: &str) -> Option<Origin> {
         let policy = self.document.section("policy", None).iter().find(|one| one.key == "methods")?;
+        if policy.value.as_array().is_none_or(Vec::is_empty) {
+            return None;
+        }
+        self.names_method(method).is_none().then(|| policy.origin.clone())
+    }
+
+    /// Where a method is named: by what is told by it, by a method whose fallback it is, by the sign of life.
+    pub fn names_method(&self, method: &str) -> Option<Origin> {
         let names = |value: &Value| match value {
             Value::Array(list) => list.iter().any(|one| one == method),
             value => value == method,
         };
-        if policy.value.as_array().is_none_or(Vec::is_empty) {
-            return None;
-        }
-        let is_named = self.effective().into_iter().any(|(section, key, value, _)| {
-            (NAMES_METHODS.contains(&key.as_str()) || key == "fallback" || (section == "heartbeat" && key == "method"))
-                && names(&value)
-        });
-        (!is_named).then(|| policy.origin.clone())
+        self.effective().into_iter().find_map(|(section, key, value, origin)| {
+            let is_name = match section.as_str() {
+                "heartbeat" => key == "method",
+                section if section.starts_with("method.") => key == "fallback",
+                _ => NAMES_METHODS.contains(&key.as_str()),
+            };
+            origin.filter(|_| is_name && names(&value))
+        })
     }
 
     /// The programs that methods and sensors run, each with the heading of its section and where it stands.
