@@ -421,7 +421,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "programs",
         "cannot run /opt/notify.py: No such file",
-        Config("[sensor.command.mine]\ncommand = [\"/usr/bin/python3\", \"/opt/notify.py\"]\n"),
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/usr/bin/python3\", \"/opt/notify.py\"]\n"),
         Config(""),
     ),
     row(
