@@ -17,7 +17,7 @@ type Row<'a> = (&'a [&'a str], i32, &'a str);
 
 const ROWS: &[Row<'static>] = &[
     (&[], 64, "Usage: sysalert"),
-    (&["statsu"], 64, "a similar subcommand exists: 'status'"),
+    (&["statuss"], 64, "a similar subcommand exists: 'status'"),
     (&["--verbos", "status"], 64, "a similar argument exists: '--verbose'"),
     (&["--config"], 64, "a value is required for '--config <FILE>'"),
     // handlers

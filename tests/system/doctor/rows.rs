@@ -98,7 +98,9 @@ pub(super) const ROWS: &[Row] = &[
             mkdir /etc/systemd/system/sysalert-check@sensors.timer.d
             printf '[Timer]\\nOnCalendar=\\nOnActiveSec=1s\\nOnCalendar=2099-01-01\\n' >/etc/systemd/system/sysalert-check@sensors.timer.d/slow.conf
             systemctl daemon-reload; systemctl enable --quiet --now sysalert-check@sensors.timer
-            until [[ $(systemctl show --value -p LastTriggerUSec sysalert-check@sensors.timer) == *:* ]]; do sleep 0.1; done"),
+            until [[ $(systemctl show --value -p LastTriggerUSec sysalert-check@sensors.timer) == *:* ]]; do sleep 0.1; done
+            # while what it starts runs, systemd has no next time
+            until [[ $(systemctl show --value -p SubState sysalert-check@sensors.timer) == waiting ]]; do sleep 0.1; done"),
         Sh("systemctl disable --quiet --now sysalert-check@sensors.timer; rm -r /etc/systemd/system/sysalert-check@sensors.timer.d /etc/sysalert/conf.d/sensors.toml; systemctl daemon-reload"),
     ),
     row(
