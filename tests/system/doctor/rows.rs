@@ -351,7 +351,9 @@ pub(super) const ROWS: &[Row] = &[
         "what should be looked at every 1m is not",
         Sh("printf '[Timer]\\nOnCalendar=\\nOnActiveSec=1s\\nOnCalendar=2099-01-01\\n' >/etc/systemd/system/sysalert-dispatch.timer.d/x.conf
             systemctl daemon-reload; systemctl restart sysalert-dispatch.timer
-            until [[ $(systemctl show --value -p LastTriggerUSec sysalert-dispatch.timer) == *:* ]]; do sleep 0.1; done"),
+            until [[ $(systemctl show --value -p LastTriggerUSec sysalert-dispatch.timer) == *:* ]]; do sleep 0.1; done
+            # while what it starts runs, systemd has no next time
+            until [[ $(systemctl show --value -p SubState sysalert-dispatch.timer) == waiting ]]; do sleep 0.1; done"),
         Sh("rm /etc/systemd/system/sysalert-dispatch.timer.d/x.conf; systemctl daemon-reload; systemctl restart sysalert-dispatch.timer"),
     ),
     row(
