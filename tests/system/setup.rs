@@ -150,7 +150,7 @@ fn by_options_and_nothing_of_somebody_elses_is_replaced() {
         (&["--plugin", "email", "--set", "prot=25"] as &[&str], 64, "has no key prot\nhint: did you mean port?"),
         (&["--plugin", "emial"], 64, "there is no plugin emial\nhint: did you mean email?"),
         (&["--plugin", "email", "--set", "password=hunter2"], 64, "everybody on this machine sees arguments"),
-        (&["--plugin", "email", "--set", "port=70000"], 78, "method-email.toml:"),
+        (&["--plugin", "email", "--set", "port=70000"], 64, "it must be from 1 to 65535"),
         (&["--plugin", "telegram", "--set", "chat=5"], 78, "needs the key `token`"),
         (&["--plugin", "file", "--name", "A/b"], 64, "is no name for a method"),
         (&[], 64, "nobody is there to be asked"),
