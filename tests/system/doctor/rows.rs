@@ -414,8 +414,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "programs",
-        "cannot run /opt/notify.py: No such file",
-        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/usr/bin/python3\", \"/opt/notify.py\"]\n"),
+        "cannot run /opt/notify.sh: No such file",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/bin/sh\", \"/opt/notify.sh\"]\n"),
         Config(""),
     ),
     row(
