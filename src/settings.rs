@@ -266,6 +266,47 @@ impl Settings {
         self.methods.get(name).cloned().or_else(|| (name == method::JOURNAL).then(|| Method::bare(name)))
     }
 
+    /// Where `[policy]` names the methods that send, if neither it nor anything else names this one: no unit is told of by it.
+    pub fn leaves_out(&self, method: &str) -> Option<Origin> {
+        let policy = self.document.section("policy", None).iter().find(|one| one.key == "methods")?;
+        if policy.value.as_array().is_none_or(Vec::is_empty) {
+            return None;
+        }
+        self.names_method(method).is_none().then(|| policy.origin.clone())
+    }
+
+    /// Where a method is named: by what is told by it, by a method whose fallback it is, by the sign of life.
+    pub fn names_method(&self, method: &str) -> Option<Origin> {
+        let names = |value: &Value| match value {
+            Value::Array(list) => list.iter().any(|one| one == method),
+            value => value == method,
+        };
+        self.effective().into_iter().find_map(|(section, key, value, origin)| {
+            let is_name = match section.as_str() {
+                "heartbeat" => key == "method",
+                section if section.starts_with("method.") => key == "fallback",
+                _ => NAMES_METHODS.contains(&key.as_str()),
+            };
+            origin.filter(|_| is_name && names(&value))
+        })
+    }
+
+    /// The programs that methods and sensors run, each with the heading of its section and where it stands.
+    pub fn programs(&self) -> Vec<(String, Origin, Vec<String>)> {
+        let words = |value: Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let watched: Vec<String> = self.sensors().watches.iter().map(|watch| format!("sensor.{}", watch.full_name())).collect();
+        let programs = self.effective().into_iter().filter_map(|(section, key, value, origin)| {
+            let is_methods = section.strip_prefix("method.").is_some_and(|name| {
+                self.methods.values().any(|method| bare_or_quoted(&method.name) == name && method.plugin == "command")
+            });
+            let runs = key == "command" && (is_methods || watched.contains(&section));
+            Some((section, origin?, words(value))).filter(|(_, _, command)| runs && !command.is_empty())
+        });
+        programs.collect()
+    }
+
     /// The methods that stand in for this one, the nearest first.
     pub fn stand_ins(&self, name: &str) -> Vec<String> {
         // the fallbacks are known to come to an end

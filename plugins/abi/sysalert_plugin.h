@@ -124,6 +124,9 @@ struct sysalert_plugin_v1 {
      * Types: "text", "integer" (with "min" and "max"), "boolean", "list" (of texts), "duration", "secret", "template"
      * (a text of several lines, or the file that holds it), "choice" (with "values").
      * With "required": true there is no default. With NULL the keys stay unchecked.
+     * `sysalert setup` asks for a key only "when" another one has one of these values (null: none), where it is "needed" in the
+     * same way, and offers the words of a choice with "channels": true beside the plugin's own name:
+     *   {"name": "token", "type": "secret", "when": {"preset": ["ntfy", "gotify"]}, "needed": {"preset": ["gotify"]}}
      */
     const char *settings;
     /*

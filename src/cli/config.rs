@@ -2,6 +2,8 @@
 
 pub(super) mod reference;
 
+use std::io::ErrorKind::NotFound;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use super::output::{self, Format, Output};
 use crate::config::{Origin, nearest};
 use crate::dispatch;
 use crate::error::{Error, Result};
-use crate::host::{log, names, secret};
+use crate::host::{log, names, program, secret};
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +65,11 @@ fn check(context: &Context) -> Result<u8> {
     complaints.extend(settings.complaints_about_units());
     if !complaints.is_empty() {
         return Err(Error::config(complaints.join("\n")));
+    }
+    for (section, origin, command) in settings.programs() {
+        if let Some((path, error)) = program::obstacle(&command).filter(|(_, error)| error.kind() == NotFound) {
+            log::warn(None, &format!("{origin}: `command` of [{section}]: {}: {error}", path.display()));
+        }
     }
     let methods: Vec<&str> = settings.methods.keys().map(String::as_str).collect();
     output::print(&format!("The configuration is valid. Methods: {}.\n", methods.join(", ")))?;

@@ -101,7 +101,8 @@ impl Opened {
         };
         let mut words = vec![whose, "--quiet", if on { "enable" } else { "disable" }];
         words.extend(now.then_some("--now"));
-        words.extend(["sysalert-dispatch.path", "sysalert-dispatch.timer", "sysalert-check@services.timer"]);
+        // the check first: each of its runs wants the path unit
+        words.extend(["sysalert-check@services.timer", "sysalert-dispatch.path", "sysalert-dispatch.timer"]);
         if let Err(why) = systemctl(&words) {
             let what =
                 if on { "alerts wait until the units that deliver them run" } else { "the units that deliver alerts still run" };

@@ -26,13 +26,16 @@ pub(super) struct Described {
     #[serde(default)]
     values: Vec<String>,
     #[serde(default)]
-    min: Option<i64>,
+    pub(super) min: Option<i64>,
     #[serde(default)]
-    max: Option<i64>,
+    pub(super) max: Option<i64>,
     #[serde(default)]
     pub(super) default: Value,
     #[serde(default)]
     pub(super) about: String,
+    /// For which values of other keys it is there, for which it is needed, and whether its words are channels.
+    #[serde(flatten)]
+    pub(super) further: Map<String, Value>,
 }
 
 impl Described {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::check::described;
 use super::plugin;
@@ -16,7 +16,11 @@ pub struct PluginKey {
     pub key: Key,
     /// A section without it is incomplete.
     pub required: bool,
+    /// What else whoever asks for it must know, as `sysalert_plugin.h` says: "when", "needed", "channels", "min", "max".
+    pub further: Map<String, Value>,
 }
+
+const FURTHER: [&str; 3] = ["when", "needed", "channels"];
 
 /// Each plugin there is, by its name, with its keys; or a sentence that says why they are not known.
 pub fn plugin_keys(site: &Site) -> Vec<(String, Result<Vec<PluginKey>, String>)> {
@@ -30,7 +34,14 @@ fn keys_of(site: &Site, name: &str) -> Result<Vec<PluginKey>, String> {
         let kind = told.kind()?;
         let default = if told.default == Value::Null { String::new() } else { told.default.to_string() };
         let about = Cow::Owned(told.about);
-        Some(PluginKey { key: Key { name: told.name.into(), kind, default: default.into(), about }, required: told.required })
+        let bounds =
+            [("min", told.min), ("max", told.max)].into_iter().filter_map(|(name, bound)| Some((name.to_owned(), bound?.into())));
+        let further = told.further.into_iter().filter(|(name, _)| FURTHER.contains(&name.as_str())).chain(bounds).collect();
+        Some(PluginKey {
+            key: Key { name: told.name.into(), kind, default: default.into(), about },
+            required: told.required,
+            further,
+        })
     });
     Ok(known.collect())
 }

@@ -38,8 +38,8 @@ pub(super) enum Prepared {
 pub(super) fn prepare(store: &Store, settings: &Settings, claimed: &Claimed, now: DateTime<Utc>) -> Result<Prepared> {
     let Some(method) = settings.method(&claimed.method) else {
         let why = format!(
-            "the configuration has no [method.{0}] any more: write it again, or forget the alert with `sysalert db clear`",
-            claimed.method
+            "the configuration has no [method.{0}] any more: write it again, or give this alert up with `sysalert outbox drop {1}`",
+            claimed.method, claimed.id
         );
         return Ok(Prepared::Impossible(why));
     };

@@ -31,7 +31,7 @@ pub use hold::hold;
 pub use keys::{PluginKey, plugin_keys};
 pub use outage::failing;
 pub use preview::{Preview, preview};
-pub use reach::{Reached, reach};
+pub use reach::{Reached, reach, reach_heartbeat};
 pub use storm::collect;
 
 use std::sync::mpsc;

@@ -34,6 +34,12 @@ pub fn reach(site: &Site, settings: &Settings) -> Vec<(String, Reached)> {
     })
 }
 
+/// The same of the address of `[heartbeat]`; `None`: it has none of its own.
+pub fn reach_heartbeat(site: &Site, settings: &Settings) -> Option<Reached> {
+    let heartbeat = settings.heartbeat.as_ref().filter(|heartbeat| heartbeat.starts)?;
+    one(site, &heartbeat.method)
+}
+
 fn one(site: &Site, method: &Method) -> Option<Reached> {
     let path = library::find(&method.plugin, &site.plugins).ok()?;
     let config = secret::resolve_files(method.config()).ok()?;

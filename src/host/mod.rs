@@ -2,6 +2,7 @@
 
 pub mod again;
 pub mod clock;
+pub mod directives;
 pub mod dropins;
 pub mod env;
 pub mod files;

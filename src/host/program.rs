@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use super::{clock, trust};
 
@@ -57,6 +57,42 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const DEATH: Duration = Duration::from_secs(2);
 /// What a program said is read so long after it has ended: what it has started and hidden from us may keep its output open.
 const REST: Duration = Duration::from_millis(200);
+
+/// What keeps this user from running a command, as far as its files tell: the program, the interpreter in its first line, or the
+/// script that an interpreter is given by its whole path.
+pub fn obstacle(command: &[String]) -> Option<(PathBuf, io::Error)> {
+    let (program, arguments) = command.split_first()?;
+    let program = Path::new(program);
+    let may = |path: &Path, how: AccessFlags| access(path, how).err().map(|error| (path.to_owned(), io::Error::from(error)));
+    if let Some(obstacle) = may(program, AccessFlags::X_OK) {
+        return Some(obstacle);
+    }
+    if program.is_dir() {
+        return Some((program.to_owned(), io::ErrorKind::IsADirectory.into()));
+    }
+    if let Some(obstacle) = interpreter(program).and_then(|path| may(&path, AccessFlags::X_OK)) {
+        return Some(obstacle);
+    }
+    let script = arguments.first().map(Path::new).filter(|path| path.is_absolute() && trust::interprets(program));
+    script.and_then(|path| may(path, AccessFlags::R_OK))
+}
+
+/// Whether this user can write this file, or make it, where there is none.
+///
+/// # Errors
+/// The system's: of the file, or of its folder.
+pub fn writable(path: &Path) -> io::Result<()> {
+    let what = if path.exists() { path } else { path.parent().unwrap_or(path) };
+    Ok(access(what, AccessFlags::W_OK)?)
+}
+
+/// "/bin/sh" of a file that begins with "#!/bin/sh -e".
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    std::fs::File::open(program).ok()?.take(256).read_to_end(&mut head).ok()?;
+    let line = String::from_utf8_lossy(head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?).into_owned();
+    line.split_whitespace().next().map(PathBuf::from)
+}
 
 enum News {
     Said(Vec<u8>),
@@ -190,6 +226,36 @@ mod tests {
     fn shell(script: &str, limit: Duration) -> (String, End) {
         let ran = run("/bin/sh", &["-c".to_owned(), script.to_owned()], limit, 1000).unwrap();
         (String::from_utf8(ran.output).unwrap(), ran.end)
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str, mode| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (good, old) = (file("good", "#!/bin/sh -e\n", 0o755), file("old", "#!/nowhere/sh\n", 0o755));
+        let plain = file("plain", "#!/bin/sh\n", 0o644);
+        for (command, expected) in [
+            (vec![good.as_str(), "/nowhere"], None),
+            (vec!["/bin/sh", &plain], None),
+            (vec!["/bin/sh", "-c", "/nowhere"], None),
+            (vec!["/nowhere"], Some(("/nowhere", io::ErrorKind::NotFound))),
+            (vec![&plain], Some((&*plain, io::ErrorKind::PermissionDenied))),
+            (vec![&old], Some(("/nowhere/sh", io::ErrorKind::NotFound))),
+            (vec!["/bin/sh", "/nowhere"], Some(("/nowhere", io::ErrorKind::NotFound))),
+            (vec!["/"], Some(("/", io::ErrorKind::IsADirectory))),
+        ] {
+            let command: Vec<String> = command.into_iter().map(str::to_owned).collect();
+            let found = obstacle(&command).map(|(path, error)| (path, error.kind()));
+            assert_eq!(found, expected.map(|(path, kind)| (PathBuf::from(path), kind)), "{command:?}");
+        }
+        assert!(writable(&folder.path().join("new")).is_ok());
+        assert_eq!(writable(&folder.path().join("none/new")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -38,11 +38,7 @@ pub fn only_command_of(command: &[String], user: u32) -> Result<(), String> {
     let Some((program, arguments)) = command.split_first() else { return Err("it names no program".to_owned()) };
     let program = Path::new(program);
     only_of(program, user)?;
-    let named = |path: &Path| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        INTERPRETERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || ".-".contains(c)))
-    };
-    let mut is_interpreter = named(program) || program.canonicalize().is_ok_and(|whole| named(&whole));
+    let mut is_interpreter = interprets(program);
     // what is run has / as its working folder
     for path in arguments.iter().map(|word| Path::new("/").join(word)).filter(|path| path.is_file()) {
         if std::mem::take(&mut is_interpreter) || is_program(&path) {
@@ -50,6 +46,15 @@ pub fn only_command_of(command: &[String], user: u32) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether this program runs the file that its first argument names.
+pub fn interprets(program: &Path) -> bool {
+    let named = |path: &Path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        INTERPRETERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || ".-".contains(c)))
+    };
+    named(program) || program.canonicalize().is_ok_and(|whole| named(&whole))
 }
 
 fn is_program(path: &Path) -> bool {

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::directives::is_shipped;
 use super::env::Environment;
 use super::files::Files;
 use crate::event::{Manager, UnitName};
@@ -72,6 +73,12 @@ impl UnitFiles {
     pub fn below(folders: Vec<PathBuf>, owner: Option<String>) -> UnitFiles {
         // most of them are not there, and each unit is looked for in all
         UnitFiles { folders: folders.into_iter().filter(|folder| folder.is_dir()).collect(), owner }
+    }
+
+    /// Those alone that came with programs, and that nobody of this machine wrote.
+    pub fn shipped(mut self) -> UnitFiles {
+        self.folders.retain(|folder| is_shipped(folder));
+        self
     }
 
     /// The files of which a unit is made, in the order in which they count: its own, then its drop-ins. None of what is not this

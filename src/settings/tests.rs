@@ -29,6 +29,32 @@ fn what_is_polled_is_told_again_as_services_says() {
 }
 
 #[test]
+fn a_method_that_nothing_names_is_left_out() {
+    let out = |text: &str| {
+        let methods = "[method.mail]\nplugin = \"email\"\n[method.phone]\nplugin = \"command\"\n";
+        read(&format!("{methods}{text}")).unwrap().leaves_out("phone").map(|origin| origin.line)
+    };
+    assert_eq!(out(""), None);
+    assert_eq!(out("[policy]\nmethods = [\"mail\"]\n"), Some(6));
+    assert_eq!(out("[policy]\nmethods = []\n"), None);
+    assert_eq!(out("[policy]\nmethods = [\"mail\"]\nescalate_to = [\"phone\"]\n"), None);
+    assert_eq!(out("[policy]\nmethods = [\"mail\"]\n[unit.\"a.service\"]\nmethods = [\"phone\"]\n"), None);
+    assert_eq!(out("[heartbeat]\nmethod = \"phone\"\n[policy]\nmethods = [\"mail\"]\n"), None);
+}
+
+#[test]
+fn the_programs_of_methods_and_sensors_are_known() {
+    let settings = read(
+        "[method.mine]\nplugin = \"command\"\ncommand = [\"/bin/a\", \"x\"]\n[method.log]\nplugin = \"file\"\ncommand = [\"/bin/b\"]\n\
+         [sensor.command.mailq]\ncommand = [\"/bin/c\"]\n[sensor.command.off]\nenabled = false\ncommand = [\"/bin/d\"]\n",
+    )
+    .unwrap();
+    let found: Vec<_> =
+        settings.programs().into_iter().map(|(section, _, command)| format!("{section} {}", command.join(" "))).collect();
+    assert_eq!(found, ["method.mine /bin/a x", "sensor.command.mailq /bin/c"]);
+}
+
+#[test]
 fn without_methods_the_journal_reports() {
     assert_eq!(read("").unwrap().rules("a.service").methods, ["journal"]);
     assert_eq!(read("[method.mail]\nplugin = \"email\"\n[method.log]").unwrap().rules("a.service").methods, ["log", "mail"]);

@@ -8,7 +8,7 @@ use crate::guest::{Guest, Options};
 use crate::jobs::{AS_SYSALERT, MAIL};
 use crate::plugins::compiled;
 use rows::Do::{self, Config, Sh, Sql};
-use rows::{LONG, ROWS, Row};
+use rows::{LONG, ROWS, Row, SLOW};
 
 /// Methods that work in every guest.
 const CONFIG: &str = r#"
@@ -95,8 +95,13 @@ fn each_finding_is_found_and_a_healthy_guest_has_none(systemd: u32) {
     let said = guest.sysalert(&["doctor"]);
     assert_eq!(said.status, 1, "{said}");
     let expected = "handlers: sysalert-failure@.service is masked: no failure reaches sysalert but by the journal, minutes later\n  \
-         hint: systemctl unmask sysalert-failure@.service; with --runtime if it was masked so\n";
+         hint: systemctl unmask --runtime sysalert-failure@.service\n";
     assert!(said.stdout.starts_with(expected) && said.stdout.ends_with(": 1 finding.\n"), "{said}");
+    done(&guest, &ROWS[0].undo);
+
+    done(&guest, &SLOW.make);
+    let (found, _) = examined(&guest);
+    assert!(found.iter().any(|(look, _, what)| look == SLOW.look && what.contains(SLOW.words)), "{found:#?}");
 }
 
 #[test]

@@ -39,12 +39,14 @@ fn answered_at_a_terminal_and_a_failure_arrives() {
         ("name [email]: ", ""),
         ("host [localhost]: ", "mail.example.test"),
         ("port [none]: ", "many"),
+        ("port [none]: ", "70000"),
         ("port [none]: ", ""),
         ("tls (none, starttls, implicit) [none]: ", "starttls"),
         ("username [none]: ", "sysalert"),
-        ("password (it is not shown): ", &password),
+        ("password (it is not shown) [none]: ", &password),
         ("from [none]: ", "sysalert@guest.example.test"),
         ("to (separated by commas): ", ""),
+        ("to (separated by commas): ", "."),
         ("to (separated by commas): ", "ops@example.org"),
         ("Send a test alert? [Y/n] ", ""),
         ("tell its failures? [Y/n] ", ""),
@@ -54,6 +56,7 @@ fn answered_at_a_terminal_and_a_failure_arrives() {
     assert!(!said.stdout.contains(&password), "the secret was shown: {said}");
     for words in [
         "it must be a whole number.",
+        "it must be from 1 to 65535.",
         "It is needed.",
         "Wrote /etc/sysalert/conf.d/method-email.toml.",
         "email: sent: mail.example.test:587 ",
@@ -147,7 +150,7 @@ fn by_options_and_nothing_of_somebody_elses_is_replaced() {
         (&["--plugin", "email", "--set", "prot=25"] as &[&str], 64, "has no key prot\nhint: did you mean port?"),
         (&["--plugin", "emial"], 64, "there is no plugin emial\nhint: did you mean email?"),
         (&["--plugin", "email", "--set", "password=hunter2"], 64, "everybody on this machine sees arguments"),
-        (&["--plugin", "email", "--set", "port=70000"], 78, "method-email.toml:"),
+        (&["--plugin", "email", "--set", "port=70000"], 64, "it must be from 1 to 65535"),
         (&["--plugin", "telegram", "--set", "chat=5"], 78, "needs the key `token`"),
         (&["--plugin", "file", "--name", "A/b"], 64, "is no name for a method"),
         (&[], 64, "nobody is there to be asked"),
@@ -175,6 +178,48 @@ fn by_options_and_nothing_of_somebody_elses_is_replaced() {
         doctor.stdout.contains(&format!("the credential email.password is to come from {SECRET}, which is not there")),
         "{doctor}"
     );
+}
+
+#[test]
+fn a_channel_is_asked_for_by_its_name_and_taken_away_again() {
+    let guest = Guest::boot("channel", Options::new());
+    guest.configure("[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n[policy]\nmethods = [\"log\"]\n");
+    let (file, secret) = ("/etc/sysalert/conf.d/method-ntfy.toml", "/etc/credstore/sysalert-ntfy.url");
+    let answers = [
+        ("plugin [email]: ", "ntfy"),
+        ("name [ntfy]: ", ""),
+        ("url (it is not shown): ", "."),
+        ("url (it is not shown): ", "https://127.0.0.1:1/topic"),
+        ("token (it is not shown) [none]: ", ""),
+        ("ca [none]: ", ""),
+        ("unencrypted [false]: ", ""),
+        ("Send a test alert? [Y/n] ", "n"),
+        ("tell its failures? [Y/n] ", "n"),
+    ];
+    let said = guest.dialogue(&["sysalert", "setup"], &answers);
+    assert_eq!(said.status, 0, "{said}");
+    assert!(said.stdout.contains("leaves it out: add \"ntfy\" there"), "{said}");
+    let written = guest.read_file(file);
+    assert!(written.contains("preset = \"ntfy\"\n") && written.contains("url.credential = \"ntfy.url\"\n"), "{written}");
+    assert!(!written.contains("hmac"), "{written}");
+
+    // an interrupt acts at once, and nothing was changed
+    let answers = [("plugin [email]: ", "ntfy"), ("name [ntfy]: ", ""), ("url [as it is]: ", "\u{3}")];
+    let said = guest.dialogue(&["sysalert", "setup"], &answers);
+    assert_ne!(said.status, 0, "{said}");
+    assert_eq!(guest.read_file(file), written);
+
+    // what waits goes out once the method is right: it is tried again; and it is not taken away while somebody names it
+    let said = guest.sysalert(&["setup", "--remove", "log"]);
+    assert!(said.status == 78 && said.stderr.contains("is not setup's"), "{said}");
+    guest.configure("[policy]\nmethods = [\"ntfy\"]\n");
+    let said = guest.sysalert(&["setup", "--remove", "ntfy"]);
+    assert!(said.status == 78 && said.stderr.contains("names the method ntfy"), "{said}");
+    guest.configure("");
+    guest.sysalert(&["setup", "--remove", "ntfy"]).ok();
+    let left = guest.sh(&format!("ls {file} {secret} /etc/systemd/system/sysalert-dispatch.service.d 2>/dev/null || true")).ok();
+    assert_eq!(left, "");
+    assert_eq!(guest.sysalert(&["setup", "--remove", "ntfy"]).status, 64);
 }
 
 #[test]

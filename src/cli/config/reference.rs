@@ -1,7 +1,7 @@
 //! `sysalert config reference`: every key of every section. The manual's page sysalert.toml(5) is made of the same rows.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::context::Context;
 use crate::cli::output::{self, Format, Output};
@@ -70,6 +70,8 @@ pub(in crate::cli) struct Row {
     pub(in crate::cli) about: String,
     /// Its type by one word, and the words that it may be.
     pub(in crate::cli) kind: (&'static str, Vec<String>),
+    /// What else its plugin tells of it.
+    pub(in crate::cli) further: Map<String, Value>,
 }
 
 impl Row {
@@ -87,6 +89,7 @@ impl Row {
             wanted: key.kind.brief(),
             about: key.about.to_string(),
             kind: (key.kind.word(), key.kind.words()),
+            further: Map::new(),
         }
     }
 
@@ -151,7 +154,7 @@ fn of_plugins(site: &Site) -> Vec<Part> {
             heading: "[method.NAME]".to_owned(),
             about: format!("the keys of the plugin {name}"),
             plugin: Some(name),
-            rows: keys.iter().map(|told| Row::of(&told.key, told.required)).collect(),
+            rows: keys.iter().map(|told| Row { further: told.further.clone(), ..Row::of(&told.key, told.required) }).collect(),
         }
     };
     // the watchdog's library lies there, too, and is none
@@ -175,7 +178,7 @@ fn json_of(part: &Part) -> impl Iterator<Item = Value> {
     let section = part.heading.trim_matches(['[', ']']);
     part.rows.iter().map(move |row| {
         let default = toml_value(&row.default);
-        json!({
+        let mut object = json!({
             "section": section,
             "plugin": part.plugin,
             "key": row.name,
@@ -185,7 +188,11 @@ fn json_of(part: &Part) -> impl Iterator<Item = Value> {
             "values": row.kind.1,
             "value": row.wanted,
             "about": row.about,
-        })
+        });
+        if let Value::Object(object) = &mut object {
+            object.extend(row.further.clone());
+        }
+        object
     })
 }
 

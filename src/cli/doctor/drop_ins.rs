@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::units::NOBODYS;
 use super::{Outcome, Patient, finding};
+use crate::config::nearest;
 use crate::event::{Manager, UnitName, shell};
+use crate::host::directives::Directives;
 use crate::host::dropins::{DropIns, Found};
-use crate::host::env::Environment;
 use crate::host::manager::Nature;
-use crate::host::unit_files::UnitFiles;
-use crate::overrides::{self, HANDLERS};
+use crate::overrides::{self, HANDLERS, STRICT};
 
 /// What names our handler.
 const HANDLER: &str = "sysalert-failure@";
@@ -34,11 +35,77 @@ pub(super) fn shadowed(patient: &mut Patient<'_>) -> Vec<Outcome> {
             all.into_iter().filter(|unit| unit.ends_with(".service") && !unit.contains("@.") && !overrides::is_ours(unit));
         units.extend(services.filter(|unit| !own.contains(unit)).map(|unit| (unit, ALL.to_owned())));
     }
-    let mut found = Vec::new();
+    let mut found = if names_handler(ALL) { unguarded(patient) } else { Vec::new() };
+    let has_strict = |unit: &String| matches!(drop_ins.read(unit, STRICT), Ok(Found::Text(_)));
+    for unit in drop_ins.units().unwrap_or_default().into_iter().filter(has_strict).filter(|unit| !unit.contains("@.")) {
+        let Ok(nature) = patient.manager.nature(&unit) else { return found };
+        found.extend(not_strict(patient, &unit, &drop_ins.path(&unit, STRICT), &nature));
+    }
     for (unit, folder) in units {
         let Ok(nature) = patient.manager.nature(&unit) else { return found };
         let path = drop_ins.path(&folder, HANDLERS);
         found.extend(ineffective(patient, &unit, &path, &nature, folder == ALL));
+    }
+    found
+}
+
+/// The drop-in of strict mode whose place another one of its name takes.
+fn not_strict(patient: &Patient<'_>, unit: &str, path: &Path, nature: &Nature) -> Option<Outcome> {
+    let holds = nature.drop_ins.iter().find(|one| Path::new(one).file_name().is_some_and(|name| name == STRICT))?;
+    (Path::new(holds) != path).then(|| {
+        finding(
+            format!(
+                "{holds} takes the place of {}, which has the same name: {unit} does not record its runs itself",
+                path.display()
+            ),
+            format!("rename or remove {holds}, then {} daemon-reload", patient.systemctl()),
+        )
+    })
+}
+
+/// Under the drop-in for all services: what keeps it from sysalert's own, so that no handler starts for a handler.
+fn unguarded(patient: &Patient<'_>) -> Vec<Outcome> {
+    let files = patient.unit_files();
+    let own = ["failure@", "success@", "check@"].map(|kind| format!("sysalert-{kind}{NOBODYS}.service"));
+    for unit in own.into_iter().chain(["sysalert-dispatch.service".to_owned()]) {
+        let named = patient.files_of(&files, &unit).into_iter();
+        let mut named =
+            named.filter(|(path, text)| path.file_name().is_some_and(|name| name == HANDLERS) && text.contains(HANDLER));
+        let Some((path, _)) = named.next() else { continue };
+        let (unit, path, systemctl) = (unit.replace(NOBODYS, ""), path.display(), patient.systemctl());
+        let is_for_all = path.to_string().ends_with(&format!("/{ALL}.d/{HANDLERS}"));
+        let hint = match is_for_all {
+            true => {
+                format!("install sysalert again: sysalert-.service.d/{HANDLERS} of it is missing; then {systemctl} daemon-reload")
+            }
+            false => format!("rename or remove {path}, then {systemctl} daemon-reload"),
+        };
+        return vec![finding(format!("{path} gives {unit} a handler: when it fails, handlers start handlers without end"), hint)];
+    }
+    Vec::new()
+}
+
+/// Handlers that are named, and that there are not: a name of ours that was mistyped.
+pub(super) fn mistyped(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    const OURS: [&str; 2] = ["sysalert-failure", "sysalert-success"];
+    let mut found = Vec::new();
+    for file in patient.unit_files().all() {
+        let directives = Directives::read(&vec![file]);
+        let lists = ["OnFailure", "OnSuccess"].map(|key| directives.list("Unit", key));
+        for one in lists.iter().flatten() {
+            for word in one.value.split_whitespace() {
+                let stem = word.split(['@', '.']).next().unwrap_or_default();
+                let Some(near) = nearest(stem, OURS).filter(|near| *near != stem) else { continue };
+                let unit = if word.contains('@') { format!("{stem}@{NOBODYS}.service") } else { word.to_owned() };
+                if patient.manager.health(&unit).is_some_and(|health| health.load == "not-found") {
+                    let (file, systemctl) = (one.file.display(), patient.systemctl());
+                    found.push(finding(
+                        format!("{}= in {file} names {word}, and there is no such unit: nothing is told", one.key),
+                        format!("write {near}@%n.service there, then {systemctl} daemon-reload"),
+                    ));
+                }
+            }
+        }
     }
     found
 }
@@ -84,7 +151,7 @@ fn ineffective(patient: &mut Patient<'_>, unit: &str, path: &Path, nature: &Natu
 
 /// Names that leave no room for the handler's: systemd then starts none, and says nothing.
 pub(super) fn too_long(patient: &mut Patient<'_>) -> Vec<Outcome> {
-    let files = UnitFiles::find(&patient.context.site.manager, Environment::Ours);
+    let files = patient.unit_files();
     let Ok(units) = patient.manager.units() else { return Vec::new() };
     let mut found = Vec::new();
     for unit in units.iter().filter(|unit| unit.len() > overrides::LONGEST && !overrides::is_ours(unit)) {
@@ -113,7 +180,7 @@ fn unit_of(path: &Path) -> Option<String> {
 pub(super) fn handled(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let Ok(loaded) = patient.manager.loaded() else { return Vec::new() };
     let loaded = loaded.iter().filter_map(|name| name.strip_prefix(HANDLER)?.strip_suffix(".service")).map(str::to_owned);
-    let files = UnitFiles::find(&patient.context.site.manager, Environment::Ours).all();
+    let files = patient.unit_files().all();
     let written = files.iter().filter(|(_, text)| text.contains(HANDLER)).filter_map(|(path, _)| unit_of(path));
     let mut units: BTreeMap<String, Nature> = BTreeMap::new();
     for unit in loaded.chain(written).collect::<BTreeSet<_>>() {
@@ -139,8 +206,9 @@ pub(super) fn handled(patient: &mut Patient<'_>) -> Vec<Outcome> {
                 format!("remove OnFailureJobMode= (`systemctl cat {}` shows where it is set), or the handler", shell(unit));
             found.push(finding(format!("{unit} {why}"), hint));
         }
-        let others: Vec<&str> =
-            nature.on_failure.iter().map(String::as_str).filter(|unit| !overrides::is_handler(unit)).collect();
+        // a target tells nobody
+        let is_other = |unit: &&str| unit.ends_with(".service") && !overrides::is_handler(unit);
+        let others: Vec<&str> = nature.on_failure.iter().map(String::as_str).filter(is_other).collect();
         if !others.is_empty() {
             found
                 .push(Outcome::Note(format!("when {unit} fails, {} is started as well: both may tell of it", others.join(", "))));

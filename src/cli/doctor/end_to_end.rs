@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::PATIENCE;
 use crate::cli::context::Context;
 use crate::cli::output::{self, Format};
 use crate::error::{Error, Kind, Result};
 use crate::event::Manager;
-use crate::host::manager::{systemctl, systemd_run};
+use crate::host::manager::{ServiceManager, systemctl, systemd_run};
 use crate::host::{again, clock, identity, names};
 
 /// So often it is looked whether something came.
@@ -86,11 +87,17 @@ impl Journey {
     /// Follows one event to its delivery by every method.
     fn follow(&mut self, outcome: &str, alert: &str) -> Result<()> {
         let until = clock::started() + self.timeout;
-        let event = self.wait(until, |journey| journey.event(outcome, |_| true), || {
-            Error::failure(format!("that it {outcome} was not recorded")).hint(
-                "its handler did not run: `sysalert doctor` looks why, and `journalctl -u 'sysalert-*'` has what the handlers said",
-            )
-        })?;
+        let event = self.wait(
+            until,
+            |journey| journey.event(outcome, |_| true),
+            |journey| {
+                let (sysalert, manager) = (journey.sysalert(), if journey.is_users { " --user" } else { "" });
+                Error::failure(format!("that it {outcome} was not recorded")).hint(format!(
+                "its handler did not run: `{sysalert} doctor` looks why, and `journalctl{manager} -u 'sysalert-*'` has what the \
+                 handlers said"
+            ))
+            },
+        )?;
         self.step(format!("that it {outcome} is on record"))?;
         let is_decided = |event: &Value| event["decision"].is_string();
         let event = if is_decided(&event) {
@@ -99,9 +106,12 @@ impl Journey {
             self.wait(
                 until,
                 |journey| journey.event(outcome, is_decided),
-                || {
-                    Error::failure("nobody decided whether to tell it")
-                        .hint("`sysalert config check` tells whether the configuration is why")
+                |journey| {
+                    let sysalert = journey.sysalert();
+                    let why = journey
+                        .asleep()
+                        .unwrap_or_else(|| format!("`{sysalert} config check` tells whether the configuration is why"));
+                    Error::failure("nobody decided whether to tell it").hint(why)
                 },
             )?
         };
@@ -140,9 +150,9 @@ impl Journey {
                     let seconds = self.timeout.as_secs();
                     let error = Error::failure(format!("{} did not report within {seconds} s", open.join(", ")));
                     let manager = if self.is_users { " --user" } else { "" };
-                    return Err(error.hint(format!(
-                        "is dispatch awake? systemctl{manager} status sysalert-dispatch.path sysalert-dispatch.service"
-                    )));
+                    return Err(error.hint(self.asleep().unwrap_or_else(|| {
+                        format!("is dispatch awake? systemctl{manager} status sysalert-dispatch.path sysalert-dispatch.service")
+                    })));
                 }
                 (false, _) => {
                     output::progress(&format!("waiting for {}", open.join(", ")));
@@ -156,7 +166,7 @@ impl Journey {
         &mut self,
         until: Instant,
         found: impl Fn(&mut Journey) -> Option<Value>,
-        in_vain: impl Fn() -> Error,
+        in_vain: impl Fn(&Journey) -> Error,
     ) -> Result<Value> {
         loop {
             if let Some(value) = found(self) {
@@ -164,11 +174,24 @@ impl Journey {
             }
             if clock::started() >= until {
                 output::progress("");
-                return Err(in_vain());
+                return Err(in_vain(self));
             }
             output::progress(&format!("waiting for the handlers of {}", self.unit));
             clock::wait(LOOK);
         }
+    }
+
+    fn sysalert(&self) -> &'static str {
+        if self.is_users { "sysalert --user" } else { "sysalert" }
+    }
+
+    /// What of dispatch does not run, and who says what is to be done.
+    fn asleep(&self) -> Option<String> {
+        let mut manager = ServiceManager::new(self.is_users, PATIENCE);
+        ["sysalert-dispatch.path", "sysalert-dispatch.timer"].into_iter().find_map(|unit| {
+            let health = manager.health(unit).filter(|health| health.active != "active")?;
+            Some(format!("{unit} is {}: `{} doctor` says what is to be done", health.active, self.sysalert()))
+        })
     }
 
     /// The newest event of this outcome, if it is like that.

@@ -1,24 +1,28 @@
 //! Owners and modes: what others could change, and what sysalert could not read.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Outcome, Patient, finding};
 use crate::event::{shell, shell_path};
 use crate::host::modes::{self, Mode};
 use crate::host::site::ConfigPlace;
-use crate::host::{files, identity, secret};
+use crate::host::space::Space;
+use crate::host::{files, names, space};
 use crate::store;
 
 /// The user and the group of the system's state and configuration.
-const OURS: &str = "sysalert";
-const ROOT: &str = "root";
-const ENVIRONMENT: &str = "/etc/sysalert/environment";
+pub(super) const OURS: &str = "sysalert";
+pub(super) const ROOT: &str = "root";
 
 /// The state folder, and what is in it.
 pub(super) fn state(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let site = &patient.context.site;
     let folder = &site.state;
+    if site.is_systems && !names::is_user(OURS) {
+        let text = format!("there is no user {OURS}: no handler runs, and nothing is sent");
+        return vec![finding(text, "systemd-sysusers; then systemd-tmpfiles --create sysalert.conf")];
+    }
     let mode = match modes::of(folder) {
         Ok(mode) => mode,
         // nothing was recorded yet, and the first handler makes it
@@ -38,6 +42,18 @@ pub(super) fn state(patient: &mut Patient<'_>) -> Vec<Outcome> {
         );
         found.push(finding(text, format!("chmod {right} {}", shell_path(folder))));
     }
+    found.extend(no_room(folder));
+    let runtime = site.refuge();
+    if let (true, Ok(mode)) = (site.is_systems, modes::of(runtime)) {
+        let shown = runtime.display();
+        if mode.owner != OURS {
+            let text = format!("{shown} belongs to {}: dispatch is not woken, but by its timer", mode.owner);
+            found.push(finding(text, format!("chown -R {OURS}:{OURS} {}", shell_path(runtime))));
+        } else if mode.is_changed_by_others() {
+            let text = format!("others can change {shown} (mode {:04o})", mode.bits);
+            found.push(finding(text, format!("chmod go-w {}", shell_path(runtime))));
+        }
+    }
     for path in modes::within(folder).into_iter().chain(modes::within(&folder.join(store::SPOOL))) {
         let Some(file) = modes::of(&path).ok().filter(|file| file.owner != mode.owner) else { continue };
         found.push(finding(
@@ -46,6 +62,29 @@ pub(super) fn state(patient: &mut Patient<'_>) -> Vec<Outcome> {
         ));
     }
     found
+}
+
+/// With less a database cannot go on.
+const ROOM: u64 = 4 << 20;
+
+/// Whether the next event could be recorded on this file system.
+fn no_room(folder: &Path) -> Option<Outcome> {
+    let shown = folder.display();
+    if space::is_read_only(folder) {
+        let text = format!("the file system of {shown} is read-only: nothing can be recorded");
+        let hint =
+            format!("`findmnt -T {}` shows it, `journalctl -k` may say why; then mount -o remount,rw it", shell_path(folder));
+        return Some(finding(text, hint));
+    }
+    let space = Space::of(folder).ok()?;
+    let what = match (space.free < ROOM, space.files > 0 && space.files_free == 0) {
+        (true, _) => format!("has {} KiB left", space.free >> 10),
+        (_, true) => "can hold no further file".to_owned(),
+        _ => return None,
+    };
+    let text = format!("the file system of {shown} {what}: soon nothing can be recorded");
+    let word = shell_path(folder);
+    Some(finding(text, format!("make room there: `df -h {word}` and `df -i {word}` show how full it is")))
 }
 
 /// The configuration: who may change it decides what is started and who hears of what.
@@ -87,55 +126,4 @@ fn changed_by_others(path: &Path, mode: &Mode, is_users: bool) -> Option<Outcome
         let text = format!("others can change {shown} (mode {:04o})", mode.bits);
         finding(text, format!("chmod go-w {}", shell_path(path)))
     })
-}
-
-/// What holds secrets: credentials, files that the configuration names, the environment.
-pub(super) fn secrets(patient: &mut Patient<'_>) -> Vec<Outcome> {
-    let mut found = Vec::new();
-    for (name, source) in patient.manager.credentials("sysalert-dispatch.service") {
-        let path = PathBuf::from(&source);
-        match modes::of(&path) {
-            Ok(mode) => found.extend(seen_by_others(&path, &mode)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => found.push(finding(
-                format!(
-                    "the credential {name} is to come from {source}, which is not there: what needs it is not sent, and without a \
-                     SetCredential= of that name nothing is"
-                ),
-                format!(
-                    "put it there (root, mode 0600), or take LoadCredential={name} out: `{} cat sysalert-dispatch.service`",
-                    patient.systemctl()
-                ),
-            )),
-            // what only root may see
-            Err(_) => {}
-        }
-    }
-    let methods = patient.settings.iter().flat_map(|settings| settings.methods.values());
-    let values = methods.flat_map(|method| method.config.iter().map(|setting| setting.value.clone()));
-    let places: Vec<PathBuf> = values
-        .filter_map(|value| match secret::place(&value) {
-            Some(("file", path)) => Some(PathBuf::from(path)),
-            _ => None,
-        })
-        .collect();
-    // a template is named in the same way, and is none: its key is none of the plugin's
-    for path in places {
-        found.extend(modes::of(&path).ok().and_then(|mode| seen_by_others(&path, &mode)));
-    }
-    if !patient.is_users() && identity::is_root() {
-        let path = Path::new(ENVIRONMENT);
-        found.extend(modes::of(path).ok().and_then(|mode| seen_by_others(path, &mode)));
-    }
-    found
-}
-
-fn seen_by_others(path: &Path, mode: &Mode) -> Option<Outcome> {
-    let shown = path.display();
-    let what = match (mode.is_changed_by_others(), mode.is_open()) {
-        (true, _) => "change",
-        (_, true) => "read",
-        _ => return None,
-    };
-    let text = format!("others can {what} {shown}, which holds a secret (mode {:04o})", mode.bits);
-    Some(finding(text, format!("chmod o=,g-w {}", shell_path(path))))
 }

@@ -80,6 +80,16 @@ pub(super) fn lingering(patient: &mut Patient<'_>) -> Vec<Outcome> {
 }
 
 pub(super) fn journal(patient: &mut Patient<'_>) -> Vec<Outcome> {
+    if let Some(storage) = journal::storage().filter(|storage| storage.value == "none" && !patient.is_users()) {
+        let text =
+            "journald keeps nothing (Storage=none): alerts come without their last lines, and missed failures are not found";
+        let hint = format!("set Storage=persistent in {}, then systemctl restart systemd-journald", storage.file.display());
+        return vec![finding(text, hint)];
+    }
+    // whoever may not read it is told that they do not see all
+    if !patient.sees_all() {
+        return Vec::new();
+    }
     if let Err(why) = journal::readable() {
         // a user's own lines are in a file of theirs
         if patient.is_users() {

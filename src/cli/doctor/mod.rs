@@ -1,12 +1,15 @@
 //! `sysalert doctor`: finds what would keep an alert from arriving.
 
+mod changes;
 mod configuration;
 mod drop_ins;
 mod end_to_end;
 mod files;
 mod machine;
+mod programs;
 mod record;
 mod sandbox;
+mod secrets;
 mod units;
 
 use std::time::Duration;
@@ -18,9 +21,13 @@ use super::context::Context;
 use super::output::{self, Format, Output};
 use crate::error::{Error, Kind, Result};
 use crate::event::Manager;
+use crate::host::directives::Directives;
 use crate::host::dropins::Scope;
-use crate::host::identity;
+use crate::host::env::Environment;
+use crate::host::files::Files;
 use crate::host::manager::ServiceManager;
+use crate::host::unit_files::UnitFiles;
+use crate::host::{identity, journal};
 use crate::settings::Settings;
 
 const EXAMPLES: &str = "\
@@ -85,19 +92,23 @@ struct Look {
 const LOOKS: &[Look] = &[
     Look { name: "systemd", by: As::Caller, at: machine::systemd },
     Look { name: "handlers", by: As::Caller, at: units::handlers },
+    Look { name: "changes", by: As::Caller, at: changes::decisive },
     Look { name: "delivery", by: As::Caller, at: units::delivery },
     Look { name: "timers", by: As::Caller, at: units::timers },
     Look { name: "lingering", by: As::Caller, at: machine::lingering },
     Look { name: "drop-ins", by: As::Caller, at: drop_ins::shadowed },
     Look { name: "names", by: As::Caller, at: drop_ins::too_long },
     Look { name: "units", by: As::Caller, at: drop_ins::handled },
+    Look { name: "units", by: As::Caller, at: drop_ins::mistyped },
     Look { name: "state", by: As::Caller, at: files::state },
     Look { name: "files", by: As::Caller, at: files::configuration },
-    Look { name: "secrets", by: As::Caller, at: files::secrets },
+    Look { name: "secrets", by: As::Caller, at: secrets::kept },
     Look { name: "sandbox", by: As::Caller, at: sandbox::hidden },
     Look { name: "configuration", by: As::Owner, at: configuration::complaints },
     Look { name: "plugins", by: As::Owner, at: configuration::versions },
     Look { name: "channels", by: As::Owner, at: configuration::unreachable },
+    Look { name: "programs", by: As::Owner, at: programs::unusable },
+    Look { name: "files", by: As::Owner, at: programs::unwritable },
     Look { name: "clock", by: As::Owner, at: machine::clock },
     Look { name: "journal", by: As::Owner, at: machine::journal },
     Look { name: "outbox", by: As::Owner, at: record::outbox },
@@ -115,6 +126,8 @@ struct Patient<'a> {
     settings: Option<Settings>,
     manager: ServiceManager,
     scope: Scope,
+    /// Whether root runs it; in the looks of the record's owner it is root no more.
+    is_root: bool,
 }
 
 impl Patient<'_> {
@@ -125,6 +138,33 @@ impl Patient<'_> {
 
     fn is_users(&self) -> bool {
         self.scope == Scope::User
+    }
+
+    /// "sysalert", as it is called for this manager.
+    fn sysalert(&self) -> &'static str {
+        if self.is_users() { "sysalert --user" } else { "sysalert" }
+    }
+
+    /// Whether it may see all that counts: a member of the group may not.
+    fn sees_all(&self) -> bool {
+        self.is_users() || self.is_root
+    }
+
+    /// The files of a unit, of these.
+    fn files_of(&self, files: &UnitFiles, unit: &str) -> Files {
+        match &self.context.site.manager {
+            Manager::System => files.of(unit),
+            Manager::User(user) => files.of(&format!("{user}/{unit}")),
+        }
+    }
+
+    /// What the files of a unit say.
+    fn directives(&self, unit: &str) -> Directives {
+        Directives::read(&self.files_of(&self.unit_files(), unit))
+    }
+
+    fn unit_files(&self) -> UnitFiles {
+        UnitFiles::find(&self.context.site.manager, Environment::Ours)
     }
 }
 
@@ -145,6 +185,7 @@ impl Doctor {
             settings: context.settings().ok(),
             manager: ServiceManager::new(is_users, PATIENCE),
             scope: if is_users { Scope::User } else { Scope::System },
+            is_root: identity::is_root(),
         };
         let (before, after): (Vec<&Look>, Vec<&Look>) = LOOKS.iter().partition(|look| look.by == As::Caller);
         let mut found = Vec::new();
@@ -158,7 +199,8 @@ impl Doctor {
         context.enter()?;
         look(after);
         if !sees_all {
-            let text = "what only root may see was not looked at: run it as root".to_owned();
+            let journal = if journal::readable().is_ok() { "" } else { ", nor the journal, which you may not read" };
+            let text = format!("what only root may see was not looked at{journal}: run it as root");
             found.push(("permission", vec![Outcome::Note(text)]));
         }
         let is_well = !found.iter().flat_map(|(_, outcomes)| outcomes).any(|outcome| matches!(outcome, Outcome::Finding { .. }));

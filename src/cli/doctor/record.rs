@@ -35,7 +35,13 @@ pub(super) fn outbox(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let text = format!("{} not sent, the oldest since {}: {why}", verb(late.len()), local_time(oldest.at));
     let hint = match oldest.attempts {
         0 => format!("`{} status sysalert-dispatch.service` says why it does not run", patient.systemctl()),
-        _ => "mend that; `sysalert outbox retry` sends all at once then, `sysalert outbox drop ID` gives one up".to_owned(),
+        _ => {
+            let sysalert = patient.sysalert();
+            format!(
+                "mend that; `{sysalert} outbox retry` sends all at once then; `{sysalert} outbox drop {}` gives the oldest up",
+                oldest.id
+            )
+        }
     };
     vec![finding(text, hint)]
 }
@@ -53,11 +59,23 @@ fn verb(number: usize) -> String {
 pub(super) fn outages(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let Ok(Some(store)) = opened(patient) else { return Vec::new() };
     let outages = store.with(store::outages).unwrap_or_default();
+    let is_known = |method: &str| patient.settings.as_ref().is_none_or(|settings| settings.method(method).is_some());
+    let sysalert = patient.sysalert();
     let found = outages.into_iter().map(|outage| {
-        finding(
-            format!("{} has sent nothing since {}: {}", outage.method, short_time(outage.since), outage.detail),
-            format!("mend what it says, then `sysalert test {}`", outage.method),
-        )
+        let method = &outage.method;
+        let what = format!("{method} has sent nothing since {}: {}", short_time(outage.since), outage.detail);
+        if is_known(method) {
+            return finding(what, format!("mend what it says, then `{sysalert} test {method}`"));
+        }
+        // it ends with what waits for it
+        if outage.waiting == 0 {
+            return Outcome::Note(format!("{method}, which sent nothing at last, is configured no more, and nothing waits for it"));
+        }
+        let hint = format!(
+            "write [method.{method}] again; or `{sysalert} outbox list` shows what waits for it, and `{sysalert} outbox drop ID` gives \
+             one up"
+        );
+        finding(format!("{what}. It is configured no more"), hint)
     });
     found.collect()
 }

@@ -1,5 +1,6 @@
 //! Files that the configuration names and that are not there for dispatch, since its sandbox hides them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -8,41 +9,79 @@ use super::{Outcome, Patient, finding};
 use crate::host::manager::Sandbox;
 use crate::host::secret;
 
-const SERVICE: &str = "sysalert-dispatch.service";
+/// What sends.
+pub(super) const SENDS: &str = "sysalert-dispatch.service";
+/// What runs the sensors' programs.
+pub(super) const SENSES: &str = "sysalert-check@sensors.service";
 /// What `ProtectHome=` hides.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 
 pub(super) fn hidden(patient: &mut Patient<'_>) -> Vec<Outcome> {
-    let Some(sandbox) = patient.manager.sandbox(SERVICE) else { return Vec::new() };
-    let systemctl = patient.systemctl();
+    let Some(settings) = &patient.settings else { return Vec::new() };
+    let methods = settings.methods.values().flat_map(|method| method.config.iter().map(move |setting| (method, setting)));
+    let mut named: Vec<(&str, String, Vec<String>)> = methods
+        .filter(|(_, setting)| setting.key != COMMAND)
+        .filter_map(|(method, setting)| {
+            let what = format!("{}: `{}` of [method.{}]", setting.origin, setting.key, method.name);
+            Some((SENDS, what, vec![path_of(&setting.value)?.to_owned()]))
+        })
+        .collect();
+    named.extend(settings.programs().into_iter().map(|(section, origin, command)| {
+        let service = if section.starts_with("sensor.") { SENSES } else { SENDS };
+        (service, format!("{origin}: `{COMMAND}` of [{section}]"), command)
+    }));
+    let services: BTreeSet<&str> = named.iter().map(|(service, ..)| *service).collect();
+    let sandboxes: BTreeMap<&str, Option<Sandbox>> =
+        services.into_iter().map(|service| (service, patient.manager.sandbox(service))).collect();
     let mut found = Vec::new();
-    for method in patient.settings.iter().flat_map(|settings| settings.methods.values()) {
-        for setting in &method.config {
-            let path = path_of(&setting.value);
-            let Some((path, folder)) = path.and_then(|path| Some((path, hiding(&sandbox, path)?))) else { continue };
+    for (service, what, words) in named {
+        let Some(Some(sandbox)) = sandboxes.get(service) else { continue };
+        let is_program = what.contains(&format!("`{COMMAND}`"));
+        // of a program's arguments those that are there: others are no files, or are made
+        let paths =
+            words.iter().enumerate().filter(|(place, path)| path.starts_with('/') && (*place == 0 || Path::new(path).exists()));
+        let hidden = paths.filter_map(|(_, path)| Some((path, hiding(sandbox, path)?))).next();
+        let place = if is_program { "/usr/local or /etc/sysalert" } else { "/etc/sysalert or /var/log/sysalert" };
+        if let Some((path, folder)) = hidden {
             let hint = if HOMES.contains(&folder.as_str()) {
-                format!(
-                    "put it below /usr/local or /etc/sysalert; or `{systemctl} edit {SERVICE}`: [Service], ProtectHome=read-only"
-                )
+                format!("put it below {place}; or `{} edit {service}`: [Service], ProtectHome=read-only", patient.systemctl())
             } else {
-                "put it below /usr/local, /etc/sysalert or /var/log/sysalert".to_owned()
+                format!("put it below {place}")
             };
-            let text = format!(
-                "{}: `{}` of [method.{}] names {path}, and {SERVICE} does not see {folder}",
-                setting.origin, setting.key, method.name
-            );
-            found.push(finding(text, hint));
+            found.push(finding(format!("{what} names {path}, and {service} does not see {folder}"), hint));
+        } else if let Some(folder) = words.first().filter(|_| is_program).and_then(|path| not_run(patient, service, path)) {
+            let text = format!("{what} names {}, and {service} runs nothing below {folder}", words[0]);
+            found.push(finding(text, format!("put it below {place}")));
         }
     }
     found
 }
 
-/// The file that a value names: a program with its arguments, a file, or where a secret is kept.
+/// Names a program with its arguments.
+const COMMAND: &str = "command";
+
+/// Whether the sandbox of a service hides this path.
+pub(super) fn hides(patient: &mut Patient<'_>, service: &str, path: &Path) -> bool {
+    let sandbox = patient.manager.sandbox(service);
+    sandbox.zip(path.to_str()).is_some_and(|(sandbox, path)| hiding(&sandbox, path).is_some())
+}
+
+/// The folder above this program from which the sandbox runs none.
+fn not_run(patient: &Patient<'_>, service: &str, path: &str) -> Option<String> {
+    let directives = patient.directives(service);
+    let below = |key: &str| {
+        let folders = directives.words("Service", key).into_iter().map(|word| word.trim_start_matches(['-', '+']).to_owned());
+        folders.filter(|folder| Path::new(path).starts_with(folder)).max_by_key(String::len)
+    };
+    let (not, but) = (below("NoExecPaths")?, below("ExecPaths"));
+    but.is_none_or(|but| but.len() < not.len()).then_some(not)
+}
+
+/// The file that a value names: a file, or where a secret is kept.
 fn path_of(value: &Value) -> Option<&str> {
     let text = match value {
         Value::String(text) => text,
-        Value::Array(list) => list.first()?.as_str()?,
         _ => secret::place(value).filter(|(place, _)| *place == "file")?.1,
     };
     text.starts_with('/').then_some(text)
@@ -66,8 +105,8 @@ mod tests {
     fn what_lies_below_a_hidden_folder_is_found() {
         let sandbox = |home: &str| Sandbox { home: home.to_owned(), empty: vec!["/tmp".to_owned()], private_tmp: false };
         for (value, home, expected) in [
-            (json!(["/home/me/notify", "-q"]), "yes", Some("/home")),
-            (json!(["/home/me/notify", "-q"]), "read-only", None),
+            (json!("/home/me/token"), "yes", Some("/home")),
+            (json!("/home/me/token"), "read-only", None),
             (json!({"file": "/root/token"}), "tmpfs", Some("/root")),
             (json!({"credential": "token"}), "yes", None),
             (json!("/tmp/alerts.json"), "no", Some("/tmp")),

@@ -10,7 +10,7 @@ use crate::host::manager::Health;
 use crate::settings::Settings;
 
 /// An instance of the handlers that nobody has.
-const NOBODYS: &str = "sysalert-doctor-looks.service";
+pub(super) const NOBODYS: &str = "sysalert-doctor-looks.service";
 
 pub(super) fn handlers(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let mut found = Vec::new();
@@ -51,10 +51,17 @@ fn unusable(patient: &Patient<'_>, unit: &str, load: &str, what: &str) -> Option
     let systemctl = patient.systemctl();
     match load {
         "loaded" => None,
-        "masked" => Some(finding(
-            format!("{unit} is masked: {what}"),
-            format!("{systemctl} unmask {unit}; with --runtime if it was masked so"),
-        )),
+        "masked" => {
+            // the file is what is masked: that of the template, maybe
+            let mask = patient.files_of(&patient.unit_files(), unit).into_iter().next().map(|(path, _)| path).unwrap_or_default();
+            let runtime = if mask.starts_with("/run") { "--runtime " } else { "" };
+            let masked = mask.file_name().and_then(|name| name.to_str()).unwrap_or(unit);
+            // one that was masked while it ran has failed, and stays so
+            let runs = unit.ends_with(".path") || unit.ends_with(".timer");
+            let starts =
+                if runs { format!("; {systemctl} reset-failed {unit}; {systemctl} start {unit}") } else { String::new() };
+            Some(finding(format!("{unit} is masked: {what}"), format!("{systemctl} unmask {runtime}{masked}{starts}")))
+        }
         "not-found" => Some(finding(
             format!("{unit} is not installed: {what}"),
             format!("install sysalert again (`make install`, or its package), then {systemctl} daemon-reload"),
@@ -71,7 +78,7 @@ pub(super) fn delivery(patient: &mut Patient<'_>) -> Vec<Outcome> {
     for (unit, runs, what) in [
         ("sysalert-dispatch.service", false, "no alert is sent"),
         ("sysalert-dispatch.path", true, "alerts wait for the timer, up to a minute"),
-        ("sysalert-dispatch.timer", true, "what could not be sent at once is not tried again, and missed failures are not found"),
+        (DISPATCH_TIMER, true, "what could not be sent at once is not tried again, and missed failures are not found"),
     ] {
         let Some(health) = patient.manager.health(unit) else { return found };
         let unusable = unusable(patient, unit, &health.load, what);
@@ -79,17 +86,31 @@ pub(super) fn delivery(patient: &mut Patient<'_>) -> Vec<Outcome> {
         found.extend(unusable);
         if runs && is_loaded {
             found.extend(idle(patient, unit, &health, what));
+        } else if is_loaded && health.active == "failed" {
+            let systemctl = patient.systemctl();
+            let text = format!("{unit} failed when it ran last: what it had to do then may wait");
+            let hint = format!("`{systemctl} status {unit}` says why; mend that, then {systemctl} start {unit}");
+            found.push(finding(text, hint));
+        }
+        if unit == DISPATCH_TIMER && is_loaded {
+            found.extend(slower(patient, unit, DISPATCHES));
         }
     }
     found
 }
+
+const DISPATCH_TIMER: &str = "sysalert-dispatch.timer";
+/// Its pace.
+const DISPATCHES: Duration = Duration::from_secs(60);
 
 /// A path or a timer that does not run now, or will not after the next boot.
 fn idle(patient: &Patient<'_>, unit: &str, health: &Health, what: &str) -> Option<Outcome> {
     let systemctl = patient.systemctl();
     if health.active != "active" {
         let text = format!("{unit} is {}: {what}", health.active);
-        return Some(finding(text, format!("{systemctl} enable --now {unit}; `{systemctl} status {unit}` says why it stopped")));
+        let reset = if health.active == "failed" { format!("{systemctl} reset-failed {unit}; ") } else { String::new() };
+        let hint = format!("{reset}{systemctl} enable --now {unit}; `{systemctl} status {unit}` says why it stopped");
+        return Some(finding(text, hint));
     }
     // one that a package put below a .wants folder is "static"
     matches!(health.file.as_str(), "disabled").then(|| {
@@ -114,6 +135,10 @@ pub(super) fn timers(patient: &mut Patient<'_>) -> Vec<Outcome> {
     for (instance, every, is_wanted, what) in timers.into_iter().take(count) {
         let timer = format!("sysalert-check@{instance}.timer");
         let Some(health) = patient.manager.health(&timer) else { break };
+        let service = format!("sysalert-check@{instance}.service");
+        if is_wanted && let Some(Health { load, .. }) = patient.manager.health(&service) {
+            found.extend(unusable(patient, &service, &load, what));
+        }
         match (health.load.as_str(), health.active.as_str()) {
             ("loaded", "active") => {
                 found.extend(idle(patient, &timer, &health, what));
@@ -129,12 +154,12 @@ pub(super) fn timers(patient: &mut Patient<'_>) -> Vec<Outcome> {
 }
 
 /// Whether the configuration asks for the poll.
-fn polls(settings: &Settings) -> bool {
+pub(super) fn polls(settings: &Settings) -> bool {
     !settings.services.units.is_empty() || !settings.expecting().is_empty()
 }
 
 /// Whether the configuration says something of sensors.
-fn measures(settings: &Settings) -> bool {
+pub(super) fn measures(settings: &Settings) -> bool {
     settings.effective().iter().any(|(section, _, _, origin)| section.starts_with("sensor") && origin.is_some())
 }
 
@@ -154,8 +179,10 @@ fn slower(patient: &mut Patient<'_>, timer: &str, every: Duration) -> Option<Out
                 short_time(next)
             ),
             format!(
-                "set its OnCalendar= ({} edit {timer}, an empty OnCalendar= first), or a longer time in the configuration",
-                patient.systemctl()
+                "set its OnCalendar= ({} edit {timer}, an empty OnCalendar= first){}",
+                patient.systemctl(),
+                // the pace of dispatch is nobody's setting
+                if timer == DISPATCH_TIMER { "" } else { ", or a longer time in the configuration" }
             ),
         )
     })

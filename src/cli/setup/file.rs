@@ -36,7 +36,7 @@ pub(super) fn text(draft: &Draft, keys: &[Key]) -> String {
         draft.plugin
     ));
     text += &format!("[method.{}]\nplugin = {}\n", draft.name, toml_of(&draft.plugin.as_str().into()));
-    for key in keys {
+    for key in keys.iter().filter(|key| key.is_for(&draft.values) || draft.values.contains_key(&key.name)) {
         let line = match draft.values.get(&key.name) {
             Some(value) => setting(&key.name, value),
             None if key.default.is_null() => format!("#{} =\n", key.name),
@@ -62,7 +62,7 @@ pub(super) fn is_setups(there: &str, keys: &[Key]) -> bool {
     let mut values: BTreeMap<String, Value> =
         written.iter().map(|setting| (setting.key.clone(), setting.value.clone())).collect();
     let Some(Value::String(plugin)) = values.remove("plugin") else { return false };
-    let draft = Draft { name: name.to_owned(), plugin, values, secrets: BTreeMap::new() };
+    let draft = Draft { name: name.to_owned(), plugin, values, secrets: BTreeMap::new(), channel: None };
     text(&draft, keys) == there
 }
 
@@ -77,6 +77,15 @@ pub(super) fn complaint(path: &Path, text: &str, whose: &Whose) -> Result<Option
     };
     fs::remove_file(&draft).map_err(|error| Error::file("remove", &draft, &error))?;
     Ok(said.map(|said| said.replace(&draft.display().to_string(), &path.display().to_string())))
+}
+
+/// Takes it away; false where there is none.
+pub(super) fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::file("remove", path, &error)),
+    }
 }
 
 /// Writes it.

@@ -6,6 +6,7 @@
 mod file;
 mod key;
 mod questions;
+mod remove;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -23,13 +24,16 @@ use crate::host::manager::systemctl;
 use crate::host::site::ConfigPlace;
 use crate::host::{again, identity, terminal};
 use crate::settings::Settings;
-use key::{Catalogue, Key};
+use key::{Catalogue, Key, Sender};
 
 const EXAMPLES: &str = "\
 Examples:
   sysalert setup                          asks for everything
   sysalert setup --plugin email --set to=ops@example.org --timers
                                           mail by this machine's own mail server
+  sysalert setup --plugin ntfy --secret url=/root/topic
+                                          a phone
+  sysalert setup --remove ntfy            takes it away again
   sysalert setup --plugin telegram --set chat=-1001234567890 --secret token=/root/token
 
 It writes conf.d/method-NAME.toml, and can be run again: what is not asked for stays as it is.";
@@ -38,10 +42,10 @@ It writes conf.d/method-NAME.toml, and can be run again: what is not asked for s
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, override_usage = "sysalert setup [OPTIONS]")]
 pub(super) struct Setup {
-    /// The plugin that sends; without it, a terminal is asked
+    /// The plugin that sends, or a channel such as ntfy; without it, a terminal is asked
     #[arg(long)]
     plugin: Option<String>,
-    /// What the method is called; default: as its plugin
+    /// What the method is called; default: as its plugin or channel
     #[arg(long)]
     name: Option<String>,
     /// A setting, as in host=smtp.example.org; of a list, separated by commas; may be repeated
@@ -56,6 +60,9 @@ pub(super) struct Setup {
     /// Send no test alert
     #[arg(long)]
     no_test: bool,
+    /// Take a method away: its file, its secrets, and what hands them over
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["plugin", "name", "set", "secret", "timers", "no_test"])]
+    remove: Option<String>,
     /// Replace a file that somebody has changed by hand
     #[arg(long)]
     yes: bool,
@@ -69,6 +76,8 @@ struct Draft {
     values: BTreeMap<String, Value>,
     /// New secrets, by key.
     secrets: BTreeMap<String, String>,
+    /// The key that was set by the channel's name.
+    channel: Option<String>,
 }
 
 impl Setup {
@@ -85,23 +94,27 @@ impl Setup {
         let whose = Whose { is_users, folder: folder.clone(), plugins: context.site.plugins.clone() };
         let settings = context.settings()?;
         let catalogue = Catalogue::read(&whose)?;
+        if let Some(name) = &self.remove {
+            return remove::run(name, &settings, &catalogue, &whose, self.yes);
+        }
         // who names the plugin wants no dialogue
         let asks = self.plugin.is_none();
         if asks && !terminal::is_there() {
             let error = Error::usage("nobody is there to be asked, and no --plugin says how alerts are to be sent");
             return Err(error.hint(format!("one of {}", catalogue.names())));
         }
-        let plugin = match &self.plugin {
-            Some(plugin) => plugin.clone(),
-            None => questions::plugin(&catalogue)?,
+        let sender = match &self.plugin {
+            Some(name) => catalogue.sender(name).ok_or_else(|| no_plugin(name, &catalogue))?,
+            None => questions::sender(&catalogue)?,
         };
-        let Some(keys) = catalogue.keys(&plugin) else { return Err(no_plugin(&plugin, &catalogue)) };
+        let usual = sender.channel.as_ref().map_or(&sender.plugin, |(_, word)| word);
+        let Some(keys) = catalogue.keys(&sender.plugin) else { return Err(no_plugin(&sender.plugin, &catalogue)) };
         let name = match &self.name {
             Some(name) => name.clone(),
-            None if asks => questions::name(&plugin, &settings, &whose)?,
-            None => plugin.clone(),
+            None if asks => questions::name(usual, &settings, &whose)?,
+            None => usual.clone(),
         };
-        let mut draft = self.draft(&name, &plugin, keys, &settings, &whose)?;
+        let mut draft = self.draft(&name, &sender, keys, &settings, &whose)?;
         loop {
             if asks {
                 questions::ask(&mut draft, keys)?;
@@ -117,12 +130,17 @@ impl Setup {
                 Some(complaint) => return Err(Error::config(complaint).hint("nothing was put in place")),
             }
         }
+        if let Some(origin) = settings.leaves_out(&name) {
+            let text = format!("`methods` of [policy] ({origin}) leaves it out: add {name:?} there, or no unit is told of by it");
+            output::print(&format!("{text}.\n"))?;
+        }
         self.afterwards(&draft, &whose, asks)
     }
 
     /// What there is already of this method, and what the options say.
-    fn draft(&self, name: &str, plugin: &str, keys: &[Key], settings: &Settings, whose: &Whose) -> Result<Draft> {
+    fn draft(&self, name: &str, sender: &Sender, keys: &[Key], settings: &Settings, whose: &Whose) -> Result<Draft> {
         check_name(name)?;
+        let plugin = sender.plugin.as_str();
         let path = whose.file(name);
         let mut values = BTreeMap::new();
         if let Some((method, origin)) = settings.methods.get(name).and_then(|method| Some((method, method.origin.as_ref()?))) {
@@ -134,7 +152,16 @@ impl Setup {
                 values.extend(method.config.iter().map(|setting| (setting.key.clone(), setting.value.clone())));
             }
         }
-        let mut draft = Draft { name: name.to_owned(), plugin: plugin.to_owned(), values, secrets: BTreeMap::new() };
+        let mut channel = None;
+        if let Some((key, word)) = &sender.channel {
+            // what another channel had is none of its own
+            if values.get(key).is_some_and(|there| there != word) {
+                values.clear();
+            }
+            values.insert(key.clone(), word.as_str().into());
+            channel = Some(key.clone());
+        }
+        let mut draft = Draft { name: name.to_owned(), plugin: plugin.to_owned(), values, secrets: BTreeMap::new(), channel };
         let key = |name: &str| {
             keys.iter().find(|key| key.name == name).ok_or_else(|| {
                 let error = Error::usage(format!("the plugin {plugin} has no key {}", name.escape_debug()));
@@ -196,6 +223,10 @@ impl Setup {
         }
         let failed = |why: String| Error::failure(format!("sysalert cannot start itself: {why}"));
         let mut is_well = true;
+        // what waits may have waited for this
+        for id in waiting(&draft.name, whose) {
+            again::run(&whose.words(&["outbox", "retry", &id])).map_err(failed)?;
+        }
         if !self.no_test && (!asks || questions::agreed("Send a test alert?", true)?) {
             is_well = again::run(&whose.words(&["test", &draft.name])).map_err(failed)?;
             let said = match is_well {
@@ -217,6 +248,13 @@ impl Setup {
         }
         Ok(u8::from(!is_well))
     }
+}
+
+/// The IDs of the alerts that wait for this method.
+fn waiting(method: &str, whose: &Whose) -> Vec<String> {
+    let told = again::ask(&whose.words(&["outbox", "list", "-o", "json"])).unwrap_or_default();
+    let rows: Vec<Value> = serde_json::from_str(&told).unwrap_or_default();
+    rows.iter().filter(|row| row["method"] == method).map(|row| row["id"].to_string()).collect()
 }
 
 /// Whose configuration it is, and how this program is called for it.
@@ -258,7 +296,7 @@ fn split<'a>(text: &'a str, option: &str) -> Result<(&'a str, &'a str)> {
 
 fn no_plugin(plugin: &str, catalogue: &Catalogue) -> Error {
     let error = Error::usage(format!("there is no plugin {}", plugin.escape_debug()));
-    match nearest(plugin, catalogue.plugins().map(String::as_str)) {
+    match nearest(plugin, catalogue.senders().iter().map(|(name, _)| name.as_str())) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint(format!("one of {}", catalogue.names())),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::key::{Catalogue, Key};
+use super::key::{Catalogue, Key, Sender};
 use super::{Draft, Whose, check_name};
 use crate::cli::config::toml_of;
 use crate::cli::output;
@@ -46,16 +46,16 @@ pub(super) fn agreed(question: &str, usual: bool) -> Result<bool> {
     }
 }
 
-/// Which plugin is to send.
-pub(super) fn plugin(catalogue: &Catalogue) -> Result<String> {
+/// Which plugin is to send, or which channel of one.
+pub(super) fn sender(catalogue: &Catalogue) -> Result<Sender> {
     output::print(&format!("How are alerts to reach you? By {}.\n", catalogue.names()))?;
     loop {
         let typed = asked(&format!("plugin [{USUAL}]: "))?;
-        let plugin = if typed.is_empty() { USUAL.to_owned() } else { typed };
-        if catalogue.keys(&plugin).is_some() {
-            return Ok(plugin);
+        let name = if typed.is_empty() { USUAL } else { &typed };
+        if let Some(sender) = catalogue.sender(name) {
+            return Ok(sender);
         }
-        output::print(&format!("There is no plugin {}.\n", plugin.escape_debug()))?;
+        output::print(&format!("There is no {}.\n", name.escape_debug()))?;
     }
 }
 
@@ -83,10 +83,13 @@ pub(super) fn ask(draft: &mut Draft, keys: &[Key]) -> Result<()> {
     let help = format!("\nReturn takes what stands in brackets, {NONE:?} nothing, and {ENOUGH:?} ends the questions.\n");
     output::print(if keys.is_empty() { "\nThere is nothing to set.\n" } else { &help })?;
     for key in keys.iter().filter(|key| key.is_askable()) {
+        if !key.is_for(&draft.values) || draft.channel.as_ref() == Some(&key.name) {
+            continue;
+        }
         output::print(&format!("\n{}\n", key.about))?;
         while !one(draft, key)? {}
         if draft.values.remove(ENOUGH).is_some() {
-            let missing = keys.iter().find(|key| key.required && !draft.has(key));
+            let missing = keys.iter().find(|key| key.is_for(&draft.values) && draft.lacks(key));
             let Some(missing) = missing else { break };
             output::print(&format!("{} is needed.\n", missing.name))?;
         }
@@ -98,12 +101,14 @@ pub(super) fn ask(draft: &mut Draft, keys: &[Key]) -> Result<()> {
 fn one(draft: &mut Draft, key: &Key) -> Result<bool> {
     let name = &key.name;
     let is_secret = key.kind == "secret";
+    let is_needed = key.is_needed(&draft.values);
     let current = draft.values.get(name).or(Some(&key.default)).filter(|value| !value.is_null());
     let shown = match current {
         _ if is_secret && draft.has(key) => " [as it is]".to_owned(),
-        _ if is_secret => " (it is not shown)".to_owned(),
+        _ if is_secret && is_needed => " (it is not shown)".to_owned(),
+        _ if is_secret => " (it is not shown) [none]".to_owned(),
         Some(value) => format!(" [{}]", plain(value)),
-        None if key.required => String::new(),
+        None if is_needed => String::new(),
         None => " [none]".to_owned(),
     };
     let choices = if key.values.is_empty() { String::new() } else { format!(" ({})", key.values.join(", ")) };
@@ -111,7 +116,7 @@ fn one(draft: &mut Draft, key: &Key) -> Result<bool> {
     let question = format!("{name}{choices}{list}{shown}: ");
     let typed = if is_secret { answered(terminal::ask_hidden(&question))? } else { asked(&question)? };
     match typed.as_str() {
-        "" if key.required && !draft.has(key) => {
+        "" | ENOUGH if draft.lacks(key) => {
             output::print("It is needed.\n")?;
             return Ok(false);
         }
@@ -145,6 +150,11 @@ fn plain(value: &Value) -> String {
 }
 
 impl Draft {
+    /// Whether it cannot be without this key, and is.
+    fn lacks(&self, key: &Key) -> bool {
+        key.is_needed(&self.values) && !self.has(key)
+    }
+
     fn has(&self, key: &Key) -> bool {
         self.values.contains_key(&key.name) || self.secrets.contains_key(&key.name)
     }

@@ -52,6 +52,14 @@ pub(super) fn store(draft: &mut Draft, whose: &Whose) -> Result<()> {
     Ok(())
 }
 
+/// Takes the secrets of a method away that setup stores.
+pub(super) fn remove(method: &str, keys: &[super::key::Key], whose: &Whose) -> Result<()> {
+    for key in keys.iter().filter(|key| key.kind == "secret") {
+        super::file::remove(&file(method, &key.name, whose))?;
+    }
+    Ok(())
+}
+
 fn file(method: &str, key: &str, whose: &Whose) -> PathBuf {
     if whose.is_users {
         whose.folder.join(format!("{method}.{key}"))

@@ -1,10 +1,14 @@
 //! Which files of the journal can hold what is looked for.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::User;
+
+use crate::host::directives::{Directive, Directives};
 
 const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 
@@ -62,6 +66,27 @@ pub fn kept() -> Kept {
     }
 }
 
+/// Where journald's configuration is looked for, the most important first.
+const CONFIGURATION: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+
+/// The `Storage=` of journald's configuration; `None` where the default holds (`journald.conf(5)`).
+pub fn storage() -> Option<Directive> {
+    storage_of(&CONFIGURATION.map(PathBuf::from))
+}
+
+fn storage_of(folders: &[PathBuf]) -> Option<Directive> {
+    let read = |path: PathBuf| fs::read_to_string(&path).ok().map(|text| (path, text));
+    let main = folders.iter().find_map(|folder| read(folder.join("journald.conf")));
+    let mut drop_ins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for entry in folders.iter().flat_map(|folder| fs::read_dir(folder.join("journald.conf.d"))).flatten().flatten() {
+        if entry.path().extension().is_some_and(|end| end == "conf") {
+            drop_ins.entry(entry.file_name()).or_insert(entry.path());
+        }
+    }
+    let files = main.into_iter().chain(drop_ins.into_values().filter_map(read)).collect();
+    Directives::read(&files).last("Journal", "Storage").cloned()
+}
+
 /// Whether systemd-coredump takes the cores.
 pub(super) fn saves_cores() -> bool {
     Path::new("/run/systemd/coredump").exists()
@@ -108,6 +133,26 @@ fn below(folders: &[&Path], machine: &str) -> Vec<(PathBuf, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_word_on_storage_holds() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = ["etc", "usr"].map(|folder| root.path().join(folder));
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let value = || storage_of(&folders).map(|storage| storage.value);
+        assert_eq!(value(), None);
+        put("usr/journald.conf", "[Journal]\n#Storage=auto\n");
+        put("usr/journald.conf.d/50-x.conf", "[Journal]\nStorage=none\n");
+        assert_eq!(value().as_deref(), Some("none"));
+        put("etc/journald.conf.d/50-x.conf", "[Journal]\nStorage=volatile\n");
+        assert_eq!(value().as_deref(), Some("volatile"));
+        put("etc/journald.conf", "[Journal]\nStorage=none\n");
+        assert_eq!(value().as_deref(), Some("volatile"));
+    }
 
     #[test]
     fn the_files_of_this_machine_and_its_namespaces_are_found() {

@@ -16,7 +16,7 @@ pub use complaints::Complaint;
 pub use deaths::{Core, Deaths, Ended, OomKill};
 pub use entries::{Bookmark, Entry, Reached, Writer};
 pub use excerpt::{Excerpt, Line};
-pub use files::{Kept, kept, readable};
+pub use files::{Kept, kept, readable, storage};
 pub(super) use messages::signal;
 pub use messages::{Kind, Message, Messages};
 pub use succeeded::Succeeded;

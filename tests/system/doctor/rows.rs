@@ -314,7 +314,151 @@ pub(super) const ROWS: &[Row] = &[
         "record",
         "1 recorded event is not decided, as the configuration is not valid",
         Sh("printf 'nonsense\\n' >/etc/sysalert/conf.d/broken.toml; sysalert failure -- undecided.service 2>/dev/null"),
-        Sh("rm /etc/sysalert/conf.d/broken.toml; sysalert db clear undecided --yes >/dev/null"),
+        Sh("rm /etc/sysalert/conf.d/broken.toml; sysalert db clear undecided --yes >/dev/null; systemctl start sysalert-dispatch.service"),
+    ),
+    row(
+        "changes",
+        "sets User=nobody of sysalert-dispatch.service: no alert is sent",
+        Sh("mkdir -p /etc/systemd/system/sysalert-dispatch.service.d; printf '[Service]\\nUser=nobody\\n' >/etc/systemd/system/sysalert-dispatch.service.d/x.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/sysalert-dispatch.service.d/x.conf; rmdir /etc/systemd/system/sysalert-dispatch.service.d 2>/dev/null || true; systemctl daemon-reload"),
+    ),
+    row(
+        "changes",
+        "sets PrivateNetwork=yes of sysalert-dispatch.service: no alert is sent",
+        Sh("mkdir -p /etc/systemd/system/sysalert-dispatch.service.d; printf '[Service]\\nPrivateNetwork=yes\\n' >/etc/systemd/system/sysalert-dispatch.service.d/x.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/sysalert-dispatch.service.d/x.conf; rmdir /etc/systemd/system/sysalert-dispatch.service.d 2>/dev/null || true; systemctl daemon-reload"),
+    ),
+    row(
+        "changes",
+        "sets ExecStart=/bin/true of sysalert-failure@.service, another program: no failure is recorded at once",
+        Sh("mkdir -p /etc/systemd/system/sysalert-failure@.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >/etc/systemd/system/sysalert-failure@.service.d/x.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/sysalert-failure@.service.d/x.conf; rmdir /etc/systemd/system/sysalert-failure@.service.d 2>/dev/null || true; systemctl daemon-reload"),
+    ),
+    row(
+        "changes",
+        "sets ConditionPathExists=/none of sysalert-success@.service, and while that is not so",
+        Sh("mkdir -p /etc/systemd/system/sysalert-success@.service.d; printf '[Unit]\\nConditionPathExists=/none\\n' >/etc/systemd/system/sysalert-success@.service.d/x.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/sysalert-success@.service.d/x.conf; rmdir /etc/systemd/system/sysalert-success@.service.d 2>/dev/null || true; systemctl daemon-reload"),
+    ),
+    row(
+        "delivery",
+        "sysalert-dispatch.service failed when it ran last",
+        Sh("mkdir -p /etc/systemd/system/sysalert-dispatch.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/sysalert-dispatch.service.d/x.conf; systemctl daemon-reload; systemctl start sysalert-dispatch.service || true"),
+        Sh("rm -r /etc/systemd/system/sysalert-dispatch.service.d; systemctl daemon-reload; systemctl start sysalert-dispatch.service"),
+    ),
+    row(
+        "timers",
+        "sysalert-check@services.service is masked",
+        Sh("printf '[services]\\nunits = [\"backup.service\"]\\n' >/etc/sysalert/conf.d/polled.toml; systemctl mask --quiet --runtime sysalert-check@.service"),
+        Sh("rm /etc/sysalert/conf.d/polled.toml; systemctl unmask --quiet --runtime sysalert-check@.service"),
+    ),
+    row(
+        "drop-ins",
+        "20-sysalert-strict.conf, which has the same name: daemon.service does not record its runs itself",
+        Sh("sysalert enable --strict daemon >/dev/null; mkdir -p /etc/systemd/system.control/daemon.service.d; printf '[Unit]\\nDescription=x\\n' >/etc/systemd/system.control/daemon.service.d/20-sysalert-strict.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/systemd/system.control/daemon.service.d; sysalert disable daemon >/dev/null"),
+    ),
+    row(
+        "drop-ins",
+        "/etc/systemd/system/service.d/10-sysalert.conf gives sysalert-failure@.service a handler",
+        Sh("mv /usr/lib/systemd/system/sysalert-.service.d /root; sysalert enable --system-wide >/dev/null || { mkdir -p /etc/systemd/system/service.d; printf '[Unit]\\nOnFailure=sysalert-failure@%%n.service\\n' >/etc/systemd/system/service.d/10-sysalert.conf; systemctl daemon-reload; }"),
+        Sh("mv /root/sysalert-.service.d /usr/lib/systemd/system; sysalert disable --system-wide >/dev/null || true; rm -rf /etc/systemd/system/service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "units",
+        "names sysalert-failur@%n.service, and there is no such unit: nothing is told",
+        Sh("mkdir -p /etc/systemd/system/daemon.service.d; printf '[Unit]\\nOnFailure=sysalert-failur@%%n.service\\n' >/etc/systemd/system/daemon.service.d/x.conf; systemctl daemon-reload"),
+        Sh("rm /etc/systemd/system/daemon.service.d/x.conf; rmdir /etc/systemd/system/daemon.service.d 2>/dev/null || true; systemctl daemon-reload"),
+    ),
+    row(
+        "state",
+        "the file system of /var/lib/sysalert is read-only: nothing can be recorded",
+        Sh("mount --bind /var/lib/sysalert /var/lib/sysalert; mount -o remount,bind,ro /var/lib/sysalert"),
+        Sh("umount /var/lib/sysalert"),
+    ),
+    row(
+        "state",
+        "/run/sysalert belongs to nobody: dispatch is not woken, but by its timer",
+        Sh("chown nobody /run/sysalert"),
+        Sh("chown sysalert /run/sysalert"),
+    ),
+    row(
+        "secrets",
+        "names the credential nowhere, which sysalert-dispatch.service is not given",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/usr/bin/true\"]\nsecret.credential = \"nowhere\"\n"),
+        Config(""),
+    ),
+    row(
+        "secrets",
+        "names the variable NOPE, which sysalert-dispatch.service does not have",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/usr/bin/true\"]\nsecret.env = \"NOPE\"\n"),
+        Config(""),
+    ),
+    row(
+        "secrets",
+        "/etc/sysalert/token, which holds a secret, belongs to nobody",
+        Sh("chown nobody /etc/sysalert/token"),
+        Sh("chown root /etc/sysalert/token"),
+    ),
+    row(
+        "programs",
+        "cannot run /opt/notify: No such file",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/opt/notify\"]\n"),
+        Config(""),
+    ),
+    row(
+        "programs",
+        "cannot run /etc/sysalert/token",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/etc/sysalert/token\"]\n"),
+        Config(""),
+    ),
+    row(
+        "programs",
+        "cannot run /opt/notify.sh: No such file",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/bin/sh\", \"/opt/notify.sh\"]\n"),
+        Config(""),
+    ),
+    row(
+        "sandbox",
+        "sysalert-dispatch.service runs nothing below /var/log/sysalert",
+        Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/var/log/sysalert/notify\"]\n"),
+        Config(""),
+    ),
+    row(
+        "files",
+        "`path` of [method.mine]: /srv/none is not there",
+        Config("[method.mine]\nplugin = \"file\"\npath = \"/srv/none/alerts.json\"\n"),
+        Config(""),
+    ),
+    row(
+        "files",
+        "`path` of [method.mine]: sysalert-dispatch.service may not write in /srv/alerts",
+        Sh("install -d -o sysalert /srv/alerts; printf '[method.mine]\\nplugin = \"file\"\\npath = \"/srv/alerts/a.json\"\\n' >/etc/sysalert/conf.d/own.toml"),
+        Sh("rm -r /srv/alerts /etc/sysalert/conf.d/own.toml"),
+    ),
+    note(
+        "configuration",
+        "no unit is told of by [method.own]: `methods` of [policy]",
+        Config("[policy]\nmethods = [\"log\"]\n"),
+        Config(""),
+    ),
+    row(
+        "channels",
+        "the address of [heartbeat] cannot be reached: https://127.0.0.1:1",
+        Config("[heartbeat]\nurl = \"https://127.0.0.1:1/beat\"\n"),
+        Config(""),
+    ),
+    row(
+        "methods",
+        "It is configured no more",
+        Sql("INSERT INTO outages (method, since, last, detail) VALUES ('gone', (unixepoch() - 7200) * 1000000, unixepoch() * 1000000, 'x'); INSERT INTO alerts (id, kind, key, at) VALUES (998, 'test', 'gone', unixepoch() * 1000000); INSERT INTO outbox (alert, method, due, tried, attempts, detail) VALUES (998, 'gone', 0, 1, 3, 'x')"),
+        Sql("DELETE FROM outages; DELETE FROM outbox WHERE alert = 998; DELETE FROM alerts WHERE id = 998"),
+    ),
+    row(
+        "journal",
+        "journald keeps nothing (Storage=none)",
+        Sh("mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\\nStorage=none\\n' >/etc/systemd/journald.conf.d/x.conf"),
+        Sh("rm /etc/systemd/journald.conf.d/x.conf"),
     ),
     // the last one, since the journal begins anew
     note(
@@ -324,3 +468,15 @@ pub(super) const ROWS: &[Row] = &[
         Sh("rm /etc/systemd/journald.conf.d/x.conf; mv /var/log/aside /var/log/journal; systemctl restart systemd-journald; journalctl --flush"),
     ),
 ];
+
+/// Looked at behind all others: a timer that has elapsed once has done so for good.
+pub(super) const SLOW: Row = row(
+    "delivery",
+    "what should be looked at every 1m is not",
+    Sh("printf '[Timer]\\nOnCalendar=\\nOnActiveSec=1s\\nOnCalendar=2099-01-01\\n' >/etc/systemd/system/sysalert-dispatch.timer.d/x.conf
+            systemctl daemon-reload; systemctl restart sysalert-dispatch.timer
+            until [[ $(systemctl show --value -p LastTriggerUSec sysalert-dispatch.timer) == *:* ]]; do sleep 0.1; done
+            # while what it starts runs, systemd has no next time
+            until [[ $(systemctl show --value -p SubState sysalert-dispatch.timer) == waiting ]]; do sleep 0.1; done"),
+    Sh("true"),
+);

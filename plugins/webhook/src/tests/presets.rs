@@ -421,3 +421,23 @@ fn every_preset_has_a_contract() {
     let settings: serde_json::Value = serde_json::from_str(include_str!("../../settings.json")).expect("JSON");
     assert_eq!(settings[0]["values"], json!(presets));
 }
+
+/// What setup asks for is what the preset has.
+#[test]
+fn the_keys_that_settings_tell_for_a_preset_are_its_own() {
+    let keys: Vec<Value> = serde_json::from_str(include_str!("../../settings.json")).expect("JSON");
+    let has = |key: &Value, list: &str, preset: &str| {
+        key[list]["preset"].as_array().is_some_and(|presets| presets.iter().any(|one| one == preset))
+    };
+    for preset in crate::preset::PRESETS {
+        let told = |list: &str| -> Vec<&str> {
+            keys.iter().filter(|key| has(key, list, preset.name)).filter_map(|key| key["name"].as_str()).collect()
+        };
+        let (asked, needed) = (told("when"), told("needed"));
+        let known = [preset.needs, preset.takes].concat();
+        let for_all = ["url", "ca", "unencrypted"];
+        assert!(asked.iter().all(|key| known.contains(key) || for_all.contains(key)), "{}: {asked:?}", preset.name);
+        assert!(known.iter().all(|key| asked.contains(key)), "{}: {asked:?}", preset.name);
+        assert_eq!(needed, preset.needs, "{}", preset.name);
+    }
+}
