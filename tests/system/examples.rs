@@ -106,8 +106,8 @@ const NAMES: &[&str] = &[
 /// Shown here, and run by others.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("ExecStopPost=+-/usr/bin/sysalert ended -- %n", "a line of a unit: strict.rs, from overrides/"),
-    ("apt install ./target/package/*.deb", "packages.rs"),
     ("apt purge", "packages.rs"),
+    ("rpm -U target/package/*.rpm", "packages.rs"),
     ("rpm -e", "packages.rs"),
     ("loginctl enable-linger", "setup.rs"),
     ("make bench", "the workflow"),
