@@ -114,7 +114,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("make check", "the workflow; it runs this"),
     ("make guest", "guest_shell.rs"),
     ("make install DESTDIR=$PWD/.stage", "check"),
-    ("make package", "check"),
     ("make uninstall", "installation.rs"),
 ];
 

@@ -349,8 +349,8 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "changes",
         "sets ExecStart=/bin/true of sysalert-check@sensors.service, another program: no sensor measures anything",
-        Sh("printf '[sensor.storage]\\nevery = \"10m\"\\n' >/etc/sysalert/conf.d/sensors.toml; mkdir -p /etc/systemd/system/sysalert-check@sensors.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >/etc/systemd/system/sysalert-check@sensors.service.d/x.conf; systemctl daemon-reload"),
-        Sh("rm -r /etc/sysalert/conf.d/sensors.toml /etc/systemd/system/sysalert-check@sensors.service.d; systemctl daemon-reload"),
+        Sh("printf '[sensor.storage]\\nevery = \"10m\"\\n' >/etc/sysalert/conf.d/sensors.toml; mkdir -p /etc/systemd/system/sysalert-check@sensors.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >/etc/systemd/system/sysalert-check@sensors.service.d/x.conf; systemctl daemon-reload; systemctl enable --quiet --now sysalert-check@sensors.timer"),
+        Sh("systemctl disable --quiet --now sysalert-check@sensors.timer; rm -r /etc/sysalert/conf.d/sensors.toml /etc/systemd/system/sysalert-check@sensors.service.d; systemctl daemon-reload"),
     ),
     row(
         "delivery",
@@ -435,8 +435,8 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "programs",
         "`command` of [sensor.command.mine]: sysalert cannot run /opt/check: No such file",
-        Config("[sensor.command.mine]\ncommand = [\"/opt/check\"]\n"),
-        Config(""),
+        Sh("printf '[sensor.command.mine]\\ncommand = [\"/opt/check\"]\\n' >/etc/sysalert/conf.d/sensors.toml; systemctl enable --quiet --now sysalert-check@sensors.timer"),
+        Sh("systemctl disable --quiet --now sysalert-check@sensors.timer; rm /etc/sysalert/conf.d/sensors.toml"),
     ),
     row(
         "programs",
