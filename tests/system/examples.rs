@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::documents::{ALL, blocks_of};
 use crate::guest::{Guest, Options, stage};
@@ -110,6 +111,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("rpm -U target/package/*.rpm", "packages.rs"),
     ("rpm -e", "packages.rs"),
     ("loginctl enable-linger", "setup.rs"),
+    ("cargo test --test NAME", "check"),
     ("make bench", "the workflow"),
     ("make check", "the workflow; it runs this"),
     ("make guest", "guest_shell.rs"),
@@ -118,10 +120,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// With what a command begins where it stands within a sentence.
-const PROGRAMS: [&str; 8] = ["sysalert", "systemctl", "journalctl", "loginctl", "man", "make", "apt", "rpm"];
+const PROGRAMS: [&str; 10] = ["sysalert", "systemctl", "journalctl", "loginctl", "setfacl", "man", "make", "cargo", "apt", "rpm"];
 
 /// What a reader puts in its place. First what is a name in one place alone.
-const PLACES: [(&str, &str); 12] = [
+const PLACES: [(&str, &str); 13] = [
     ("process:NAME", "process:billing"),
     ("--method NAME", "--method mail"),
     ("--remove NAME", "--remove ntfy"),
@@ -129,6 +131,7 @@ const PLACES: [(&str, &str); 12] = [
     ("UNIT...", "backup"),
     ("UNIT", "backup"),
     ("GLOB", "'web-*'"),
+    ("FOLDER", "/srv"),
     ("FILE.so", "/usr/local/lib/sysalert/plugins/bell.so"),
     ("METHOD", "mail"),
     ("TEXT", "'new switch'"),
@@ -266,7 +269,7 @@ fn guest() -> Guest {
     for check in ["services", "sensors", "processes"] {
         guest.run(&["systemctl", "start", &format!("sysalert-check@{check}.service")]).ok();
     }
-    guest.wait_until("all that the examples name is on record", || {
+    guest.wait_at_most(Duration::from_secs(90), "all that the examples name is on record", || {
         guest.run(&["systemctl", "start", "sysalert-check@services.service"]).ok();
         let known = [
             "backup.service",
