@@ -63,15 +63,20 @@ stable_time = "0s"
 /// A guest with this systemd and the database, and these further lines of configuration.
 fn guest(systemd: u32, name: &str, more: &str) -> Guest {
     let guest = Guest::boot_on(systemd, name, Options::new());
+    serve(&guest);
+    configure(&guest, &format!("{CONFIG}{more}"));
+    guest.sh("printf s3cret >/etc/sysalert/db-password; chown root:sysalert /etc/sysalert/db-password; chmod 0640 /etc/sysalert/db-password").ok();
+    guest
+}
+
+/// Starts the database, as `db.service`.
+pub fn serve(guest: &Guest) {
     guest.run(&["systemd-sysusers", "--inline", "u db - -"]).ok();
     guest.run(&["install", "-d", "-o", "db", "-g", "db", "/srv/db"]).ok();
     guest.run(&["mariadb-install-db", "--no-defaults", "--datadir=/srv/db", "--user=db", "--skip-test-db", "--force"]).ok();
     guest.write_unit("db.service", SERVER);
     guest.run(&["systemctl", "start", "db.service"]).ok();
-    sql(&guest, TABLES);
-    configure(&guest, &format!("{CONFIG}{more}"));
-    guest.sh("printf s3cret >/etc/sysalert/db-password; chown root:sysalert /etc/sysalert/db-password; chmod 0640 /etc/sysalert/db-password").ok();
-    guest
+    sql(guest, TABLES);
 }
 
 fn configure(guest: &Guest, text: &str) {
