@@ -70,6 +70,7 @@ fn fate(row: &Row, settings: &dyn Fn(&ProcessName) -> Option<Process>) -> Fate {
         return Fate::Leave;
     }
     match ProcessName::parse(&row.name) {
+        Err(_) if row.name.is_empty() => Fate::Report("it has no name in the database".to_owned()),
         Err(why) => Fate::Report(format!("its name {why}")),
         Ok(name) => match settings(&name) {
             Some(process) => Fate::Restart(Box::new(process)),
