@@ -95,7 +95,9 @@ const MOST_LINKS: usize = 40;
 fn trusted(path: &Path, about: &Metadata, user: u32) -> Result<(), String> {
     let shown = path.display();
     if ![ROOT, user].contains(&about.uid()) {
-        return Err(format!("{shown} does not belong to root: chown root {}", shell_path(path)));
+        // without this option it would be given what the link leads to
+        let option = if about.is_symlink() { "-h " } else { "" };
+        return Err(format!("{shown} does not belong to root: chown {option}root {}", shell_path(path)));
     }
     // a link has no mode of its own
     if !about.is_symlink() && about.mode() & 0o022 != 0 {
@@ -162,6 +164,9 @@ mod tests {
         std::os::unix::fs::chown(base.join("theirs"), Some(1), None).unwrap();
         let why = only_roots(&link).unwrap_err();
         assert!(why.contains("/theirs") && why.contains("does not belong to root"), "{why}");
+        std::os::unix::fs::lchown(base.join("first"), Some(1), None).unwrap();
+        assert!(only_roots(&link).is_err_and(|why| why.contains("/first does not belong to root: chown -h root ")));
+        std::os::unix::fs::lchown(base.join("first"), Some(0), None).unwrap();
         fs::remove_file(base.join("theirs/folder/middle")).unwrap();
         symlink("middle", base.join("theirs/folder/middle")).unwrap();
         assert!(only_roots(&link).is_err());
