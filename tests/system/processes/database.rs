@@ -297,7 +297,7 @@ pub fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first(systemd: u32) {
     sql(
         &guest,
         "USE v_process_monitor; INSERT INTO STATUS_PROCESS (process_id, alarma) SELECT seq, 1 FROM seq_1_to_10000;
-         INSERT INTO PROCESE SELECT seq, CONCAT('p', seq) FROM seq_1_to_10000;",
+         INSERT INTO PROCESE SELECT seq, CONCAT(REPEAT('p', 200), ';', seq) FROM seq_1_to_10000;",
     );
     alarm(&guest, 10_001, "web", "NULL");
     let before = pid(&guest, "web.service");
@@ -314,7 +314,7 @@ pub fn ten_thousand_alarms_are_taken_bit_by_bit_the_urgent_first(systemd: u32) {
     assert!(peak < 24 * 1024, "{peak} KiB");
     // and as after twenty runs more
     let all = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 10000)
-        INSERT OR IGNORE INTO process_alarms (id, name, since) SELECT id, 'p' || id, 0 FROM n";
+        INSERT OR IGNORE INTO process_alarms (id, name, since) SELECT id, replace(hex(zeroblob(100)), '0', 'p') || ';' || id, 0 FROM n";
     super::on_record(&guest, all);
     super::forget_pace(&guest);
     let (peak, _) = cost(&guest, &["check", "processes", "--report", "none"]);
