@@ -204,8 +204,12 @@ fn an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched(systemd: u32
     guest.sysalert(&["process", "restart", "web"]).ok();
     assert_ne!(pid(&guest, "web.service"), before);
     assert!(row(&guest, 1).starts_with("0\t0\t - Restarted at 20"), "{}", row(&guest, 1));
+    // a question is one connection, and this one that asks for their number is another
+    let connections = || sql(&guest, "SHOW GLOBAL STATUS LIKE 'Connections'").split('\t').nth(1).unwrap().parse::<u64>().unwrap();
+    let before = connections();
     let nothing = guest.sysalert(&["check", "processes", "--dry-run"]);
     assert_eq!(nothing.ok(), "OK: no process is in alarm that nobody knows of");
+    assert_eq!(connections() - before, 2);
     assert_eq!(guest.sysalert(&["process", "restart", "wbe"]).status, 64);
     configure(&guest, crate::readme::configuration("[process.billing]"));
 }
