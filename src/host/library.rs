@@ -52,7 +52,10 @@ pub fn open(path: &Path) -> Result<File, String> {
     };
     let target = match path.read_link() {
         // one link, which nobody else can exchange where nobody else can write: several plugins may share a file
-        Ok(target) => trusted_folder(path)?.join(target),
+        Ok(target) => {
+            let target = trusted_folder(path)?.join(target);
+            trusted_folder(&target)?.join(target.file_name().unwrap_or_default())
+        }
         Err(_) => path.to_owned(),
     };
     // NONBLOCK: opening a pipe that somebody put there must not wait
