@@ -1,5 +1,6 @@
 //! `sysalert check`: looks at what never triggers, and reports it. The exit status is that of monitoring plugins.
 
+mod metrics;
 mod sensors;
 mod services;
 
@@ -267,7 +268,7 @@ impl Check {
                 };
                 let services = services.map(|names| table("services", names));
                 let processes = processes.map(|names| table("processes", names));
-                let tables = services.into_iter().chain(processes).chain(sensors.as_deref().map(sensors::list));
+                let tables = services.into_iter().chain(processes).chain(sensors.as_deref().map(metrics::list));
                 let tables: Vec<String> = tables.collect();
                 output::print(&tables.join("\n"))?;
             }
@@ -275,7 +276,7 @@ impl Check {
                 let named = [("services", services), ("processes", processes)];
                 let mut list: Map<String, Value> =
                     named.into_iter().filter_map(|(check, names)| Some((check.to_owned(), names?.into()))).collect();
-                list.extend(sensors.as_deref().map(sensors::list_json).unwrap_or_default());
+                list.extend(sensors.as_deref().map(metrics::list_json).unwrap_or_default());
                 output::json(&Value::Object(list))?;
             }
             Report::None => {}

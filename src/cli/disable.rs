@@ -6,6 +6,7 @@ use super::context::Context;
 use super::output;
 use super::targets::{ALL_SERVICES, Opened, Place, Typed, shown};
 use crate::error::Result;
+use crate::event::counted;
 use crate::host::dropins::Found;
 use crate::overrides::{self, HANDLERS, Origin, STRICT, Undo};
 
@@ -74,7 +75,7 @@ impl Disable {
                 opened.deliver(false);
             }
             opened.reload();
-            output::print(&format!("{disabled} unit{} disabled.\n", if disabled == 1 { "" } else { "s" }))?;
+            output::print(&format!("{} disabled.\n", counted(disabled, "unit")))?;
         }
         Ok(u8::from(changed))
     }

@@ -10,7 +10,7 @@ use super::context::{Context, by_now, never_recorded, of_check, words_of};
 use super::outbox::next_try;
 use super::output::{self, Format, Output};
 use crate::error::Result;
-use crate::event::{Breach, Outcome, local_time, utc_time};
+use crate::event::{Breach, Outcome, counted, local_time, utc_time};
 use crate::host::clock;
 use crate::incident::State;
 use crate::message::visible;
@@ -146,12 +146,13 @@ impl Explain {
         }
         if let Some(row) = &row {
             let incident = &row.incident;
-            let failures =
-                if incident.failures == 1 { "1 failure".to_owned() } else { format!("{} failures", incident.failures) };
-            let alerts = if row.alerts == 1 { "1 alert sent".to_owned() } else { format!("{} alerts sent", row.alerts) };
+            let (failures, alerts) = (counted(incident.failures, "failure"), counted(row.alerts, "alert"));
             let state = if row.cleared { "cleared" } else { incident.state.as_str() };
             let severity = incident.severity.as_str();
-            say("incident", &format!("{state}, {severity}; {failures} since {}; {alerts}", local_time(incident.first_failure)));
+            say(
+                "incident",
+                &format!("{state}, {severity}; {failures} since {}; {alerts} sent", local_time(incident.first_failure)),
+            );
             if let Some(acknowledged) = &incident.acknowledged {
                 say("known", &format!("{acknowledged}, {}: no reminder until it recovers", local_time(acknowledged.at)));
             }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::event::counted;
 use crate::settings::Settings;
 use crate::store::{self, Store};
 
@@ -42,6 +43,5 @@ pub(super) fn hold(store: &mut Store, full: &[Full], now: DateTime<Utc>) -> Resu
 }
 
 fn words(method: &str, most: u64, within: Duration) -> String {
-    let messages = if most == 1 { "1 message".to_owned() } else { format!("{most} messages") };
-    format!("{method} sends at most {messages} within {}", humantime::format_duration(within))
+    format!("{method} sends at most {} within {}", counted(most, "message"), humantime::format_duration(within))
 }

@@ -1,5 +1,6 @@
 //! What is measured: its unit, as people write it and as they read it.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,17 @@ fn short(value: f64, digits: usize) -> String {
 fn bytes(value: f64) -> String {
     let fits = SIZES.iter().take(4).find(|(_, size)| value.abs() >= *size);
     fits.map_or_else(|| format!("{value:.0} B"), |(word, size)| format!("{} {word}", short(value / size, 1)))
+}
+
+/// "1 alert", "3 alerts".
+pub fn counted(number: impl Display + PartialEq + From<u8>, noun: &str) -> String {
+    let ending = if number == 1.into() { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
+/// "once", "3 times".
+pub fn times(number: u64) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
 #[cfg(test)]

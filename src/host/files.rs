@@ -107,21 +107,10 @@ pub fn to_replace(path: &Path) -> io::Result<String> {
 /// # Errors
 /// The system's.
 pub fn replace_public(path: &Path, text: &str) -> io::Result<()> {
-    let draft = draft_of(path);
-    match fs::remove_file(&draft) {
-        // left behind by a run that was cut off
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&draft)?;
-    let written = file
-        .set_permissions(Permissions::from_mode(0o644)) // whatever the umask
-        .and_then(|()| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written
+    in_place(path, |file| {
+        file.write_all(text.as_bytes())?;
+        file.set_permissions(Permissions::from_mode(0o644)) // whatever the umask
+    })
 }
 
 /// Replaces a file by one that everybody may read, in one step that a power cut does not undo; makes its folder.
@@ -142,7 +131,22 @@ pub fn replace_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()
 /// The system's; and when this is a link, a folder, a device or a FIFO.
 pub fn place(path: &Path, text: &str, mode: u32, group: Option<&str>) -> io::Result<()> {
     to_replace(path)?;
-    let draft = draft_of(path);
+    let group = group.and_then(|name| Group::from_name(name).ok().flatten()).map(|group| group.gid.as_raw());
+    in_place(path, |file| {
+        file.write_all(text.as_bytes())?;
+        if group.is_some() {
+            fchown(&*file, None, group)?;
+        }
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()
+    })?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// Replaces a file, in one step, by one that is filled first.
+fn in_place(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    // nobody takes it for the file: it has another ending
+    let draft = path.with_file_name(format!(".{}.draft", path.file_name().unwrap_or_default().to_string_lossy()));
     match fs::remove_file(&draft) {
         // left behind by a run that was cut off
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -150,23 +154,11 @@ pub fn place(path: &Path, text: &str, mode: u32, group: Option<&str>) -> io::Res
     }
     // nobody but its owner may see it before it is whole
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let group = group.and_then(|name| Group::from_name(name).ok().flatten()).map(|group| group.gid.as_raw());
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| group.map_or(Ok(()), |group| fchown(&file, None, Some(group))))
-        .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
+    let placed = fill(&mut file).and_then(|()| fs::rename(&draft, path));
+    if placed.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    written?;
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
-
-/// Nobody takes it for the file: it has another ending.
-fn draft_of(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}.draft", path.file_name().unwrap_or_default().to_string_lossy()))
+    placed
 }
 
 /// Writes a new file so that it is there, whole, after a power cut: two fsyncs.

@@ -118,6 +118,19 @@ pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
+/// Whether a test can be done that only root can do. Says aloud that it was not; where every test is asked for, it fails.
+#[cfg(test)]
+pub fn is_root_or_says(test: &str) -> bool {
+    use std::io::Write;
+    let is_root = is_root();
+    if !is_root {
+        assert!(super::env::var("SYSALERT_REQUIRE_SYSTEM_TESTS").is_none(), "{test}: root must run this");
+        // the runner does not capture this
+        writeln!(std::io::stderr(), "not done: {test}: root must run it").unwrap();
+    }
+    is_root
+}
+
 /// Who runs this command, by name; through sudo, who does that.
 pub fn who() -> String {
     let is_name = |name: &String| name.len() <= 64 && !name.chars().any(|c| c.is_control() || c.is_whitespace());

@@ -4,7 +4,7 @@ use sysalert_abi::Kind;
 
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone, safe, visible};
-use crate::event::{Blind, Breach, CheckName, Finding, Unit, local_time, shell};
+use crate::event::{Blind, Breach, CheckName, Finding, Unit, local_time, shell, times};
 use crate::incident::Severity;
 
 /// The message about one.
@@ -190,7 +190,6 @@ fn facts(report: &Report<'_>, own: Vec<(&'static str, String)>) -> Vec<(&'static
     if report.kind != Kind::Recovery {
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
-    let times = |told: u64| if told == 1 { "once".to_owned() } else { format!("{told} times") };
     facts.extend(report.again.map(|again| ("Told before", times(again.told))));
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
     facts

@@ -8,7 +8,7 @@ use sysalert_abi::Kind;
 use super::commands::commands;
 use super::flapping::{self, Phase};
 use super::{Banner, Context, Letter, Tone, check, process, schedule, visible};
-use crate::event::{Event, Problem, Start, local_time};
+use crate::event::{Event, Problem, Start, local_time, times};
 use crate::incident::Incident;
 
 /// Everything that a message about one incident says.
@@ -204,11 +204,7 @@ fn facts(report: &Report<'_>, of_flapping: Option<Vec<(&'static str, String)>>) 
         facts.push(("Failures", counted(report, &if several { format!(" since {first}") } else { String::new() })));
         facts.push(("Severity", incident.severity.as_str().to_owned()));
     }
-    facts.extend(
-        report
-            .again
-            .map(|again| ("Told before", if again.told == 1 { "once".to_owned() } else { format!("{} times", again.told) })),
-    );
+    facts.extend(report.again.map(|again| ("Told before", times(again.told))));
     facts.extend(report.why.map(|why| ("Why now", why.to_owned())));
     facts.extend(context.findings.causes());
     facts.extend(context.ran.map(|ran| ("Ran", ran_for(ran, context.usual))));

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::compose::capitalized;
 use super::{Banner, Letter, Tone, visible};
-use crate::event::local_time;
+use crate::event::{counted, local_time};
 
 /// Everything that a message about a replaced database says.
 #[derive(Debug, Clone, Copy)]
@@ -66,8 +66,4 @@ pub fn compose_damage(report: &DamageReport<'_>) -> Letter {
         tone: Tone::Trouble,
         ..Letter::default()
     }
-}
-
-fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

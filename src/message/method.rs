@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::compose::{capitalized, span};
 use super::{Banner, Letter, Tone};
-use crate::event::local_time;
+use crate::event::{counted, local_time};
 
 /// Everything that a message about a method says.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +43,9 @@ pub fn compose_method(report: &MethodReport<'_>) -> Letter {
             format!("The method {method} of sysalert on {host} works again. What still waits for it is sent now, late."),
         )
     } else {
-        let waiting = report.waiting;
         facts.push(("Failing since", local_time(report.since)));
         facts.push(("Last answer", detail.to_owned()));
-        facts.push(("Waiting", if waiting == 1 { "1 alert".to_owned() } else { format!("{waiting} alerts") }));
+        facts.push(("Waiting", counted(report.waiting, "alert")));
         (
             format!("sysalert on {host} cannot send by {method}: {detail}"),
             format!("Cannot send on {host}"),

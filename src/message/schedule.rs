@@ -6,7 +6,7 @@ use sysalert_abi::Kind;
 use super::commands::quoted;
 use super::compose::{Report, capitalized, late_by, span};
 use super::{Banner, Letter, Tone};
-use crate::event::{Lapse, Subject, local_time, shell};
+use crate::event::{Lapse, Subject, local_time, shell, times};
 use crate::incident::Severity;
 
 /// The message about one.
@@ -111,10 +111,6 @@ fn facts(report: &Report<'_>, recovered: bool) -> Vec<(&'static str, String)> {
 fn before(at: DateTime<Utc>, then: DateTime<Utc>) -> String {
     let length = then - at;
     local_time(at) + &if length > TimeDelta::zero() { format!("; {} before", span(length)) } else { String::new() }
-}
-
-fn times(times: u64) -> String {
-    if times == 1 { "once".to_owned() } else { format!("{times} times") }
 }
 
 /// Where to look further.

@@ -111,7 +111,7 @@ fn bad_input_is_told_clearly_and_changes_nothing() {
 #[test]
 fn a_database_that_is_none_is_said_by_every_verb() {
     let guest = Guest::boot("nodb", Options::new());
-    guest.sh("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-check@services.timer").ok();
+    guest.rest();
     guest.sh("rm -rf /var/lib/sysalert/*; echo 'this is no database, though it is longer than a header of one hundred bytes, which is what SQLite looks at' >/var/lib/sysalert/sysalert.db").ok();
     guest.sh("chown sysalert:sysalert /var/lib/sysalert/sysalert.db; chmod 0640 /var/lib/sysalert/sysalert.db").ok();
     let content = || guest.read_file("/var/lib/sysalert/sysalert.db");

@@ -13,7 +13,7 @@ const FSYNCS: usize = 3;
 #[test]
 fn a_failure_that_the_journal_confirms_costs_three_fsyncs() {
     let guest = Guest::boot("budget", Options::new());
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-dispatch.path"]).ok();
+    guest.rest();
     guest.write_unit("job.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'\n");
     // what systemd would hand to the handler; by hand, so that strace can watch it
     let script = r#"

@@ -51,8 +51,9 @@ fn assert_owned(guest: &Guest) {
 /// A file system of its own for the state, of this size, with what was there.
 #[track_caller]
 fn small_disk(guest: &Guest, size: &str) {
+    guest.rest();
     let script = format!(
-        "systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-dispatch.service; cp -a {STATE} /srv/kept
+        "systemctl stop sysalert-dispatch.service; cp -a {STATE} /srv/kept
          mount -t tmpfs -o size={size},mode=2750,uid=$(id -u sysalert),gid=$(id -g sysalert) small {STATE}
          cp -a /srv/kept/. {STATE}; systemctl start sysalert-dispatch.timer sysalert-dispatch.path"
     );
@@ -80,7 +81,8 @@ fn a_damaged_database_is_replaced_while_units_fail() {
     assert_eq!(before, 3);
 
     // else a run of dispatch may be the first to meet it
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-dispatch.path", "sysalert-dispatch.service"]).ok();
+    guest.rest();
+    guest.run(&["systemctl", "stop", "sysalert-dispatch.service"]).ok();
     guest.sh(&format!("dd if=/dev/urandom of={DATABASE} bs=4096 count=2 conv=notrunc")).ok();
     let looked = guest.sysalert(&["status"]);
     assert!(looked.status == 1 && looked.stderr.contains("sets it aside and begins a new one"), "{looked}");
@@ -283,11 +285,8 @@ fn a_database_of_another_version_is_left_alone_or_brought_up_to_date() {
     assert_eq!(job.events().len(), 2);
 
     // a newer one is installed over the database of the oldest
-    guest
-        .sh(&format!(
-            "systemctl stop sysalert-dispatch.timer sysalert-dispatch.path sysalert-dispatch.service; rm {STATE}/sysalert.db*"
-        ))
-        .ok();
+    guest.rest();
+    guest.sh(&format!("systemctl stop sysalert-dispatch.service; rm {STATE}/sysalert.db*")).ok();
     as_sysalert(include_str!("../../src/store/version1.sql"));
     job.fails(5);
     guest.sh("systemctl start sysalert-dispatch.timer sysalert-dispatch.path").ok();

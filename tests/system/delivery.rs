@@ -298,7 +298,8 @@ fn a_handler_that_comes_late_takes_no_other_run_for_the_one_that_failed() {
 fn a_flag_that_cannot_be_removed_stops_no_delivery() {
     let guest = Guest::boot("flag", Options::new().mail_server());
     guest.configure(MAIL);
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.path"]).ok();
+    guest.rest();
+    guest.run(&["systemctl", "start", "sysalert-dispatch.timer"]).ok();
     guest.sh("rm -f /run/sysalert/pending; mkdir /run/sysalert/pending").ok();
     Job::new(&guest, "backup.service").fails(3);
     guest.wait_for_mails(1);

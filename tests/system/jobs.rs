@@ -201,6 +201,12 @@ json.dump([dict(row) for row in db.execute(sys.argv[2])], sys.stdout)";
         });
     }
 
+    /// Stops what starts sysalert by itself. The check first: each of its runs wants the path unit, as each handler does.
+    #[track_caller]
+    pub fn rest(&self) {
+        self.sh("systemctl stop 'sysalert-check@*'; systemctl stop sysalert-dispatch.timer sysalert-dispatch.path").ok();
+    }
+
     /// Waits until dispatch has seen the wake-up flag and is done.
     #[track_caller]
     pub fn wait_for_dispatch(&self) {

@@ -79,7 +79,7 @@ fn with_a_damaged_database_the_event_waits_in_the_spool() {
 fn with_a_full_disk_the_event_waits_and_is_told_once_there_is_room() {
     let guest = Guest::boot("full", Options::new().quick_timer());
     let job = Job::new(&guest, "backup.service");
-    guest.sh("systemctl stop sysalert-dispatch.timer sysalert-dispatch.path").ok();
+    guest.rest();
     guest.sh("mount -t tmpfs -o size=2M,mode=2750,uid=sysalert,gid=sysalert tmpfs /var/lib/sysalert").ok();
     guest.sh("systemctl start sysalert-dispatch.path").ok();
     job.fails(3);

@@ -68,7 +68,7 @@ fn an_unknown_method_is_a_usage_error_with_the_nearest_name() {
 fn with_nobody_awake_to_deliver_it_says_so_and_the_alert_waits() {
     let guest = Guest::boot("asleep", Options::new().mail_server());
     guest.configure(MAIL);
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.path", "sysalert-dispatch.timer"]).ok();
+    guest.rest();
     let output = guest.sysalert(&["test", "--timeout", "1s"]);
     assert_eq!(output.status, 1, "{output}");
     assert!(output.stderr.contains("mail did not report within 1 s; the test alert still waits"), "{output}");

@@ -114,7 +114,7 @@ fn a_failed_assertion_is_told() {
 fn a_journal_that_has_lost_what_was_not_swept_is_said() {
     let guest = guest("lost", Options::new());
     let job = Job::new(&guest, "backup.service");
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-dispatch.path"]).ok();
+    guest.rest();
     guest.run(&["systemctl", "mask", "--runtime", "sysalert-failure@backup.service.service"]).ok();
     assert!(!job.start(3).success());
     guest.sh("journalctl --rotate; rm /var/log/journal/*/*@*.journal").ok();

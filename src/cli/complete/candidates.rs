@@ -69,7 +69,7 @@ fn source(path: &str, arg: &str) -> Option<Source> {
         ("silence", "glob") => Source::Silenceable,
         ("unsilence", "glob") => Source::Silenced,
         ("outbox retry" | "outbox drop", "id") => Source::Waiting,
-        ("preview" | "test", "method") => Source::Methods,
+        ("preview" | "test", "method") | ("setup", "remove") => Source::Methods,
         ("process restart", "name") => Source::Processes,
         ("methods check", "file") => Source::Files,
         ("setup", "plugin" | "name" | "set" | "secret") => Source::Unknown,

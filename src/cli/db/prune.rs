@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::context::{Context, PATIENCE};
 use crate::cli::output;
 use crate::error::Result;
-use crate::event::local_time;
+use crate::event::{counted, local_time};
 use crate::host::clock;
 use crate::store::{self, Older, Pruned, Store};
 
@@ -44,7 +44,7 @@ impl Prune {
         let started = clock::started();
         let pruned = store::prune(&mut store, before, &|so_far| {
             if started.elapsed() >= output::PROGRESS {
-                output::progress(&format!("pruned so far: {}", counted(so_far)));
+                output::progress(&format!("pruned so far: {}", shown(so_far)));
             }
         });
         output::progress("");
@@ -54,13 +54,12 @@ impl Prune {
         output::print(&if pruned == Pruned::default() {
             format!("Nothing that is over is older than {since}.\n")
         } else {
-            format!("Removed {} from before {since}.\n", counted(pruned))
+            format!("Removed {} from before {since}.\n", shown(pruned))
         })?;
         Ok(0)
     }
 }
 
-fn counted(pruned: Pruned) -> String {
-    let many = |number, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
-    format!("{} and {}", many(pruned.events, "event"), many(pruned.incidents, "incident"))
+fn shown(pruned: Pruned) -> String {
+    format!("{} and {}", counted(pruned.events, "event"), counted(pruned.incidents, "incident"))
 }

@@ -1,6 +1,5 @@
 //! Owners and modes: what others could change, and what sysalert could not read.
 
-use std::io;
 use std::path::Path;
 
 use super::{Outcome, Patient, finding};
@@ -23,12 +22,8 @@ pub(super) fn state(patient: &mut Patient<'_>) -> Vec<Outcome> {
         let text = format!("there is no user {OURS}: no handler runs, and nothing is sent");
         return vec![finding(text, "systemd-sysusers; then systemd-tmpfiles --create sysalert.conf")];
     }
-    let mode = match modes::of(folder) {
-        Ok(mode) => mode,
-        // nothing was recorded yet, and the first handler makes it
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-        Err(_) => return Vec::new(),
-    };
+    // nothing was recorded yet, and the first handler makes it
+    let Ok(mode) = modes::of(folder) else { return Vec::new() };
     let shown = folder.display();
     let mut found = Vec::new();
     if site.is_systems && mode.owner != OURS {

@@ -243,8 +243,3 @@ fn json_of(name: &str, outcomes: &[Outcome]) -> Vec<Value> {
     };
     outcomes.iter().map(row).collect()
 }
-
-/// "3 alerts", "1 alert"
-fn count(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}

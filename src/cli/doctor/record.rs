@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Outcome, Patient, count, finding, of_error};
-use crate::event::{local_time, short_time};
+use super::{Outcome, Patient, finding, of_error};
+use crate::event::{counted, local_time, short_time};
 use crate::host::{clock, modes};
 use crate::store::{self, Store, Waiting};
 
@@ -53,7 +53,7 @@ fn is_late(alert: &Waiting, now: DateTime<Utc>) -> bool {
 }
 
 fn verb(number: usize) -> String {
-    format!("{} {}", count(number, "alert"), if number == 1 { "is" } else { "are" })
+    format!("{} {}", counted(number, "alert"), if number == 1 { "is" } else { "are" })
 }
 
 pub(super) fn outages(patient: &mut Patient<'_>) -> Vec<Outcome> {
@@ -129,5 +129,5 @@ pub(super) fn behind(patient: &mut Patient<'_>) -> Vec<Outcome> {
 }
 
 fn verb_of_events(number: usize) -> String {
-    format!("{} {}", count(number, "recorded event"), if number == 1 { "is" } else { "are" })
+    format!("{} {}", counted(number, "recorded event"), if number == 1 { "is" } else { "are" })
 }

@@ -70,7 +70,7 @@ pub(super) fn is_setups(there: &str, keys: &[Key]) -> bool {
 pub(super) fn complaint(path: &Path, text: &str, whose: &Whose) -> Result<Option<String>> {
     // no configuration yet: its ending is another one
     let draft = path.with_extension("new");
-    put(&draft, text, whose)?;
+    write(&draft, text, whose)?;
     let said = match draft.to_str() {
         Some(shown) => again::ask(&whose.words(&["--config", shown, "config", "check"])).err(),
         None => None,
@@ -88,12 +88,8 @@ pub(super) fn remove(path: &Path) -> Result<bool> {
     }
 }
 
-/// Writes it.
+/// Writes it, and makes its folder.
 pub(super) fn write(path: &Path, text: &str, whose: &Whose) -> Result<()> {
-    put(path, text, whose)
-}
-
-fn put(path: &Path, text: &str, whose: &Whose) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let (mode, group) = if whose.is_users { (0o600, None) } else { (0o640, Some(GROUP)) };
     fs::create_dir_all(folder).map_err(|error| Error::file("make", folder, &error))?;

@@ -87,8 +87,13 @@ pub(super) fn ask(draft: &mut Draft, keys: &[Key]) -> Result<()> {
             continue;
         }
         output::print(&format!("\n{}\n", key.about))?;
-        while !one(draft, key)? {}
-        if draft.values.remove(ENOUGH).is_some() {
+        let answer = loop {
+            match one(draft, key)? {
+                Answer::WillNotDo => {}
+                answer => break answer,
+            }
+        };
+        if answer == Answer::Enough {
             let missing = keys.iter().find(|key| key.is_for(&draft.values) && draft.lacks(key));
             let Some(missing) = missing else { break };
             output::print(&format!("{} is needed.\n", missing.name))?;
@@ -97,8 +102,16 @@ pub(super) fn ask(draft: &mut Draft, keys: &[Key]) -> Result<()> {
     Ok(())
 }
 
-/// Asks for one key; false when the answer will not do.
-fn one(draft: &mut Draft, key: &Key) -> Result<bool> {
+/// What somebody typed when asked for a key.
+#[derive(PartialEq, Eq)]
+enum Answer {
+    Taken,
+    WillNotDo,
+    Enough,
+}
+
+/// Asks for one key.
+fn one(draft: &mut Draft, key: &Key) -> Result<Answer> {
     let name = &key.name;
     let is_secret = key.kind == "secret";
     let is_needed = key.is_needed(&draft.values);
@@ -118,10 +131,10 @@ fn one(draft: &mut Draft, key: &Key) -> Result<bool> {
     match typed.as_str() {
         "" | ENOUGH if draft.lacks(key) => {
             output::print("It is needed.\n")?;
-            return Ok(false);
+            return Ok(Answer::WillNotDo);
         }
         "" => {}
-        ENOUGH => drop(draft.values.insert(ENOUGH.to_owned(), Value::Null)),
+        ENOUGH => return Ok(Answer::Enough),
         NONE => {
             draft.values.remove(name);
             draft.secrets.remove(name);
@@ -131,11 +144,11 @@ fn one(draft: &mut Draft, key: &Key) -> Result<bool> {
             Ok(value) => drop(draft.values.insert(name.clone(), value)),
             Err(why) => {
                 output::print(&format!("{why}.\n"))?;
-                return Ok(false);
+                return Ok(Answer::WillNotDo);
             }
         },
     }
-    Ok(true)
+    Ok(Answer::Taken)
 }
 
 /// A value as one types it.

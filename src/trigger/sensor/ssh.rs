@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{COMMON, Detail, Measured, Metric, Probe, Reading, Sensor, Unit, syslog, words};
 use crate::config::{Key, Kind};
-use crate::event::local_time;
+use crate::event::{counted, local_time};
 use crate::host::journal::{Bookmark, Writer};
 use crate::host::tail::Place;
 use attempts::{Attempts, Seen};
@@ -201,9 +201,8 @@ fn of_address(address: &str, seen: &[&Seen]) -> String {
         format!("{} ({count})", if name.is_empty() { "nobody".into() } else { name.escape_debug().to_string() })
     };
     let shown: Vec<String> = names.iter().take(NAMES).map(name).collect();
-    let logins = if seen.len() == 1 { "failed login" } else { "failed logins" };
     let last = seen.last().map_or_else(String::new, |seen| format!("; the last at {}", local_time(seen.at)));
-    format!("{} {logins} from {address} as {}{more}{last}", seen.len(), shown.join(", "))
+    format!("{} from {address} as {}{more}{last}", counted(seen.len(), "failed login"), shown.join(", "))
 }
 
 #[cfg(test)]

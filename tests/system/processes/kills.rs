@@ -17,7 +17,7 @@ fn counted(name: &str) -> Guest {
     );
     guest.run(&["systemctl", "start", "web.service"]).ok();
     // nothing else of sysalert may run in between
-    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-dispatch.path"]).ok();
+    guest.rest();
     alarm(&guest, 1, "web", "NULL");
     guest
 }

@@ -4,6 +4,7 @@ mod contract;
 mod contracts;
 mod nasty;
 mod own;
+mod pagerduty;
 mod presets;
 mod readme;
 

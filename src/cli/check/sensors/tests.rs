@@ -1,5 +1,6 @@
 use super::*;
-use crate::event::Op;
+use crate::cli::check::metrics::{list, list_json};
+use crate::event::{Op, Unit};
 use crate::incident::Severity;
 use crate::store::Seen;
 use crate::trigger::sensor::SENSORS;
