@@ -1,7 +1,7 @@
 # make            says what there is
 # make demo       shows sysalert at work on a throw-away systemd; sets up what it needs
 # make check      runs every test; sets up what it needs
-# make bench      measures what checks cost
+# make bench      measures what all of it costs, beside what people use
 # make fuzz       tries hostile input until it is stopped
 # make package    builds the .deb and the .rpm
 # make guest      a shell on a throw-away systemd with sysalert in it
@@ -19,9 +19,10 @@ scripts := tests/system
 
 # A folder of plugins/ with an example is a plugin; the others are what plugins share.
 plugins := $(notdir $(patsubst %/example.toml,%,$(wildcard plugins/*/example.toml)))
-# What is heavy and rare stands in a library beside them.
+# What is heavy and rare is loaded like them.
 libraries := $(plugins) processes
-built := $(release)/sysalert $(libraries:%=$(release)/lib%.so)
+# All of them are one file, and links to it.
+built := $(release)/sysalert $(release)/libbundle.so
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 libdir = $(DESTDIR)$(PREFIX)/lib
@@ -45,10 +46,10 @@ pages := man1/sysalert.1 man3/sysalert-plugin.3 man5/sysalert.toml.5 man7/sysale
 # Drop-ins: how often each check runs, for the system and for users, what one more needs, and what comes with a user's manager.
 drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
-.PHONY: help setup build check bench fuzz demo guest package install uninstall
+.PHONY: help setup build check bench bench-compare fuzz demo guest package install uninstall
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: ## install what building and testing need (Debian; as root when something is missing)
 	@$(scripts)/setup
@@ -71,8 +72,11 @@ $(built) &: $(sources)
 check: setup ## run every test
 	@$(scripts)/check
 
-bench: setup build ## measure what checks cost
-	@tests/bench/run
+bench: setup build ## measure what all of it costs, beside what people use; ROWS="failure success" only these
+	@tests/bench/run $(ROWS)
+
+bench-compare: setup build ## the same for the commit BASE=, and both beside each other
+	@tests/bench/compare "$(BASE)" $(ROWS)
 
 fuzz: ## try hostile input until you stop it; SYSALERT_FUZZ=message, configuration, look or reply tries one kind
 	PATH="$$($(scripts)/toolchain):$$PATH" SYSALERT_FUZZ_SECONDS=0 cargo test --profile fuzz --locked --test fuzz -- --nocapture
@@ -100,7 +104,8 @@ upgrade := $(filter $(units),$(notdir $(wildcard $(libdir)/systemd/system/sysale
 install: $(if $(filter 1,$(NO_BUILD)),,$(built)) ## install below PREFIX=/usr; DESTDIR= for packages, NO_BUILD=1 takes what is there
 	install -D -m 0755 $(release)/sysalert $(bindir)/sysalert
 	install -d $(plugindir)
-	for name in $(libraries); do install -m 0644 $(release)/lib$$name.so $(plugindir)/$$name.so; done
+	install -m 0644 $(release)/libbundle.so $(libdir)/sysalert/bundle.so
+	for name in $(libraries); do ln -sf ../bundle.so $(plugindir)/$$name.so; done
 	for unit in $(all_units) {system,user}/sysalert-.service.d/10-sysalert.conf; do install -D -m 0644 units/$$unit $(libdir)/systemd/$$unit; done
 	for drop_in in $(drop_ins); do install -D -m 0644 units/$$drop_in $(libdir)/systemd/$$drop_in; done
 	install -D -m 0644 -t $(libdir)/systemd/system-preset units/system-preset/90-sysalert.preset
@@ -135,7 +140,7 @@ uninstall: ## remove what `install` put there; keeps /etc/sysalert and /var/lib/
 	rm -rf $(libdir)/systemd/{system,user}/sysalert-.service.d $(docdir)
 	rm -f $(drop_ins:%=$(libdir)/systemd/%)
 	@rmdir --ignore-fail-on-non-empty $(sort $(dir $(drop_ins:%=$(libdir)/systemd/%))) 2>/dev/null || true
-	rm -f $(libraries:%=$(plugindir)/%.so) $(polkitdir)/50-sysalert.rules
+	rm -f $(libraries:%=$(plugindir)/%.so) $(libdir)/sysalert/bundle.so $(polkitdir)/50-sysalert.rules
 	rm -f $(addprefix $(mandir)/,$(pages)) $(bashdir)/sysalert $(zshdir)/_sysalert $(fishdir)/sysalert.fish
 	@rmdir --ignore-fail-on-non-empty $(plugindir) $(libdir)/sysalert 2>/dev/null || true
 	@if [[ -z "$(DESTDIR)" && -d /run/systemd/system && $$(id -u) == 0 ]]; then systemctl daemon-reload; fi

@@ -19,7 +19,7 @@ const BUDGET: Duration = Duration::from_millis(100);
 #[derive(Debug, Args)]
 pub(super) struct Handler {
     /// The unit's full name (%i in the handler's unit); after --, since it may begin with a dash
-    unit: String,
+    pub(super) unit: String,
 }
 
 impl Handler {
@@ -53,7 +53,7 @@ const LONGEST: u32 = 5;
 #[derive(Debug, Args)]
 pub(super) struct Ended {
     /// The unit's full name (%n in the unit's drop-in); after --, since it may begin with a dash
-    unit: String,
+    pub(super) unit: String,
 }
 
 impl Ended {

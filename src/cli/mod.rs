@@ -29,12 +29,13 @@ mod targets;
 mod template_host;
 mod test;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Kind, Result};
-use crate::host::env::Environment;
+use crate::host::env::{self, Environment};
 use crate::host::{Options, log, pace, wake};
 use context::Context;
 
@@ -65,7 +66,7 @@ const VERSION: &str = match option_env!("SYSALERT_BUILD") {
 };
 
 /// What every verb takes, before or after it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Read this configuration alone (/dev/null: none)
@@ -156,12 +157,33 @@ enum Verb {
     Answer,
 }
 
+impl Cli {
+    /// What units start all the time, understood without clap: it first makes a table of every command with its help, which is a
+    /// third of all the instructions of a `success`. `None`: it may be anything else.
+    fn of_a_unit(arguments: &[OsString]) -> Option<Cli> {
+        let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str()).collect::<Option<_>>()?;
+        let (user, words) = match words.as_slice() {
+            ["--user", words @ ..] => (true, words),
+            words => (false, words),
+        };
+        let verb = match words {
+            ["failure", "--", unit] => Verb::Failure(handlers::Handler { unit: (*unit).to_owned() }),
+            ["success", "--", unit] => Verb::Success(handlers::Handler { unit: (*unit).to_owned() }),
+            ["ended", "--", unit] => Verb::Ended(handlers::Ended { unit: (*unit).to_owned() }),
+            ["dispatch"] => Verb::Dispatch,
+            _ => return None,
+        };
+        Some(Cli { global: Global { user, ..Global::default() }, verb })
+    }
+}
+
 /// Runs the command that the arguments ask for, and tells the exit status.
 ///
 /// # Errors
 /// Whatever stops it; the kind is the exit status.
 pub fn run() -> Result<u8> {
-    let cli = match Cli::try_parse() {
+    let arguments = env::arguments();
+    let cli = match Cli::of_a_unit(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
         Err(shown) => {
             // help and version come this way, too
@@ -230,5 +252,31 @@ fn run_verb(verb: Verb, context: &Context) -> Result<u8> {
         Verb::PluginHost(verb) => verb.run(),
         Verb::TemplateHost => template_host::run(),
         Verb::Answer => answer::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_units_start_means_the_same_to_clap() {
+        let known = [
+            "failure -- -.mount",
+            "success -- a.service",
+            "--user failure -- a.service",
+            "ended -- --user",
+            "dispatch",
+            "--user dispatch",
+        ];
+        for line in known {
+            let arguments: Vec<OsString> = ["sysalert"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
+            let by_clap = Cli::try_parse_from(&arguments).unwrap();
+            assert_eq!(format!("{:?}", Cli::of_a_unit(&arguments).unwrap()), format!("{by_clap:?}"));
+        }
+        for line in ["", "failure", "failure --", "failure a.service", "failure -- a b", "failure -- a --help", "-v dispatch"] {
+            let arguments: Vec<OsString> = ["sysalert"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
+            assert!(Cli::of_a_unit(&arguments).is_none(), "{line}");
+        }
     }
 }

@@ -139,8 +139,10 @@ fn open(path: &Path) -> Result<&'static libloading::Library, String> {
 fn load(path: &Path) -> Result<Plugin, String> {
     let shown = path.display();
     let library = open(path)?;
+    // a library with several plugins has a name for each
+    let own = path.file_stem().map(|stem| format!("{SYMBOL}_{}", stem.to_string_lossy())).unwrap_or_default();
     // SAFETY: the symbol's name is the promise of this type.
-    let entry = unsafe { library.get::<Entry>(SYMBOL) }
+    let entry = unsafe { library.get::<Entry>(own.as_str()).or_else(|_| library.get::<Entry>(SYMBOL)) }
         .map_err(|_| format!("{shown} is no plugin of sysalert: it has no function {SYMBOL}"))?;
     // SAFETY: takes no arguments and returns null or a constant, as the header says.
     let plugin = unsafe { entry() };

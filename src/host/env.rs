@@ -1,11 +1,17 @@
 //! The only place that reads the environment.
 #![allow(clippy::disallowed_methods)]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The variable's value; `None` when it is unset, empty or no text.
 pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The command line, this program's name first.
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().collect()
 }
 
 /// The variable as an absolute path; a relative one counts as unset, as the XDG specification wants it.

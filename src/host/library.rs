@@ -50,20 +50,36 @@ pub fn open(path: &Path) -> Result<File, String> {
         };
         format!("cannot open the plugin {}: {error}{advice}", path.display())
     };
+    let target = match path.read_link() {
+        // one link, which nobody else can exchange where nobody else can write: several plugins may share a file
+        Ok(target) => {
+            let target = trusted_folder(path)?.join(target);
+            trusted_folder(&target)?.join(target.file_name().unwrap_or_default())
+        }
+        Err(_) => path.to_owned(),
+    };
     // NONBLOCK: opening a pipe that somebody put there must not wait
-    let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK).open(path).map_err(unreadable)?;
+    let file =
+        OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK).open(&target).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     if !about.is_file() {
         return Err(format!("the plugin {} is not a regular file", path.display()));
     }
-    trusted(path, &about, false)?;
+    trusted(&target, &about, false)?;
+    trusted_folder(&target)?;
+    Ok(file)
+}
+
+/// The folder of this file, without links in its name, if nobody else can change what is in it.
+fn trusted_folder(path: &Path) -> Result<PathBuf, String> {
+    let unreadable = |error: io::Error| format!("cannot look at the folder of the plugin {}: {error}", path.display());
     let folder = path.parent().unwrap_or(Path::new("/")).canonicalize().map_err(unreadable)?;
     for (depth, ancestor) in folder.ancestors().enumerate() {
         let about = ancestor.metadata().map_err(unreadable)?;
         // in a sticky folder nobody can exchange what others own: enough for a folder further up, such as /tmp
         trusted(ancestor, &about, depth > 0)?;
     }
-    Ok(file)
+    Ok(folder)
 }
 
 fn trusted(path: &Path, about: &Metadata, sticky_is_enough: bool) -> Result<(), String> {
@@ -110,8 +126,24 @@ mod tests {
             }
         }
         mode(folder.path(), 0o755);
-        std::os::unix::fs::symlink(&path, folder.path().join("link.so")).unwrap();
-        assert!(open(&folder.path().join("link.so")).is_err());
+        // a link counts as what it leads to, if nobody else can exchange it; a link to a link does not
+        let shared = folder.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        mode(&shared, 0o755);
+        let (link, second) = (shared.join("link.so"), shared.join("second.so"));
+        std::os::unix::fs::symlink("../x.so", &link).unwrap();
+        std::os::unix::fs::symlink("link.so", &second).unwrap();
+        assert!(open(&link).is_ok());
+        assert!(open(&second).is_err());
+        mode(&path, 0o666);
+        assert!(open(&link).is_err_and(|error| error.contains("chmod go-w")));
+        mode(&path, 0o644);
+        mode(&shared, 0o777);
+        assert!(open(&link).is_err_and(|error| error.contains("chmod go-w")));
+        mode(&shared, 0o755);
+        mode(folder.path(), 0o777);
+        assert!(open(&link).is_err_and(|error| error.contains("chmod go-w")));
+        mode(folder.path(), 0o755);
         assert!(open(folder.path()).is_err_and(|error| error.contains("not a regular file")));
     }
 }

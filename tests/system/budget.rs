@@ -1,4 +1,4 @@
-//! What a handler costs where there is a journal and a service manager to ask: tests/budgets.rs counts without them.
+//! What a handler costs where there is a journal and a service manager to ask: tests/budgets counts without them.
 
 use std::collections::BTreeMap;
 

@@ -38,6 +38,12 @@ fn staged() -> BTreeSet<String> {
     files.lines().map(str::to_owned).collect()
 }
 
+/// Every plugin: a link to the file that has them all. The .rpm makes them when it is installed.
+fn staged_links() -> BTreeSet<String> {
+    let stage = stage().display().to_string();
+    said("find", &[&stage, "-type", "l", "-printf", "/%P\n"]).lines().map(str::to_owned).collect()
+}
+
 #[track_caller]
 fn install(guest: &Guest, package: &str) -> String {
     guest
@@ -109,6 +115,8 @@ fn both_hold_what_an_installation_holds() {
         (words[0].to_owned(), words[5].trim_start_matches('.').trim_end_matches(".gz").to_owned())
     };
     let in_deb: Vec<(String, String)> = listed.lines().map(row).filter(|(_, path)| !path.ends_with('/')).collect();
+    let (links, in_deb): (Vec<_>, Vec<_>) = in_deb.into_iter().partition(|(mode, _)| mode.starts_with('l'));
+    assert_eq!(links.into_iter().map(|(_, path)| path).collect::<BTreeSet<_>>(), staged_links());
     // what Debian wants beside it
     let debians = ["doc/sysalert/changelog.Debian", "doc/sysalert/copyright", "lintian/overrides/sysalert"];
     let expected: BTreeSet<String> = staged.iter().cloned().chain(debians.map(|path| format!("/usr/share/{path}"))).collect();
@@ -326,6 +334,8 @@ fn the_rpm_installs_upgrades_and_leaves() {
          drwxr-s--- sysalert:sysalert /var/lib/sysalert"
     );
     assert_eq!(rpm("-V sysalert"), "", "every file is as the package has it");
+    let links = guest.sh("find /usr/lib/sysalert/plugins -lname ../bundle.so").ok();
+    assert_eq!(links.lines().map(str::to_owned).collect::<BTreeSet<_>>(), staged_links());
     use_mail(&guest);
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'\n");
     guest.sysalert(&["enable", "backup.service"]).ok();

@@ -156,7 +156,7 @@ fn a_plugin_that_others_can_change_is_refused_by_its_name() {
         .sh("cd /usr/lib/sysalert/plugins
             for name in file_open group owned; do cp noise.so $name.so; done
             chmod 0666 file_open.so; chmod 0664 group.so; chown nobody owned.so
-            ln -s noise.so link.so
+            ln -s noise.so first.so; ln -s first.so link.so
             mkdir -p /usr/local/lib/sysalert/plugins; cp noise.so /usr/local/lib/sysalert/plugins/folder_open.so
             chmod 0777 /usr/local/lib/sysalert/plugins")
         .ok();

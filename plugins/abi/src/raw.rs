@@ -7,7 +7,8 @@ use crate::{Answer, Plugin, Reply, Request, Status};
 
 /// The `abi` of every [`PluginV1`]. A breaking change is a new symbol, `sysalert_plugin_v2`.
 pub const ABI: u32 = 1;
-/// The function that a plugin exports.
+/// The function that a plugin exports. A library that holds several exports one for each, with `_NAME` behind it, and stands
+/// as `NAME.so` by a link: what they have in common is then there once.
 pub const SYMBOL: &str = "sysalert_plugin_v1";
 /// The size of a [`PluginV1`] without the fields that were added at its end later.
 pub const MINIMUM_SIZE: u32 = std::mem::offset_of!(PluginV1, settings) as u32;
@@ -166,10 +167,13 @@ pub unsafe fn release(buffer: *mut u8, length: usize) {
     }
 }
 
-/// Exports a [`Plugin`](crate::Plugin) from this shared library.
+/// Exports a [`Plugin`](crate::Plugin) from this shared library; from one that holds several, with [`SYMBOL`]`_NAME` as well.
 #[macro_export]
 macro_rules! export_plugin {
     ($plugin:ty) => {
+        $crate::export_plugin!($plugin, sysalert_plugin_v1);
+    };
+    ($plugin:ty, $symbol:ident) => {
         const _: () = {
             unsafe extern "C" fn failure(request: *const u8, n: usize, reply: *mut *mut u8, reply_n: *mut usize) -> i32 {
                 // SAFETY: the host calls this as `Call` says.
@@ -211,9 +215,9 @@ macro_rules! export_plugin {
                 check: Some(check),
                 reach: Some(reach),
             };
-            // SAFETY: the name belongs to sysalert's plugins, and a library has one of them.
+            // SAFETY: the name belongs to sysalert's plugins, and a library has one of each.
             #[unsafe(no_mangle)]
-            extern "C" fn sysalert_plugin_v1() -> *const $crate::PluginV1 {
+            extern "C" fn $symbol() -> *const $crate::PluginV1 {
                 &PLUGIN
             }
         };

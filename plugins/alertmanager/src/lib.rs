@@ -67,7 +67,7 @@ impl Plugin for Alertmanager {
     }
 }
 
-export_plugin!(Alertmanager);
+export_plugin!(Alertmanager, sysalert_plugin_v1_alertmanager);
 
 fn deliver(request: &Request, now: SystemTime) -> Result<Answer, Answer> {
     let deadline = Deadline::after(request.deadline_ms);

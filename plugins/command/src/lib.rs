@@ -41,7 +41,7 @@ impl Plugin for Command {
     }
 }
 
-export_plugin!(Command);
+export_plugin!(Command, sysalert_plugin_v1_command);
 
 fn send(request: &Request) -> Result<Answer, Answer> {
     let settings = Settings::read(request)?;

@@ -67,7 +67,7 @@ impl Plugin for Email {
     }
 }
 
-export_plugin!(Email);
+export_plugin!(Email, sysalert_plugin_v1_email);
 
 /// Composes and sends, and answers before the deadline whatever happens.
 fn deliver(request: &Request) -> Result<Answer, Answer> {

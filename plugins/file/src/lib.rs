@@ -61,7 +61,7 @@ impl Plugin for File {
     }
 }
 
-export_plugin!(File);
+export_plugin!(File, sysalert_plugin_v1_file);
 
 fn write(request: &Request, now: DateTime<Utc>) -> Result<Answer, Answer> {
     let section: Section = settings(request)?;

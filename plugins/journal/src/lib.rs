@@ -44,7 +44,7 @@ impl Plugin for Journal {
     }
 }
 
-export_plugin!(Journal);
+export_plugin!(Journal, sysalert_plugin_v1_journal);
 
 fn write(request: &Request, socket: &Path, send: impl FnOnce(&[&str]) -> Result<(), String>) -> Answer {
     // libsystemd reports success when nobody listens: sd_journal_send(3).

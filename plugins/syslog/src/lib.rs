@@ -54,7 +54,7 @@ impl Plugin for Syslog {
     }
 }
 
-export_plugin!(Syslog);
+export_plugin!(Syslog, sysalert_plugin_v1_syslog);
 
 /// Sends, and answers before the deadline whatever happens.
 fn deliver(request: &Request) -> Result<Answer, Answer> {

@@ -49,7 +49,7 @@ impl Plugin for Telegram {
     }
 }
 
-export_plugin!(Telegram);
+export_plugin!(Telegram, sysalert_plugin_v1_telegram);
 
 fn deliver(request: &Request) -> Result<Answer, Answer> {
     let deadline = Deadline::after(request.deadline_ms);

@@ -55,7 +55,7 @@ impl Plugin for Webhook {
     }
 }
 
-export_plugin!(Webhook);
+export_plugin!(Webhook, sysalert_plugin_v1_webhook);
 
 fn deliver(request: &Request) -> Result<Answer, Answer> {
     let Prepared { kind, client, calls, plain, note } = prepare(request)?;

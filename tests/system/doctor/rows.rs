@@ -241,8 +241,8 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "configuration",
         "file.so can be changed by others",
-        Sh("chmod o+w /usr/lib/sysalert/plugins/file.so"),
-        Sh("chmod o-w /usr/lib/sysalert/plugins/file.so"),
+        Sh("cd /usr/lib/sysalert/plugins; cp --remove-destination ../bundle.so file.so; chmod o+w file.so"),
+        Sh("ln -sf ../bundle.so /usr/lib/sysalert/plugins/file.so"),
     ),
     note(
         "configuration",

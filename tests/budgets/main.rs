@@ -1,0 +1,145 @@
+//! What one event may cost: fsyncs, system calls, instructions, memory, what is read before the event is safe; and what there is
+//! to carry: sizes and packages. `make check` runs it on the installed tree that SYSALERT_STAGE names; each figure is printed
+//! with `cargo test --test budgets -- --nocapture`. What is counted and may grow only on purpose stands in counts.toml.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::disallowed_methods)]
+
+mod counts;
+mod machine;
+
+use std::fs;
+
+use sysalert_http::testing::{Act, Server};
+
+use machine::{Machine, is_fsync};
+
+#[test]
+fn one_failure_is_safe_after_two_fsyncs_and_done_after_three() {
+    let machine = Machine::new();
+    let first = machine.run("failure", 1);
+    assert!(first.fsyncs().len() <= 9, "the very first failure makes the database: at most 9 fsyncs\n{}", first.shown());
+    eprintln!("the very first failure: {} fsyncs, {} system calls", first.fsyncs().len(), first.calls());
+
+    machine.run("dispatch", 0);
+    for (what, number) in [("a failure", 2), ("its repetition", 3), ("one more", 4)] {
+        let trace = machine.run("failure", number);
+        let (safe, all) = (trace.until_safe().len(), trace.fsyncs().len());
+        eprintln!("{what}: safe after {safe} fsyncs, {all} in all, {} system calls", trace.calls());
+        assert!(safe <= 2, "{what} is safe only after {safe} fsyncs, not 2\n{}", trace.shown());
+        assert!(all <= 3, "{what} makes {all} fsyncs, not 3\n{}", trace.shown());
+    }
+}
+
+#[test]
+fn right_after_a_checkpoint_a_failure_costs_no_more() {
+    let machine = Machine::new();
+    let log = machine.state().join("sysalert.db-wal");
+    let mut number = 0;
+    while fs::metadata(&log).map_or(0, |about| about.len()) < 300 * 1024 {
+        number += 1;
+        assert!(number < 100, "the log of the database does not grow");
+        machine.run("failure", number);
+    }
+    machine.run("dispatch", 0);
+    assert!(fs::metadata(&log).unwrap().len() < 64 * 1024, "dispatch did not checkpoint");
+    let trace = machine.run("failure", number + 1);
+    eprintln!("right after a checkpoint: safe after {}, {} fsyncs in all", trace.until_safe().len(), trace.fsyncs().len());
+    assert!(trace.until_safe().len() <= 2 && trace.fsyncs().len() <= 3, "{}", trace.shown());
+}
+
+#[test]
+fn what_is_no_news_costs_no_fsync_and_changes_nothing() {
+    let machine = Machine::new();
+    machine.run("failure", 1);
+    // as the unit's first command leaves it: the journal is complete
+    fs::rename(machine.state().join("pending"), machine.state().join("synced")).unwrap();
+    machine.run("dispatch", 0);
+    machine.unit("b.service");
+    for (what, verb, number) in [("an idle dispatch", "dispatch", 0), ("a success with nothing wrong", "success", 9)] {
+        let before = machine.files();
+        let trace = machine.run(verb, number);
+        eprintln!("{what}: {} fsyncs, {} system calls", trace.fsyncs().len(), trace.calls());
+        assert!(trace.fsyncs().is_empty(), "{what}\n{}", trace.shown());
+        let after = machine.files();
+        let changed: Vec<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+        assert!(changed.is_empty(), "{what} changes {changed:?}");
+    }
+    machine.unit("a.service");
+    let trace = machine.run("failure", 1);
+    assert!(trace.fsyncs().is_empty(), "the same event again\n{}", trace.shown());
+}
+
+/// What is open at a channel that forgets: nothing until it is due, and then the same for one incident and for many.
+#[test]
+fn what_is_sent_again_costs_one_call_and_two_commits_however_much_it_is() {
+    let alertmanager = Server::start(|_| Act::say(200, ""));
+    let machine = Machine::new();
+    machine.method("alertmanager", &format!("url = [\"{}\"]", alertmanager.url("")));
+    for (all, unit) in ["a.service", "b.service", "c.service"].into_iter().enumerate() {
+        machine.unit(unit);
+        machine.run("failure", 1);
+        // as the unit's first command leaves it: the journal is complete
+        fs::rename(machine.state().join("pending"), machine.state().join("synced")).unwrap();
+        machine.run("dispatch", 0);
+        let calls = alertmanager.heard().len();
+        let idle = machine.run("dispatch", 0);
+        assert!(idle.fsyncs().is_empty() && alertmanager.heard().len() == calls, "nothing is due\n{}", idle.shown());
+        machine.let_resends_be_due();
+        let trace = machine.run("dispatch", 0);
+        eprintln!("{} open, sent again: {} fsyncs, {} system calls", all + 1, trace.fsyncs().len(), trace.calls());
+        let heard = alertmanager.heard();
+        assert_eq!((heard.len(), heard[calls].json().as_array().map(Vec::len)), (calls + 1, Some(all + 1)));
+        assert!(trace.fsyncs().len() <= 3, "two commits, and the connection's first one more\n{}", trace.shown());
+    }
+}
+
+#[test]
+fn metrics_that_tell_nothing_new_cost_no_fsync_and_leave_their_file_alone() {
+    let machine = Machine::new();
+    let config = machine.folder.path().join("sysalert.toml");
+    let textfile = machine.state().join("sysalert.prom");
+    let methods = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{methods}[metrics]\ntextfile = {textfile:?}\n")).unwrap();
+    machine.run("failure", 1);
+    fs::rename(machine.state().join("pending"), machine.state().join("synced")).unwrap();
+    let first = machine.run("dispatch", 0);
+    let before = machine.files();
+    assert!(before.contains_key(&textfile), "{}", first.shown());
+    let trace = machine.run("dispatch", 0);
+    eprintln!("an idle dispatch with metrics: {} fsyncs, {} system calls", trace.fsyncs().len(), trace.calls());
+    assert!(trace.fsyncs().is_empty(), "{}", trace.shown());
+    let after = machine.files();
+    let changed: Vec<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(changed.is_empty(), "it changes {changed:?}");
+}
+
+#[test]
+fn a_success_on_an_empty_state_folder_creates_nothing() {
+    let machine = Machine::new();
+    machine.run("success", 1);
+    assert!(machine.files().is_empty(), "{:?}", machine.files());
+}
+
+/// The first commit holds the event as the trigger told it: no configuration, no journal, no bus can delay or break it.
+#[test]
+fn nothing_but_the_database_is_touched_before_the_event_is_safe() {
+    let machine = Machine::new();
+    machine.run("failure", 1);
+    machine.run("dispatch", 0);
+    let trace = machine.run("failure", 2);
+    let state = machine.state();
+    // the loader, the boot's ID, and what the libraries look at
+    let fine =
+        ["/etc/ld.so", "/lib/", "/usr/lib/", "/proc/self/", "/proc/sys/kernel/random/", "/dev/urandom", state.to_str().unwrap()];
+    // a path as an argument, or that of a descriptor
+    let is_fine = |line: &str| fine.iter().any(|path| line.contains(&format!("\"{path}")) || line.contains(&format!("<{path}")));
+    let first = trace.lines.iter().position(|line| is_fsync(line)).unwrap();
+    let touches = ["open(", "openat(", "connect(", "socket(", "readlink(", "statx(", "execve(", "fork(", "vfork(", "clone"];
+    let odd: Vec<&String> = trace.lines[..first]
+        .iter()
+        .skip(1) // the program itself
+        .filter(|line| touches.iter().any(|call| line.starts_with(call)))
+        .filter(|line| !is_fine(line))
+        .collect();
+    assert!(odd.is_empty(), "touched before the first commit:\n{odd:#?}");
+    assert!(trace.lines[first..].iter().any(|line| line.contains("sysalert.toml")), "the configuration is read afterwards");
+}
