@@ -28,12 +28,14 @@ def measure(size):
     def sends(lines):
         """A run of dispatch that sends one alert with so many lines of the journal, as a file."""
         config, sent = f"{DISK}/{lines}.toml", f"{folder}/sent-{lines}"
-        write(config, f'[policy]\njournal_lines = {lines}\n[method.log]\nplugin = "file"\npath = "{sent}"\n')
+        write(config, f'[policy]\njournal_lines = {lines}\n[storm]\nincidents = 0\n[method.log]\nplugin = "file"\npath = "{sent}"\n')
         own = {"SYSALERT_STATE_DIR": folder, "SYSALERT_CONFIG": config}
 
         def prepare():
             subprocess.run(["sysalert", "db", "clear", "--all", "--yes"], check=True, stdout=subprocess.DEVNULL, env=os.environ | own)
             once(failing)
+            # as the unit's first command leaves it: the journal is complete
+            os.rename(f"{folder}/pending", f"{folder}/synced")
             if forgets:
                 forget()
 
@@ -66,7 +68,7 @@ def measure(size):
 
 
 quiet()
-write("/etc/systemd/system/job.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'for i in $(seq 60); do echo line $i; done; exit 3'\n")
+write("/etc/systemd/system/job.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'for i in $(seq 60); do echo line $i; done; exit 3'\n")
 run("systemctl", "daemon-reload")
 ours = {}
 for size, folder in SIZES.items():
