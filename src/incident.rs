@@ -84,7 +84,7 @@ pub struct Incident {
     pub last_failure: DateTime<Utc>,
     /// Set once it flaps.
     pub flapping: Option<Flapping>,
-    /// Set once somebody said that they know.
+    /// Set once somebody said that they know, also if they took that back.
     pub acknowledged: Option<Acknowledgement>,
 }
 
@@ -97,6 +97,24 @@ pub struct Acknowledgement {
     pub at: DateTime<Utc>,
     /// What they said about it.
     pub why: Option<String>,
+    /// When it was taken back, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<DateTime<Utc>>,
+}
+
+/// Who acknowledges what is acknowledged in the watchdog's database.
+const DATABASE: &str = "the database";
+
+impl Acknowledgement {
+    /// One that the watchdog's database tells: it ends with what that says.
+    pub fn of_database(at: DateTime<Utc>) -> Acknowledgement {
+        Acknowledgement { by: DATABASE.to_owned(), at, why: None, taken_back: None }
+    }
+
+    /// Whether it is such a one.
+    pub fn is_of_database(&self) -> bool {
+        self.by == DATABASE
+    }
 }
 
 impl fmt::Display for Acknowledgement {
@@ -222,12 +240,24 @@ impl Incident {
         self
     }
 
+    /// Who knows of it, as far as they did not take that back.
+    pub fn known(&self) -> Option<&Acknowledgement> {
+        self.acknowledged.as_ref().filter(|known| known.taken_back.is_none())
+    }
+
     /// Whoever knew of it takes that back.
     #[must_use]
-    pub fn reopened(mut self) -> Incident {
+    pub fn reopened(mut self, at: DateTime<Utc>) -> Incident {
         self.state = State::Open;
-        self.acknowledged = None;
+        if let Some(known) = &mut self.acknowledged {
+            known.taken_back = Some(at);
+        }
         self
+    }
+
+    /// Since when nobody knows of it again, if somebody did.
+    pub fn reopened_at(&self) -> Option<DateTime<Utc>> {
+        self.acknowledged.as_ref().and_then(|known| known.taken_back)
     }
 
     /// It is over.

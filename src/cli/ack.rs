@@ -55,7 +55,7 @@ impl Ack {
         drop(readable);
         let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
         pipeline::import_spool(&context.site, &mut store)?;
-        let acknowledgement = Acknowledgement { by, at: clock::system(), why: self.reason.clone() };
+        let acknowledgement = Acknowledgement { by, at: clock::system(), why: self.reason.clone(), taken_back: None };
         let name = subject.full_name();
         let Some(incident) = store.write(|db| store::acknowledge(db, &subject, acknowledgement))? else {
             let hint = format!(
@@ -66,7 +66,7 @@ impl Ack {
                 Error::failure(format!("{name} has no incident that is not over: there is nothing to acknowledge")).hint(hint)
             );
         };
-        let who = incident.acknowledged.map_or_else(String::new, |acknowledged| acknowledged.to_string());
+        let who = incident.known().map_or_else(String::new, |acknowledged| acknowledged.to_string());
         let text =
             format!("{name} is {who}.\nNo reminder and no escalation until it recovers; another problem of it is reported.\n");
         output::print(&text)?;

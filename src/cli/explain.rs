@@ -12,7 +12,7 @@ use super::output::{self, Format, Output};
 use crate::error::Result;
 use crate::event::{Breach, Outcome, counted, local_time, utc_time};
 use crate::host::clock;
-use crate::incident::State;
+use crate::incident::{Acknowledgement, Incident, State};
 use crate::message::visible;
 use crate::policy::Rules;
 use crate::store::{self, Row, Which};
@@ -39,17 +39,28 @@ fn upcoming(row: &Row, rules: &Rules) -> Vec<(&'static str, String)> {
         return next;
     }
     let length = |time: Duration| humantime::format_duration(time).to_string();
+    let reopened = row.incident.reopened_at();
     if let Some(every) = rules.remind {
-        next.push((
-            "reminder",
-            format!("{} after the last alert, until it recovers or is acknowledged (`remind`)", length(every)),
-        ));
+        let last = if reopened > row.last_alert { "that was taken back" } else { "the last alert" };
+        next.push(("reminder", format!("{} after {last}, until it recovers or is acknowledged (`remind`)", length(every))));
     }
     if !rules.escalate_to.is_empty() {
         let (methods, after) = (rules.escalate_to.join(", "), length(rules.escalate_after));
-        next.push(("escalation", format!("to {methods}, once, if nobody acknowledges it within {after} (`escalate_after`)")));
+        let since = if reopened.is_some() { " since then" } else { "" };
+        let what = format!("to {methods}, once, if nobody acknowledges it within {after}{since} (`escalate_after`)");
+        next.push(("escalation", what));
     }
     next
+}
+
+/// How long an acknowledgement keeps reminders and escalation away.
+fn quiet_until(incident: &Incident, known: &Acknowledgement) -> String {
+    match known.taken_back {
+        Some(at) => format!(": taken back {}", local_time(at)),
+        None if incident.state == State::Resolved => String::new(),
+        None if known.is_of_database() => ": no reminder until it recovers, or the database takes that back".to_owned(),
+        None => ": no reminder until it recovers".to_owned(),
+    }
 }
 
 impl Explain {
@@ -154,7 +165,7 @@ impl Explain {
                 &format!("{state}, {severity}; {failures} since {}; {alerts} sent", local_time(incident.first_failure)),
             );
             if let Some(acknowledged) = &incident.acknowledged {
-                say("known", &format!("{acknowledged}, {}: no reminder until it recovers", local_time(acknowledged.at)));
+                say("known", &format!("{acknowledged}, {}{}", local_time(acknowledged.at), quiet_until(incident, acknowledged)));
             }
             if let Some(flapping) = incident.flaps() {
                 let since = local_time(flapping.since);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 use sysalert_abi::Kind;
@@ -46,7 +47,8 @@ impl History {
             Format::Json => output::json(&history.iter().map(|one| json_of(one, &known)).collect())?,
             Format::Table => {
                 let mut rows: Vec<_> = history.iter().map(|one| (one.0.event.at, row(one))).collect();
-                rows.extend(known.values().map(|known| (known.at, known_row(known))));
+                rows.extend(known.values().map(|known| (known.at, known_row(known.at, known.to_string()))));
+                rows.extend(known.values().filter_map(taken_back_row));
                 rows.sort_by_key(|(at, _)| *at);
                 let rows = rows.into_iter().map(|(_, row)| row);
                 output::print(&output::table(&["WHEN", "WHAT", "DELIVERED", "DECISION"], rows))?;
@@ -90,9 +92,13 @@ fn row((recorded, sent): &(Recorded, Vec<Sent>)) -> Vec<String> {
     ]
 }
 
-fn known_row(known: &Acknowledgement) -> Vec<String> {
+fn known_row(at: DateTime<Utc>, what: String) -> Vec<String> {
     let dash = || "-".to_owned();
-    vec![short_time(known.at), known.to_string(), dash(), dash()]
+    vec![short_time(at), what, dash(), dash()]
+}
+
+fn taken_back_row(known: &Acknowledgement) -> Option<(DateTime<Utc>, Vec<String>)> {
+    known.taken_back.map(|at| (at, known_row(at, format!("{} took its acknowledgement back", known.by))))
 }
 
 /// "mail", "mail after 2h 5m", "not by phone"

@@ -15,8 +15,9 @@ use crate::store::{self, Outage};
 
 const EXAMPLES: &str = "\
 Examples:
-  sysalert methods                    which of them can send, and what the last try met
-  sysalert methods check ./bell.so    whether a plugin keeps to the interface";
+  sysalert methods    which of them can send, and what the last try met
+  sysalert methods check /usr/local/lib/sysalert/plugins/bell.so
+                      whether a plugin keeps to the interface";
 
 /// The configured methods.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ enum Verb {
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  sysalert methods check ./bell.so --set path=/var/log/sysalert/bell";
+  sysalert methods check /usr/local/lib/sysalert/plugins/bell.so --set path=/var/log/sysalert/bell";
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXAMPLES)]

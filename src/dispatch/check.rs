@@ -76,13 +76,30 @@ pub fn secret_keys(site: &Site, settings: &Settings) -> BTreeSet<(String, String
             .ok()
             .and_then(|plugin| keys(&plugin));
         for setting in &method.config {
-            let open = known.as_ref().is_some_and(|keys| keys.iter().any(|key| key.name == setting.key && key.kind != "secret"));
-            if !open {
+            if is_secret(known.as_deref(), &setting.key) {
                 secrets.insert((format!("method.{}", method.name), setting.key.clone()));
             }
         }
     }
     secrets
+}
+
+/// Whether the value of this key must not be shown: the plugin calls it a secret, does not know it, or cannot tell.
+fn is_secret(known: Option<&[Described]>, key: &str) -> bool {
+    !known.is_some_and(|keys| keys.iter().any(|one| one.name == key && one.kind != "secret"))
+}
+
+/// Shorter ones are no secrets, and stand in any sentence.
+const SHORTEST: usize = 4;
+
+/// What a plugin says, without the secrets of its section: a server may echo what it was sent.
+pub(super) fn without_secrets(plugin: &Description, config: &Map<String, Value>, said: String) -> String {
+    let known = keys(plugin);
+    let values = config.iter().filter(|(key, _)| is_secret(known.as_deref(), key)).filter_map(|(_, value)| value.as_str());
+    let mut secrets: Vec<&str> = values.filter(|secret| secret.len() >= SHORTEST && *secret != secret::ELSEWHERE).collect();
+    // one may be a part of another
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.into_iter().fold(said, |said, secret| said.replace(secret, "(not shown)"))
 }
 
 fn complaints(site: &Site, section: &str, method: &Method) -> Vec<String> {
@@ -176,6 +193,28 @@ fn meant(site: &Site, typed: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_comes_back_is_not_shown() {
+        let settings =
+            r#"[{"name": "host", "type": "text"}, {"name": "token", "type": "secret"}, {"name": "pin", "type": "secret"}]"#;
+        let plugin = |settings: Option<&str>| Description {
+            name: "echo".to_owned(),
+            version: "1".to_owned(),
+            settings: settings.map(str::to_owned),
+        };
+        let config = serde_json::json!({
+            "host": "mail.lan", "token": "hunter2", "pin": "hunter2-and-more", "other": "unknown", "list": ["x"], "short": "at"
+        });
+        let config = config.as_object().unwrap();
+        let said = "mail.lan at 5: hunter2, hunter2-and-more, unknown";
+        for (settings, expected) in [
+            (Some(settings), "mail.lan at 5: (not shown), (not shown), (not shown)"),
+            (None, "(not shown) at 5: (not shown), (not shown), (not shown)"),
+        ] {
+            assert_eq!(without_secrets(&plugin(settings), config, said.to_owned()), expected);
+        }
+    }
 
     #[test]
     fn every_type_that_the_header_names_is_known() {

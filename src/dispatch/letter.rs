@@ -115,7 +115,7 @@ fn about(
         left_out,
         flapping: phase(recorded).filter(|_| claimed.kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
         again: again(claimed.reason.as_ref(), now),
-        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
+        acknowledge: rules.wait_for_somebody() && incident.known().is_none(),
         context: &claimed.context,
         late: late(claimed.attempt - 1, now - news, claimed.detail.as_deref(), claimed.held.as_deref()),
         is_own: names::user() == event.subject.manager(),
@@ -178,7 +178,7 @@ pub(super) fn phase(recorded: &Recorded) -> Option<Phase> {
 /// What a reminder says that is sent then, for this reason.
 pub(super) fn again(reason: Option<&Reason>, at: DateTime<Utc>) -> Option<Again> {
     match reason? {
-        Reason::Reminder { told, .. } => Some(Again { at, told: *told, nobody_within: None }),
+        Reason::Reminder { told, .. } | Reason::TakenBack { told, .. } => Some(Again { at, told: *told, nobody_within: None }),
         Reason::Unacknowledged { after, told } => {
             Some(Again { at, told: *told, nobody_within: Some(Duration::from_secs(*after)) })
         }

@@ -11,11 +11,11 @@ use std::path::Path;
 
 use nix::unistd::dup2_stdout;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sysalert_abi::{ABI, Call, Entry, Free, Kind, MINIMUM_SIZE, PluginV1, Reply, SYMBOL, TASK_SYMBOL, TaskEntry};
 
-use super::child;
 use super::plugin::{Description, Envelope, Said};
+use super::{check, child};
 use crate::host::library;
 
 /// Address space for the plugin: enough for TLS and a dozen threads' stacks, and an end for one that never stops.
@@ -61,7 +61,7 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
     if let "check" | "reach" = task {
         let request: Value = serde_json::from_slice(&input).map_err(|error| format!("cannot read the request: {error}"))?;
         let call = if task == "check" { plugin.check } else { plugin.reach };
-        let replies = call.map(|call| reply(&plugin, path, call, &request)).transpose()?;
+        let replies = call.map(|call| reply(&plugin, path, call, &request, request["config"].as_object())).transpose()?;
         return Ok(Said::Replies(replies.into_iter().collect()));
     }
     if task == "ask" {
@@ -69,7 +69,7 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
             serde_json::from_slice(&input).map_err(|error| format!("cannot read the requests: {error}"))?;
         let reply = |request: &Value| {
             let is_recovery = request["kind"] == Kind::Recovery.as_str();
-            reply(&plugin, path, plugin.call(is_recovery), request)
+            reply(&plugin, path, plugin.call(is_recovery), request, request["config"].as_object())
         };
         return requests.iter().map(reply).collect::<Result<_, _>>().map(Said::Replies);
     }
@@ -78,7 +78,8 @@ fn work(task: &str, path: &Path) -> Result<Said, String> {
         envelope.request.config.insert("to".to_owned(), envelope.recipients.into());
     }
     let is_recovery = envelope.request.kind == Kind::Recovery;
-    reply(&plugin, path, plugin.call(is_recovery), &envelope.request).map(Said::Reply)
+    let request = &envelope.request;
+    reply(&plugin, path, plugin.call(is_recovery), request, Some(&request.config)).map(Said::Reply)
 }
 
 impl Plugin {
@@ -87,12 +88,24 @@ impl Plugin {
     }
 }
 
-fn reply(plugin: &Plugin, path: &Path, call: Call, request: &impl Serialize) -> Result<Reply, String> {
+/// The plugin's reply to a request with this section.
+fn reply(
+    plugin: &Plugin,
+    path: &Path,
+    call: Call,
+    request: &impl Serialize,
+    section: Option<&Map<String, Value>>,
+) -> Result<Reply, String> {
     let json = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     // inside of JSON there is no zero byte
     let request = CString::new(json).map_err(|error| error.to_string())?;
     let reply = ask(call, plugin.free, &request)?;
-    serde_json::from_slice(&reply).map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))
+    let reply: Reply = serde_json::from_slice(&reply)
+        .map_err(|_| format!("the plugin {} answered something that is no reply", path.display()))?;
+    Ok(match section {
+        Some(section) => Reply { detail: check::without_secrets(&plugin.description, section, reply.detail), ..reply },
+        None => reply,
+    })
 }
 
 /// Hands a request to a library of ours that is no alert method.

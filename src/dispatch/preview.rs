@@ -74,7 +74,7 @@ pub fn preview(
         failures: &known,
         left_out,
         flapping: letter::phase(&recorded).filter(|_| kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
-        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
+        acknowledge: rules.wait_for_somebody() && incident.known().is_none(),
         again: alert.as_ref().and_then(|alert| letter::again(alert.reason.as_ref(), alert.at)),
         context: &context(alert.as_ref(), gathered_later),
         // only what still waits can be late

@@ -120,7 +120,7 @@ fn incident(
         failures: &told,
         left_out: failures.left_out,
         again: letter::again(reason.as_ref(), *at),
-        acknowledge: rules.wait_for_somebody() && incident.acknowledged.is_none(),
+        acknowledge: rules.wait_for_somebody() && incident.known().is_none(),
         flapping: letter::phase(recorded).filter(|_| *kind != Kind::Reminder).map(|phase| (phase, rules.flapping_window)),
         context,
         late: None,

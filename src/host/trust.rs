@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::event::shell_path;
 
@@ -69,21 +69,35 @@ fn is_program(path: &Path) -> bool {
 /// A sentence that says what must be changed.
 pub fn only_of(path: &Path, user: u32) -> Result<(), String> {
     let unreadable = |path: &Path, error: &std::io::Error| format!("cannot look at {}: {error}", path.display());
-    let whole = path.canonicalize().map_err(|error| unreadable(path, &error))?;
-    // as it is written, so that nobody can lead a link elsewhere, and where that leads
-    for way in [path, whole.as_path()] {
+    // without a slash at its end, which would follow a link
+    let mut way: PathBuf = path.components().collect();
+    // as it is written, so that nobody can lead a link elsewhere, and where each link leads
+    for _ in 0..MOST_LINKS {
+        let mut link = None;
         for place in way.ancestors().filter(|place| !place.as_os_str().is_empty()) {
             let about = place.symlink_metadata().map_err(|error| unreadable(place, &error))?;
             trusted(place, &about, user)?;
+            if about.is_symlink() {
+                link = Some(place);
+            }
         }
+        let Some(link) = link else { return Ok(()) };
+        let target = link.read_link().map_err(|error| unreadable(link, &error))?;
+        let rest = way.strip_prefix(link).unwrap_or(Path::new(""));
+        way = link.parent().unwrap_or(Path::new("/")).join(target).join(rest).components().collect();
     }
-    Ok(())
+    Err(format!("{} has too many links on its way", path.display()))
 }
+
+/// As many as the kernel follows.
+const MOST_LINKS: usize = 40;
 
 fn trusted(path: &Path, about: &Metadata, user: u32) -> Result<(), String> {
     let shown = path.display();
     if ![ROOT, user].contains(&about.uid()) {
-        return Err(format!("{shown} does not belong to root: chown root {}", shell_path(path)));
+        // without this option it would be given what the link leads to
+        let option = if about.is_symlink() { "-h " } else { "" };
+        return Err(format!("{shown} does not belong to root: chown {option}root {}", shell_path(path)));
     }
     // a link has no mode of its own
     if !about.is_symlink() && about.mode() & 0o022 != 0 {
@@ -133,6 +147,29 @@ mod tests {
         // whose program it is may change it, and nobody else
         assert_eq!(only_of(&link, 1), Ok(()));
         assert!(only_of(&link, 2).is_err_and(|why| why.contains("chown root")));
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn each_link_of_a_chain_is_looked_at() {
+        if !is_root_or_says("each_link_of_a_chain_is_looked_at") {
+            return;
+        }
+        let base = Path::new("/root").join(format!("sysalert-chain-{}", std::process::id()));
+        fs::create_dir_all(base.join("theirs/folder")).unwrap();
+        symlink("/bin", base.join("theirs/folder/middle")).unwrap();
+        symlink("theirs/folder/../folder/middle/", base.join("first")).unwrap();
+        let link = base.join("first/sleep");
+        assert_eq!(only_roots(&link), Ok(()));
+        std::os::unix::fs::chown(base.join("theirs"), Some(1), None).unwrap();
+        let why = only_roots(&link).unwrap_err();
+        assert!(why.contains("/theirs") && why.contains("does not belong to root"), "{why}");
+        std::os::unix::fs::lchown(base.join("first"), Some(1), None).unwrap();
+        assert!(only_roots(&link).is_err_and(|why| why.contains("/first does not belong to root: chown -h root ")));
+        std::os::unix::fs::lchown(base.join("first"), Some(0), None).unwrap();
+        fs::remove_file(base.join("theirs/folder/middle")).unwrap();
+        symlink("middle", base.join("theirs/folder/middle")).unwrap();
+        assert!(only_roots(&link).is_err());
         fs::remove_dir_all(&base).unwrap();
     }
 

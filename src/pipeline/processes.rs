@@ -104,6 +104,43 @@ mod tests {
         assert_eq!(told(2100, Ok("it stays well"), false), Some(true));
         assert_eq!(told(2200, Ok("it stays well"), false), None);
     }
+
+    #[test]
+    fn what_its_database_acknowledges_is_neither_reminded_of_nor_escalated() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
+        let text = "[processes]\n[method.phone]\nplugin = \"journal\"\n[method.log]\nplugin = \"journal\"\n[policy]\nmethods = [\"log\"]\n\
+                    remind = \"4h\"\nescalate_to = [\"phone\"]\nescalate_after = \"15m\"\n";
+        let settings = Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap();
+        let subject = Subject::process("web");
+        let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
+        let alarm = [(subject.clone(), Err(Alarm::Reported("no".to_owned())), None)];
+        assert_eq!(processes(&mut store, &settings, &alarm, at(0)).unwrap(), (true, vec![0]));
+        // whoever is told by a minute of time alone; all that was queued before is sent
+        let told = |store: &mut Store, minute: i64| -> Vec<String> {
+            store.write(|db| db.execute("DELETE FROM outbox", []).map(drop)).unwrap();
+            super::super::due(store, &settings, at(minute)).unwrap();
+            store.with(store::waiting).unwrap().into_iter().map(|waiting| waiting.method).collect()
+        };
+        let sound = |store: &mut Store, minute: i64, known_of: bool| {
+            store.write(|db| store::acknowledge_anew(db, &subject, known_of, at(minute))).unwrap();
+        };
+        assert_eq!(told(&mut store, 14), [""; 0]);
+        sound(&mut store, 14, true);
+        for minute in [15, 4 * 60, 10 * 60] {
+            assert_eq!(told(&mut store, minute), [""; 0], "{minute}");
+        }
+        // taken back: nothing that was overdue comes at once
+        sound(&mut store, 10 * 60, false);
+        assert_eq!(told(&mut store, 10 * 60 + 14), [""; 0]);
+        assert_eq!(told(&mut store, 10 * 60 + 15), ["phone"]);
+        assert_eq!(told(&mut store, 14 * 60 + 14), [""; 0]);
+        assert_eq!(told(&mut store, 14 * 60 + 15), ["log"]);
+        // and acknowledged once more
+        sound(&mut store, 15 * 60, true);
+        assert_eq!(told(&mut store, 30 * 60), [""; 0]);
+    }
+
     #[test]
     fn whoever_clears_a_process_that_is_well_has_its_flapping_counted_anew() {
         let folder = tempfile::tempdir().unwrap();

@@ -27,6 +27,13 @@ pub struct Standing<'a> {
     pub now: DateTime<Utc>,
 }
 
+impl Standing<'_> {
+    /// Since when this alert waits for somebody who knows of it: who takes that back has everybody's time begin anew.
+    pub(super) fn unanswered_since(&self, alert: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        alert.max(self.incident.reopened_at())
+    }
+}
+
 /// A rule speaks when its time has come.
 type Rule = fn(&Standing<'_>) -> Option<Reason>;
 

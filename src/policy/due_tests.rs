@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::Hours;
 use crate::event::{Manager, Subject, UnitName};
-use crate::incident::{Severity, State};
+use crate::incident::{Acknowledgement, Severity, State};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -58,6 +58,31 @@ fn reminders() {
         ("it is over", due_at(State::Resolved, 0, 4 * HOUR, &patient), None),
         ("a unit that is turned off", due_at(State::Open, 0, 4 * HOUR, &off), None),
         ("quiet hours", due_at(State::Open, 0, 4 * HOUR, &at_night), None),
+    ] {
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
+fn who_takes_an_acknowledgement_back_has_the_time_begin_anew() {
+    let rules = Rules { remind: Some(minutes(240)), escalate_to: vec!["phone".into()], escalate_after: minutes(15), ..rules() };
+    let subject = Subject::process("web");
+    let begun = Incident::begin(1, subject, Severity::Warning, at(0)).failed(at(0), true);
+    let incident = begun.acknowledged(Acknowledgement::of_database(at(MINUTE))).reopened(at(6 * HOUR));
+    let due_at = |last_alert: Option<i64>, escalated, now| {
+        let (told, last_alert) = (last_alert.map(|_| at(0)), last_alert.map(at));
+        due(&Standing { incident: &incident, told, last_alert, alerts: 2, escalated, silence: None, rules: &rules, now: at(now) })
+    };
+    let taken_back = || Some(Reason::TakenBack { every: 14_400, told: 2 });
+    for (what, found, expected) in [
+        ("nothing at once", due_at(Some(0), false, 6 * HOUR), None),
+        ("nobody else yet", due_at(Some(0), false, 6 * HOUR + 14 * MINUTE), None),
+        ("then others", due_at(Some(0), false, 6 * HOUR + 15 * MINUTE), Some(Reason::Unacknowledged { after: 900, told: 2 })),
+        ("no reminder yet", due_at(Some(0), true, 10 * HOUR - 1), None),
+        ("a reminder", due_at(Some(0), true, 10 * HOUR), taken_back()),
+        ("of what a silence had kept back, too", due_at(None, true, 10 * HOUR), taken_back()),
+        ("an alert since then", due_at(Some(7 * HOUR), true, 10 * HOUR), None),
+        ("is what counts", due_at(Some(7 * HOUR), true, 11 * HOUR), Some(Reason::Reminder { every: 14_400, told: 2 })),
     ] {
         assert_eq!(found, expected, "{what}");
     }

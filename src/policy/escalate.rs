@@ -3,12 +3,12 @@
 use super::due::passed;
 use super::{Reason, Standing};
 
-/// It is so long since the first alert, and nobody said that they know.
+/// It is so long since the first alert, and nobody said that they know, or they took that back.
 pub(super) fn nobody_acknowledged(standing: &Standing<'_>) -> Option<Reason> {
-    let Standing { rules, told, escalated, now, .. } = standing;
+    let Standing { rules, escalated, now, .. } = standing;
     if rules.escalate_to.is_empty() || *escalated {
         return None;
     }
-    passed((*told)?, rules.escalate_after, *now)
+    passed(standing.unanswered_since(standing.told)?, rules.escalate_after, *now)
         .then_some(Reason::Unacknowledged { after: rules.escalate_after.as_secs(), told: standing.alerts })
 }

@@ -80,6 +80,13 @@ pub enum Reason {
         /// How many alerts there were before.
         told: u64,
     },
+    /// Spoke: it is not over, and so long ago whoever knew of it took that back.
+    TakenBack {
+        /// So many seconds.
+        every: u64,
+        /// How many alerts there were before.
+        told: u64,
+    },
     /// Spoke, to others as well: nobody acknowledged it in time.
     Unacknowledged {
         /// Within so many seconds.
@@ -172,7 +179,7 @@ impl Reason {
             | Reason::KeepsRestarting
             | Reason::KeepsRecovering
             | Reason::StayedFailed { .. } => Some(Kind::Failure),
-            Reason::Reminder { .. } | Reason::Unacknowledged { .. } => Some(Kind::Reminder),
+            Reason::Reminder { .. } | Reason::TakenBack { .. } | Reason::Unacknowledged { .. } => Some(Kind::Reminder),
             Reason::Waited => Some(Kind::Digest),
             Reason::Recovered | Reason::Stable { .. } | Reason::NoLongerRuns { .. } => Some(Kind::Recovery),
             Reason::Silenced { .. }
@@ -230,6 +237,9 @@ impl Reason {
             Reason::NoLongerRuns { seconds } => format!("it flapped, and has not run for {}", length(*seconds)),
             Reason::Reminder { every, .. } => {
                 format!("it is not over, and the last alert was {} ago, as `remind` says", length(*every))
+            }
+            Reason::TakenBack { every, .. } => {
+                format!("it is not over, and its acknowledgement was taken back {} ago, as `remind` says", length(*every))
             }
             Reason::Unacknowledged { after, .. } => {
                 format!("nobody acknowledged it within {}, as `escalate_after` says", length(*after))

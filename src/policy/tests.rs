@@ -321,6 +321,7 @@ fn every_reason_says_whether_it_spoke() {
         Reason::Unsteady,
         Reason::Waited,
         Reason::Reminder { every: 4 * 3600, told: 2 },
+        Reason::TakenBack { every: 4 * 3600, told: 2 },
         Reason::Unacknowledged { after: 900, told: 1 },
         Reason::Silenced { until: told, by: "alice".into(), why: None },
     ] {

@@ -104,9 +104,6 @@ pub fn keep_process(db: &Connection, name: &str, record: &ProcessRecord) -> rusq
     db.execute(sql, params![name, failed, opened, begun, restarts, failures, last, restarted, why, unread]).map(drop)
 }
 
-/// Who acknowledges what is acknowledged in the watchdog's database.
-const DATABASE: &str = "the database";
-
 /// The processes whose incident is not over, by their names for people.
 pub fn processes_in_trouble(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT subject FROM incidents WHERE state <> 'resolved' AND subject >= ?1 AND subject < ?2 ORDER BY subject";
@@ -118,11 +115,11 @@ pub fn processes_in_trouble(db: &Connection) -> rusqlite::Result<Vec<String>> {
 /// Whether what its database says of an acknowledgement is news to a process's incident; `known_of`: somebody acknowledged all
 /// its rows in alarm.
 pub fn is_acknowledged_anew(db: &Connection, subject: &Subject, known_of: bool) -> rusqlite::Result<bool> {
-    Ok(incidents::active(db, subject)?.is_some_and(|incident| match &incident.acknowledged {
+    Ok(incidents::active(db, subject)?.is_some_and(|incident| match incident.known() {
         None => known_of,
         // it is in alarm, and this is not over
         Some(_) if known_of => incident.flaps().is_some(),
-        Some(known) => known.by == DATABASE,
+        Some(known) => known.is_of_database(),
     }))
 }
 
@@ -130,12 +127,11 @@ pub fn is_acknowledged_anew(db: &Connection, subject: &Subject, known_of: bool) 
 /// is not well meanwhile.
 pub fn acknowledge_anew(db: &Connection, subject: &Subject, known_of: bool, now: DateTime<Utc>) -> rusqlite::Result<()> {
     let Some(mut incident) = incidents::active(db, subject)? else { return Ok(()) };
-    match &incident.acknowledged {
+    match incident.known() {
         None if known_of => {
-            let acknowledgement = Acknowledgement { by: DATABASE.to_owned(), at: now, why: None };
-            incident = standing::acknowledge(db, subject, acknowledgement)?.unwrap_or(incident);
+            incident = standing::acknowledge(db, subject, Acknowledgement::of_database(now))?.unwrap_or(incident);
         }
-        Some(known) if !known_of && known.by == DATABASE => incident = incident.reopened(),
+        Some(known) if !known_of && known.is_of_database() => incident = incident.reopened(now),
         _ => {}
     }
     if let Some(flapping) = incident.flapping.as_mut().filter(|flapping| known_of && !flapping.over) {

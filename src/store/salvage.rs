@@ -204,7 +204,7 @@ mod tests {
         let [mut old, mut new] = folders.each_ref().map(|folder| open(folder.path()));
         told(&mut old, &failure("a", "1", 0), &["mail"]);
         told(&mut old, &failure("b", "2", 0), &["mail"]);
-        let known = Acknowledgement { by: "alice".into(), at: at(5), why: Some("a new disk".into()) };
+        let known = Acknowledgement { by: "alice".into(), at: at(5), why: Some("a new disk".into()), taken_back: None };
         let quiet = Silence { glob: "web-*".into(), since: at(5), until: at(500), by: "alice".into(), why: None };
         old.write(|db| {
             acknowledge(db, &subject("a"), known.clone())?;

@@ -70,6 +70,7 @@ fn fate(row: &Row, settings: &dyn Fn(&ProcessName) -> Option<Process>) -> Fate {
         return Fate::Leave;
     }
     match ProcessName::parse(&row.name) {
+        Err(_) if row.name.is_empty() => Fate::Report("it has no name in the database".to_owned()),
         Err(why) => Fate::Report(format!("its name {why}")),
         Ok(name) => match settings(&name) {
             Some(process) => Fate::Restart(Box::new(process)),
@@ -161,6 +162,7 @@ mod tests {
             let told = told(&[row(7, name)]);
             assert!(told.len() == 1 && told[0].contains("(row 7) [7]: its name "), "{told:?}");
         }
+        assert_eq!(told(&[row(7, "")]), ["\"\" (row 7) [7]: it has no name in the database"]);
         let lacks = |name: &str| format!("{name} [1]: it has no section [process.{name:?}] and is not in `allow`");
         for name in ["anacron", "crond", "cron.service", "web", "init.scope", "xweb-1"] {
             assert_eq!(told(&[row(1, name)]), [lacks(name)]);

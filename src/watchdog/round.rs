@@ -116,9 +116,8 @@ pub fn round(
     let ids: Vec<i64> = known.iter().map(|alarm| alarm.id).collect();
     // behind those of the settings others that somebody was told of
     let mut names = settings.process_names();
-    let told = round.store.with(store::processes_in_trouble)?.into_iter().filter(|name| !names.contains(name));
-    let told: Vec<String> = told.collect();
-    names.extend(told);
+    let own: BTreeSet<String> = names.iter().cloned().collect();
+    names.extend(round.store.with(store::processes_in_trouble)?.into_iter().filter(|name| !own.contains(name)));
     let alarms = round.asked(&ids, &names);
     let database = Subject::database(&processes.name);
     let alarms = match alarms {

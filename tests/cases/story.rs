@@ -291,7 +291,8 @@ impl Telling {
                     Ok(unit) => Subject::unit(&Manager::System, &unit),
                     Err(_) => Subject::stored(unit.clone()),
                 };
-                let acknowledgement = Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()) };
+                let acknowledgement =
+                    Acknowledgement { by: "alice".to_owned(), at, why: Some("I look at it".to_owned()), taken_back: None };
                 let known = self.open().write(|db| store::acknowledge(db, &subject, acknowledgement)).unwrap();
                 let what = if known.is_some() { "alice acknowledges" } else { "there is nothing to acknowledge of" };
                 self.say(&step.at, &format!("{what} {unit}"));

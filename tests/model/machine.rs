@@ -127,7 +127,7 @@ impl Machine {
                 let model = &mut self.models[*name as usize];
                 if model.incidents.last().is_some_and(|(state, _)| *state == Stands::Open) {
                     model.acknowledge();
-                    let known = Acknowledgement { by: "alice".to_owned(), at: self.now, why: None };
+                    let known = Acknowledgement { by: "alice".to_owned(), at: self.now, why: None, taken_back: None };
                     self.open().write(|db| store::acknowledge(db, &subject(*name), known)).unwrap().unwrap();
                 }
             }

@@ -99,6 +99,18 @@ fn each_finding_is_found_and_a_healthy_guest_has_none(systemd: u32) {
     assert!(said.stdout.starts_with(expected) && said.stdout.ends_with(": 1 finding.\n"), "{said}");
     done(&guest, &ROWS[0].undo);
 
+    // whoever may only read the record is told what was not looked at
+    for (groups, expected) in [
+        ("sysalert", "what only root may see was not looked at, nor the journal, which you may not read: run it as root"),
+        ("sysalert,systemd-journal", "what only root may see was not looked at: run it as root"),
+    ] {
+        guest.sh(&format!("id -u member >/dev/null 2>&1 || useradd member; usermod -G {groups} member")).ok();
+        let rows = guest.run_as("member", &["sysalert", "doctor", "-o", "json"]).json();
+        let notes =
+            rows.as_array().unwrap().iter().filter(|row| row["look"] == "permission").map(|row| row["what"].as_str().unwrap());
+        assert_eq!(notes.collect::<Vec<_>>(), [expected], "{groups}");
+    }
+
     done(&guest, &SLOW.make);
     let (found, _) = examined(&guest);
     assert!(found.iter().any(|(look, _, what)| look == SLOW.look && what.contains(SLOW.words)), "{found:#?}");
@@ -155,6 +167,9 @@ fn a_unit_fails_and_recovers_from_end_to_end() {
     assert!(said.status == 1 && said.stderr.starts_with("sysalert: nobody is told: "), "{said}");
     // and so is a handler that does not run
     guest.run(&["systemctl", "mask", "--runtime", "sysalert-failure@.service"]).ok();
+    assert_eq!(guest.property("sysalert-failure@doctor.service", "LoadState"), "masked");
+    // nor does dispatch find it in the journal meanwhile
+    guest.run(&["systemctl", "stop", "sysalert-dispatch.timer", "sysalert-dispatch.path", "sysalert-dispatch.service"]).ok();
     let said = guest.sysalert(&["doctor", "--end-to-end", "--timeout", "2s"]);
     assert!(
         said.status == 1 && said.stderr.starts_with("sysalert: that it failed was not recorded\nhint: its handler did not run"),

@@ -21,6 +21,7 @@ mod doctor;
 #[path = "../documents/mod.rs"]
 mod documents;
 mod enable;
+mod examples;
 mod excerpt;
 mod fallback;
 mod flapping;

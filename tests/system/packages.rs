@@ -177,14 +177,32 @@ fn the_deb_from_its_installation_to_its_purge() {
     );
     assert_eq!(guest.run(&["dpkg", "--verify", "sysalert"]).ok(), "");
 
-    // what a timer starts fails, and the mail is there
-    use_mail(&guest);
-    guest.write_unit("backup.timer", "[Timer]\nOnActiveSec=0\nAccuracySec=1ms\n");
+    // its questions are answered, what a timer starts fails, and the mail is there
     guest.write_unit("backup.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no space left; exit 3'\n");
-    guest.sysalert(&["enable", "backup.service"]).ok();
-    guest.run(&["systemctl", "start", "backup.timer"]).ok();
-    let mails = guest.wait_for_mails(1);
-    assert_eq!(mails[0].subject, format!("backup.service failed on {}: exited with status 3", guest.name()));
+    let never = "[Timer]\nOnCalendar=2099-01-01\nAccuracySec=1ms\n[Install]\nWantedBy=timers.target\n";
+    guest.write_unit("backup.timer", never);
+    guest.run(&["systemctl", "enable", "--now", "backup.timer"]).ok();
+    let password = guest.run(&["cat", "/root/smtp-password"]).ok();
+    let answers = [
+        ("plugin [email]: ", ""),
+        ("name [email]: ", ""),
+        ("host [localhost]: ", "mail.example.test"),
+        ("port [none]: ", ""),
+        ("tls (none, starttls, implicit) [none]: ", "starttls"),
+        ("username [none]: ", "sysalert"),
+        ("password (it is not shown) [none]: ", &password),
+        ("from [none]: ", "sysalert@guest.example.test"),
+        ("to (separated by commas): ", "ops@example.org"),
+        ("Send a test alert? [Y/n] ", ""),
+        ("tell its failures? [Y/n] ", ""),
+    ];
+    let said = guest.dialogue(&["sysalert", "setup"], &answers);
+    assert!(said.success() && said.stdout.contains("email: sent: "), "{said}");
+    guest.write_unit("backup.timer", &never.replace("OnCalendar=2099-01-01", "OnActiveSec=0"));
+    guest.run(&["systemctl", "restart", "backup.timer"]).ok();
+    let mails = guest.wait_for_mails(2);
+    assert!(mails[0].subject.starts_with("sysalert test from "), "{mails:#?}");
+    assert_eq!(mails[1].subject, format!("backup.service failed on {}: exited with status 3", guest.name()));
 
     // a new version comes: what waits is sent before the program goes
     guest.settle();
@@ -233,10 +251,13 @@ fn the_deb_from_its_installation_to_its_purge() {
 
     guest.settle();
     guest.sysalert(&["enable", "--system-wide"]).ok();
-    // as `sysalert setup` leaves a secret
-    guest.write_file("/etc/credstore/sysalert-mail.password", "secret\n");
-    let drop_in = "[Service]\nLoadCredential=mail.password:/etc/credstore/sysalert-mail.password\n";
-    guest.write_file("/etc/systemd/system/sysalert-dispatch.service.d/50-method-mail.conf", drop_in);
+    // and what `sysalert setup` wrote
+    let kept = [
+        "conf.d/method-email.toml",
+        "../credstore/sysalert-email.password",
+        "../systemd/system/sysalert-dispatch.service.d/50-method-email.conf",
+    ];
+    assert!(kept.iter().all(|path| guest.exists(&format!("/etc/sysalert/{path}"))), "a removal keeps these");
     let purged = guest.sh("apt-get purge --yes sysalert 2>&1 </dev/null").ok();
     // Debian 12's systemd has its own files of these folders below /lib, which is the same place
     let shared = ["/usr/lib/systemd/system-preset", "/usr/lib/systemd/system/user@.service.d"];
@@ -244,7 +265,7 @@ fn the_deb_from_its_installation_to_its_purge() {
         |line: &str| shared.iter().any(|path| line.ends_with(&format!("directory '{path}' not empty so not removed")));
     let complains = |line: &&str| line.contains("could not be sent") || line.contains("warning") && !of_shared(line);
     assert_eq!(purged.lines().find(complains), None, "{purged}");
-    guest.sh("rm -r /etc/systemd/system/{other.service,backup.service,backup.timer,other.service.d}").ok();
+    guest.sh("systemctl --quiet disable backup.timer; rm -r /etc/systemd/system/{other.service,backup.service,backup.timer,other.service.d}").ok();
     let now = files(&guest);
     let new: Vec<&String> = now.difference(&before).collect();
     assert_eq!(new, Vec::<&String>::new(), "left behind");

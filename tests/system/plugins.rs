@@ -106,6 +106,48 @@ fn plugins_that_crash_hang_or_lie_hurt_nobody_else() {
     guest.wait_until("the recovery is in the log", || guest.read_file("/var/log/sysalert/alerts.json").contains("recovery"));
 }
 
+/// Whatever its plugin says of it, and wherever it came from.
+#[test]
+fn a_secret_that_comes_back_is_shown_nowhere() {
+    let guest = Guest::boot("echo", Options::new().tree(&compiled("echo", "/usr/lib/sysalert/plugins", &["echo"])));
+    let places = ["\"hunter2\"", "{ file = \"/etc/sysalert/token\" }", "{ env = \"TOKEN\" }", "{ credential = \"token\" }"];
+    let methods = places
+        .iter()
+        .enumerate()
+        .map(|(number, place)| format!("[method.m{number}]\nplugin = \"echo\"\nplace = \"board.lan\"\ntoken = {place}\n"));
+    guest.configure(&methods.collect::<String>());
+    guest
+        .sh("for file in token environment; do install -m 0640 -g sysalert /dev/stdin /etc/sysalert/$file <<<TOKEN=hunter2; done")
+        .ok();
+    let drop_in = "[Service]\nLoadCredential=token:/etc/sysalert/token\n";
+    guest.write_unit("sysalert-dispatch.service.d/token.conf", drop_in);
+    Job::new(&guest, "backup.service").fails(3);
+    guest.wait_until("every method was tried", || tries(&guest).len() == places.len());
+    for (method, _, detail) in tries(&guest) {
+        assert_eq!(detail, "board.lan knows no token (not shown)", "{method}");
+    }
+    let looks: [&[&str]; 12] = [
+        &["status"],
+        &["status", "-o", "json"],
+        &["explain", "backup"],
+        &["history", "backup", "-o", "json"],
+        &["preview", "backup"],
+        &["db", "list", "-o", "json"],
+        &["outbox", "list", "-o", "json"],
+        &["methods", "-o", "json"],
+        &["config", "show"],
+        &["config", "check"],
+        &["doctor", "-o", "json"],
+        &["test", "m0"],
+    ];
+    for look in looks {
+        let said = guest.sysalert(look);
+        assert!(!said.to_string().contains("hunter2"), "{said}");
+    }
+    assert!(guest.sysalert(&["status"]).stdout.contains("board.lan knows no token (not shown)"));
+    assert!(!guest.journal(&["-u", "sysalert-dispatch.service"]).contains("hunter2"));
+}
+
 #[test]
 fn a_plugin_that_others_can_change_is_refused_by_its_name() {
     let tree = compiled("loose", "/usr/lib/sysalert/plugins", &["noise"]);

@@ -63,15 +63,20 @@ stable_time = "0s"
 /// A guest with this systemd and the database, and these further lines of configuration.
 fn guest(systemd: u32, name: &str, more: &str) -> Guest {
     let guest = Guest::boot_on(systemd, name, Options::new());
+    serve(&guest);
+    configure(&guest, &format!("{CONFIG}{more}"));
+    guest.sh("printf s3cret >/etc/sysalert/db-password; chown root:sysalert /etc/sysalert/db-password; chmod 0640 /etc/sysalert/db-password").ok();
+    guest
+}
+
+/// Starts the database, as `db.service`.
+pub fn serve(guest: &Guest) {
     guest.run(&["systemd-sysusers", "--inline", "u db - -"]).ok();
     guest.run(&["install", "-d", "-o", "db", "-g", "db", "/srv/db"]).ok();
     guest.run(&["mariadb-install-db", "--no-defaults", "--datadir=/srv/db", "--user=db", "--skip-test-db", "--force"]).ok();
     guest.write_unit("db.service", SERVER);
     guest.run(&["systemctl", "start", "db.service"]).ok();
-    sql(&guest, TABLES);
-    configure(&guest, &format!("{CONFIG}{more}"));
-    guest.sh("printf s3cret >/etc/sysalert/db-password; chown root:sysalert /etc/sysalert/db-password; chmod 0640 /etc/sysalert/db-password").ok();
-    guest
+    sql(guest, TABLES);
 }
 
 fn configure(guest: &Guest, text: &str) {
@@ -199,8 +204,12 @@ fn an_alarm_is_restarted_noted_and_told_and_nothing_else_is_touched(systemd: u32
     guest.sysalert(&["process", "restart", "web"]).ok();
     assert_ne!(pid(&guest, "web.service"), before);
     assert!(row(&guest, 1).starts_with("0\t0\t - Restarted at 20"), "{}", row(&guest, 1));
+    // a question is one connection, and this one that asks for their number is another
+    let connections = || sql(&guest, "SHOW GLOBAL STATUS LIKE 'Connections'").split('\t').nth(1).unwrap().parse::<u64>().unwrap();
+    let before = connections();
     let nothing = guest.sysalert(&["check", "processes", "--dry-run"]);
     assert_eq!(nothing.ok(), "OK: no process is in alarm that nobody knows of");
+    assert_eq!(connections() - before, 2);
     assert_eq!(guest.sysalert(&["process", "restart", "wbe"]).status, 64);
     configure(&guest, crate::readme::configuration("[process.billing]"));
 }

@@ -10,11 +10,17 @@ const USERS: [(&str, u32, i32); 2] = [("alice", 2001, 3), ("bob", 2002, 4)];
 /// A guest with two users whose managers run, also after a reboot. Dispatch looks each second.
 #[track_caller]
 pub fn guest(systemd: u32, name: &str) -> Guest {
+    guest_with(systemd, name, Options::new())
+}
+
+/// The same with what else is to be there.
+#[track_caller]
+pub fn guest_with(systemd: u32, name: &str, options: Options) -> Guest {
     let quick = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/1\nAccuracySec=100ms\n";
     let check = "/etc/systemd/user/sysalert-check@services.timer.d/quick.conf";
     // as Debian's dbus-user-session has them, which the smallest Debian 13 lacks: whoever asks a user's manager does so by a bus
     let bus = r#"cd "$ROOT"/usr/lib/systemd/user; [ -e dbus.socket ] || { cp /usr/lib/systemd/user/dbus.{socket,service} . ; mkdir -p sockets.target.wants; ln -s ../dbus.socket sockets.target.wants/; }"#;
-    let options = Options::new()
+    let options = options
         .prepare(&format!("bash -c '{bus}'"))
         .file("/etc/systemd/user/sysalert-dispatch.timer.d/quick.conf", quick)
         .file(check, quick);

@@ -1,6 +1,6 @@
 //! The statements. All are prepared; what the database says is bounded before it is kept.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mysql::consts::ColumnType;
 use mysql::prelude::Queryable;
@@ -68,14 +68,17 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
     let failed = |error| Trouble::of(&error, database);
     let Database { status_table, process_table, id_column, name_column, alarm_column, sound_column, host_column, .. } = database;
     let host = database.host_id.map(|_| format!(" AND s.{host_column} = ?")).unwrap_or_default();
+    // one that nobody has named is in alarm all the same
     let sql = format!(
         "SELECT s.{id_column}, LEFT(p.{name_column}, {LONGEST_NAME}), s.{sound_column}
-         FROM {status_table} s JOIN {process_table} p ON s.{id_column} = p.{id_column}
+         FROM {status_table} s LEFT JOIN {process_table} p ON s.{id_column} = p.{id_column}
          WHERE s.{alarm_column} = 1{host} ORDER BY s.{id_column}"
     );
     let values: Vec<Value> = database.host_id.into_iter().map(Value::from).collect();
     let parameters = if values.is_empty() { Params::Empty } else { Params::Positional(values) };
     let mut alarms = Alarms::default();
+    // looked up for each row, and there may be as many names
+    let ranks: HashMap<&str, usize> = wanted.first.iter().map(String::as_str).zip(0..).collect();
     // no more of them than are asked for, however often the server tells one
     let mut known = BTreeMap::new();
     // row by row: the server may have very many
@@ -88,7 +91,7 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
         if alarm.sound {
             alarms.acknowledged.push(alarm.clone());
             if alarms.acknowledged.len() > 2 * MOST_ACKNOWLEDGED {
-                most_urgent(&mut alarms.acknowledged, wanted, MOST_ACKNOWLEDGED);
+                most_urgent(&mut alarms.acknowledged, &ranks, MOST_ACKNOWLEDGED);
             }
         }
         if wanted.known.contains(&alarm.id) {
@@ -96,20 +99,19 @@ pub(crate) fn alarms(connection: &mut Conn, database: &Database, wanted: &Wanted
         } else if !alarm.sound {
             alarms.new.push(alarm);
             if alarms.new.len() > 2 * wanted.most {
-                alarms.left += most_urgent(&mut alarms.new, wanted, wanted.most);
+                alarms.left += most_urgent(&mut alarms.new, &ranks, wanted.most);
             }
         }
     }
     alarms.known = known.into_values().collect();
-    alarms.left += most_urgent(&mut alarms.new, wanted, wanted.most);
-    most_urgent(&mut alarms.acknowledged, wanted, MOST_ACKNOWLEDGED);
+    alarms.left += most_urgent(&mut alarms.new, &ranks, wanted.most);
+    most_urgent(&mut alarms.acknowledged, &ranks, MOST_ACKNOWLEDGED);
     Ok(alarms)
 }
 
 /// Keeps the most urgent ones; how many that leaves out.
-fn most_urgent(alarms: &mut Vec<Alarm>, wanted: &Wanted, most: usize) -> usize {
-    let rank = |name: &str| wanted.first.iter().position(|first| first == name).unwrap_or(usize::MAX);
-    alarms.sort_by_cached_key(|alarm| (rank(&alarm.name), alarm.id));
+fn most_urgent(alarms: &mut Vec<Alarm>, ranks: &HashMap<&str, usize>, most: usize) -> usize {
+    alarms.sort_by_cached_key(|alarm| (ranks.get(alarm.name.as_str()).copied().unwrap_or(usize::MAX), alarm.id));
     let left = alarms.len().saturating_sub(most);
     alarms.truncate(most);
     left
@@ -217,10 +219,10 @@ mod tests {
 
     #[test]
     fn of_too_many_the_most_urgent_are_told() {
-        let wanted: Wanted = serde_json::from_value(json!({ "known": [], "first": ["db", "web"], "most": 2 })).unwrap();
+        let ranks = HashMap::from([("db", 0), ("web", 1)]);
         let alarm = |(id, name): (i64, &str)| Alarm { id, name: name.to_owned(), sound: true };
         let mut alarms: Vec<Alarm> = [(1, "a"), (2, "web"), (3, "b"), (4, "db")].into_iter().map(alarm).collect();
-        let left = most_urgent(&mut alarms, &wanted, 3);
+        let left = most_urgent(&mut alarms, &ranks, 3);
         assert_eq!((left, alarms.iter().map(|alarm| alarm.id).collect::<Vec<_>>()), (1, vec![4, 2, 1]));
     }
 

@@ -86,12 +86,13 @@ fn how(row: &Row) -> String {
         Some(flaps) if incident.flaps().is_some() => format!("{flaps}: {failed}"),
         _ => failed,
     };
-    incident.acknowledged.as_ref().map_or(how.clone(), |acknowledged| format!("{how} ({acknowledged})"))
+    incident.known().map_or(how.clone(), |acknowledged| format!("{how} ({acknowledged})"))
 }
 
 /// Who knows of an incident, for programs.
 pub(in crate::cli) fn acknowledged_json(acknowledged: &Acknowledgement) -> Value {
-    json!({ "by": acknowledged.by, "at": utc_time(acknowledged.at), "reason": acknowledged.why })
+    let Acknowledgement { by, at, why, taken_back } = acknowledged;
+    json!({ "by": by, "at": utc_time(*at), "reason": why, "taken_back": taken_back.map(utc_time) })
 }
 
 /// An incident for programs.
@@ -121,7 +122,7 @@ pub(in crate::cli) fn json_of(row: &Row) -> Value {
                 "times": flapping.times,
             })
         }),
-        "acknowledged": incident.acknowledged.as_ref().map(acknowledged_json),
+        "acknowledged": incident.known().map(acknowledged_json),
         "decision": row.reason.as_ref().map(ToString::to_string),
     })
 }

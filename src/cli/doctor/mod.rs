@@ -99,9 +99,9 @@ const LOOKS: &[Look] = &[
     Look { name: "drop-ins", by: As::Caller, at: drop_ins::shadowed },
     Look { name: "names", by: As::Caller, at: drop_ins::too_long },
     Look { name: "units", by: As::Caller, at: drop_ins::handled },
-    Look { name: "units", by: As::Caller, at: drop_ins::mistyped },
+    Look { name: "spelling", by: As::Caller, at: drop_ins::mistyped },
     Look { name: "state", by: As::Caller, at: files::state },
-    Look { name: "files", by: As::Caller, at: files::configuration },
+    Look { name: "owners", by: As::Caller, at: files::configuration },
     Look { name: "secrets", by: As::Caller, at: secrets::kept },
     Look { name: "sandbox", by: As::Caller, at: sandbox::hidden },
     Look { name: "configuration", by: As::Owner, at: configuration::complaints },
@@ -242,4 +242,16 @@ fn json_of(name: &str, outcomes: &[Outcome]) -> Vec<Value> {
         Outcome::Note(what) => json!({ "look": name, "outcome": "note", "what": what, "hint": null }),
     };
     outcomes.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_look_has_a_name_of_its_own() {
+        assert_eq!(LOOKS.iter().map(|look| look.name).collect::<BTreeSet<_>>().len(), LOOKS.len());
+    }
 }

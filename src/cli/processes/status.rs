@@ -1,6 +1,6 @@
 //! `sysalert process status`: each process of the database, as the last run of the watchdog found it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -51,13 +51,11 @@ impl Status {
             (Some(store), Some(database)) => Blind::of(store, database)?,
             _ => None,
         };
+        let by_name = by_name(alarms);
         let mut names = settings.process_names();
-        let others = alarms.iter().map(|alarm| shown_name(&alarm.name, alarm.id)).chain(records.keys().cloned());
-        for name in others {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let own: BTreeSet<String> = names.iter().cloned().collect();
+        let others: BTreeSet<&String> = by_name.keys().chain(records.keys()).filter(|name| !own.contains(*name)).collect();
+        names.extend(others.into_iter().cloned());
         let now = clock::system();
         let limits = settings
             .processes
@@ -66,8 +64,7 @@ impl Status {
         let rows: Vec<Row> = names
             .into_iter()
             .map(|name| {
-                let alarms = alarms.iter().filter(|alarm| shown_name(&alarm.name, alarm.id) == name);
-                let alarm = alarm(alarms, blind.is_some());
+                let alarm = alarm(by_name.get(&name).into_iter().flatten(), blind.is_some());
                 let record = records.get(&name).cloned().unwrap_or_default();
                 let (active, since) = states.remove(&name).unwrap_or_else(|| state(&name));
                 let breaker = Breaker { failed: record.failed, opened: record.opened };
@@ -89,6 +86,15 @@ impl Status {
         }
         Ok(0)
     }
+}
+
+/// The rows of each process, by its name for people; there may be very many.
+fn by_name(alarms: Vec<ProcessAlarm>) -> BTreeMap<String, Vec<ProcessAlarm>> {
+    let mut by_name: BTreeMap<String, Vec<ProcessAlarm>> = BTreeMap::new();
+    for alarm in alarms {
+        by_name.entry(shown_name(&alarm.name, alarm.id)).or_default().push(alarm);
+    }
+    by_name
 }
 
 /// How a process is and since when: as its service's state, or "running" and "gone" of a plain process; of one that this user may

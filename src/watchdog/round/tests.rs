@@ -178,11 +178,11 @@ fn what_its_database_acknowledges_is_acknowledged_until_it_takes_that_back() {
     for name in ["web", "db", "app"] {
         bench.open(name, None);
     }
-    let why = Acknowledgement { by: "anna".to_owned(), at: now(), why: None };
+    let why = Acknowledgement { by: "anna".to_owned(), at: now(), why: None, taken_back: None };
     bench.store.write(|db| store::acknowledge(db, &Subject::process("app"), why)).unwrap();
     let known = |bench: &Bench, name: &str| {
         let incident = bench.incident(name);
-        (incident.state.as_str(), incident.acknowledged.map(|known| known.by))
+        (incident.state.as_str(), incident.known().map(|known| known.by.clone()))
     };
     let there = || ("acknowledged", Some("the database".to_owned()));
     // that of one row says nothing about the other
@@ -196,6 +196,7 @@ fn what_its_database_acknowledges_is_acknowledged_until_it_takes_that_back() {
     world.rows = vec![(1, "web", false), (2, "db", true), (3, "db", true), (4, "app", false)];
     bench.round(&mut world);
     assert_eq!((known(&bench, "web"), known(&bench, "db")), (("open", None), there()));
+    assert_eq!((bench.incident("web").reopened_at(), bench.incident("db").reopened_at()), (Some(now()), None));
     // what somebody said here is theirs
     assert_eq!(known(&bench, "app"), ("acknowledged", Some("anna".to_owned())));
 }

@@ -176,25 +176,25 @@ pub(super) const ROWS: &[Row] = &[
         Sh("chown sysalert /var/lib/sysalert/sysalert.db"),
     ),
     row(
-        "files",
+        "owners",
         "/etc/sysalert/sysalert.toml belongs to nobody, who can thus have programs started",
         Sh("chown nobody /etc/sysalert/sysalert.toml"),
         Sh("chown root /etc/sysalert/sysalert.toml"),
     ),
     row(
-        "files",
+        "owners",
         "others can change /etc/sysalert/sysalert.toml (mode 0660)",
         Sh("chmod 0660 /etc/sysalert/sysalert.toml"),
         Sh("chmod 0640 /etc/sysalert/sysalert.toml"),
     ),
     row(
-        "files",
+        "owners",
         "/etc/sysalert/sysalert.toml cannot be read by the user sysalert",
         Sh("chgrp root /etc/sysalert/sysalert.toml"),
         Sh("chgrp sysalert /etc/sysalert/sysalert.toml"),
     ),
     row(
-        "files",
+        "owners",
         "everybody may read /etc/sysalert/sysalert.toml",
         Sh("chmod 0755 /etc/sysalert; chmod 0644 /etc/sysalert/sysalert.toml"),
         Sh("chmod 0750 /etc/sysalert; chmod 0640 /etc/sysalert/sysalert.toml"),
@@ -341,6 +341,18 @@ pub(super) const ROWS: &[Row] = &[
         Sh("rm /etc/systemd/system/sysalert-success@.service.d/x.conf; rmdir /etc/systemd/system/sysalert-success@.service.d 2>/dev/null || true; systemctl daemon-reload"),
     ),
     row(
+        "changes",
+        "sets User=nobody of sysalert-check@services.service: nothing of [services] is looked at",
+        Sh("printf '[services]\\nunits = [\"backup.service\"]\\n' >/etc/sysalert/conf.d/polled.toml; mkdir -p /etc/systemd/system/sysalert-check@services.service.d; printf '[Service]\\nUser=nobody\\n' >/etc/systemd/system/sysalert-check@services.service.d/x.conf; systemctl daemon-reload"),
+        Sh("rm -r /etc/sysalert/conf.d/polled.toml /etc/systemd/system/sysalert-check@services.service.d; systemctl daemon-reload"),
+    ),
+    row(
+        "changes",
+        "sets ExecStart=/bin/true of sysalert-check@sensors.service, another program: no sensor measures anything",
+        Sh("printf '[sensor.storage]\\nevery = \"10m\"\\n' >/etc/sysalert/conf.d/sensors.toml; mkdir -p /etc/systemd/system/sysalert-check@sensors.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >/etc/systemd/system/sysalert-check@sensors.service.d/x.conf; systemctl daemon-reload; systemctl enable --quiet --now sysalert-check@sensors.timer"),
+        Sh("systemctl disable --quiet --now sysalert-check@sensors.timer; rm -r /etc/sysalert/conf.d/sensors.toml /etc/systemd/system/sysalert-check@sensors.service.d; systemctl daemon-reload"),
+    ),
+    row(
         "delivery",
         "sysalert-dispatch.service failed when it ran last",
         Sh("mkdir -p /etc/systemd/system/sysalert-dispatch.service.d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/sysalert-dispatch.service.d/x.conf; systemctl daemon-reload; systemctl start sysalert-dispatch.service || true"),
@@ -365,7 +377,7 @@ pub(super) const ROWS: &[Row] = &[
         Sh("mv /root/sysalert-.service.d /usr/lib/systemd/system; sysalert disable --system-wide >/dev/null || true; rm -rf /etc/systemd/system/service.d; systemctl daemon-reload"),
     ),
     row(
-        "units",
+        "spelling",
         "names sysalert-failur@%n.service, and there is no such unit: nothing is told",
         Sh("mkdir -p /etc/systemd/system/daemon.service.d; printf '[Unit]\\nOnFailure=sysalert-failur@%%n.service\\n' >/etc/systemd/system/daemon.service.d/x.conf; systemctl daemon-reload"),
         Sh("rm /etc/systemd/system/daemon.service.d/x.conf; rmdir /etc/systemd/system/daemon.service.d 2>/dev/null || true; systemctl daemon-reload"),
@@ -374,6 +386,20 @@ pub(super) const ROWS: &[Row] = &[
         "state",
         "the file system of /var/lib/sysalert is read-only: nothing can be recorded",
         Sh("mount --bind /var/lib/sysalert /var/lib/sysalert; mount -o remount,bind,ro /var/lib/sysalert"),
+        Sh("umount /var/lib/sysalert"),
+    ),
+    row(
+        "state",
+        " KiB left: soon nothing can be recorded",
+        Sh("mount -t tmpfs -o size=4m small /mnt; cp -a /var/lib/sysalert/. /mnt; mount --bind /mnt /var/lib/sysalert; umount /mnt"),
+        Sh("umount /var/lib/sysalert"),
+    ),
+    row(
+        "state",
+        "the file system of /var/lib/sysalert can hold no further file: soon nothing can be recorded",
+        Sh("mount -t tmpfs -o size=64m,nr_inodes=99 small /mnt; cp -a /var/lib/sysalert/. /mnt; mount --bind /mnt /var/lib/sysalert; umount /mnt
+            # what reads the database has its files there
+            cd /var/lib/sysalert; touch sysalert.db-wal sysalert.db-shm; for i in {1..99}; do touch full$i 2>/dev/null || true; done; chown sysalert: full* sysalert.db-*"),
         Sh("umount /var/lib/sysalert"),
     ),
     row(
@@ -405,6 +431,12 @@ pub(super) const ROWS: &[Row] = &[
         "cannot run /opt/notify: No such file",
         Config("[method.mine]\nplugin = \"command\"\ncommand = [\"/opt/notify\"]\n"),
         Config(""),
+    ),
+    row(
+        "programs",
+        "`command` of [sensor.command.mine]: sysalert cannot run /opt/check: No such file",
+        Sh("printf '[sensor.command.mine]\\ncommand = [\"/opt/check\"]\\n' >/etc/sysalert/conf.d/sensors.toml; systemctl enable --quiet --now sysalert-check@sensors.timer"),
+        Sh("systemctl disable --quiet --now sysalert-check@sensors.timer; rm /etc/sysalert/conf.d/sensors.toml"),
     ),
     row(
         "programs",

@@ -32,10 +32,18 @@ const SHOWN_BY: &[(&str, Test)] = &[
 #[test]
 fn the_table_has_a_row_for_each_old_setting() {
     let (_, table) = crate::documents::MIGRATION.split_once("| in the old `config.ini` | here |").unwrap();
-    let old: String = table.lines().filter_map(|line| line.split('|').nth(1)).collect();
-    for (setting, _) in SHOWN_BY {
-        assert!(old.contains(setting), "{setting}: {old}");
-    }
+    let cells = table.lines().filter_map(|line| line.split('|').nth(1));
+    // without its section and its value; a path is none
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|words| !words.starts_with('/'));
+    let settings = words.map(|words| match words.split_once(" =").map_or(words, |(name, _)| name) {
+        section if section.ends_with(']') => section.trim_matches(['[', ']']),
+        words => words.rsplit(' ').next().unwrap(),
+    });
+    let mut old: Vec<&str> = settings.collect();
+    let mut shown: Vec<&str> = SHOWN_BY.iter().map(|(setting, _)| *setting).collect();
+    old.sort_unstable();
+    shown.sort_unstable();
+    assert_eq!(old, shown);
 }
 
 pub fn who_is_restarted_when_in_which_order_and_what_the_log_keeps(systemd: u32) {
