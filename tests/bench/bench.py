@@ -85,7 +85,7 @@ def row(what, figure, samples, budget=None, beside=None):
     spread = lambda all_of: {"median": statistics.median(all_of), "least": min(all_of), "most": max(all_of)}
     print(json.dumps({
         "what": what,
-        "unit": {"memory": "MiB"}.get(figure, "ms"),
+        "unit": {"memory": "MiB", "bytes": "bytes"}.get(figure, "ms"),
         "figures": {name: spread(all_of) for name, all_of in values.items()},
         "ratios": ratios,
         "budget": budget,

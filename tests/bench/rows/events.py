@@ -41,9 +41,11 @@ def fill(folder):
 
 quiet()
 empty, full = state("empty"), state("full")
-small, large = failure(empty), failure(full)
+small = failure(empty)
+failure(full)
 each = fill(full)
 run("chown", "-R", "sysalert:sysalert", full)
+large = failure(full)
 reader = lambda folder, *words: Command(["sysalert", *words], user="sysalert", environment={"SYSALERT_STATE_DIR": folder})
 pair = {"sysalert": large, "empty database": small}
 row("1,000,000 events: a failure", "wall", alternate(pair), budget=1.2, beside="empty database")
