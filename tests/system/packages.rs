@@ -92,9 +92,21 @@ const STARTERS: [&str; 2] = ["sysalert-dispatch.timer", "sysalert-dispatch.path"
 /// Lets nobody but a package's scripts deliver: masked, neither a handler nor these scripts start them again.
 #[track_caller]
 fn nobody_delivers(guest: &Guest) {
-    guest.run(&[&["systemctl", "stop"], &STARTERS[..]].concat()).ok();
+    guest.rest();
     guest.run(&[&["systemctl", "mask", "--runtime"], &STARTERS[..]].concat()).ok();
     guest.wait_until("dispatch is at rest", || guest.property("sysalert-dispatch.service", "ActiveState") == "inactive");
+}
+
+/// A unit whose failure waits, that nobody but a package's script delivers, and that nothing keeps from being sent.
+#[track_caller]
+fn one_waits(guest: &Guest) -> Job<'_> {
+    guest.settle();
+    nobody_delivers(guest);
+    guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
+    let other = Job::new(guest, "other.service");
+    other.fails(4);
+    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    other
 }
 
 /// What a package starts when it comes the next time.
@@ -205,12 +217,7 @@ fn the_deb_from_its_installation_to_its_purge() {
     assert_eq!(mails[1].subject, format!("backup.service failed on {}: exited with status 3", guest.name()));
 
     // a new version comes: what waits is sent before the program goes
-    guest.settle();
-    nobody_delivers(&guest);
-    guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
-    let other = Job::new(&guest, "other.service");
-    other.fails(4);
-    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    let other = one_waits(&guest);
     install(&guest, "--reinstall /root/sysalert.deb");
     assert_eq!(about(&guest.mails(), "other.service").len(), 1, "prerm sends what waits");
 
@@ -341,13 +348,8 @@ fn the_rpm_installs_upgrades_and_leaves() {
     guest.sysalert(&["enable", "backup.service"]).ok();
     guest.run(&["systemctl", "start", "backup.service"]);
     guest.wait_for_mails(1);
-    guest.settle();
 
-    nobody_delivers(&guest);
-    guest.run(&["systemctl", "stop", "mail-server.service"]).ok();
-    let other = Job::new(&guest, "other.service");
-    other.fails(4);
-    guest.run(&["systemctl", "start", "mail-server.service"]).ok();
+    let other = one_waits(&guest);
     rpm("-U --replacepkgs --replacefiles /root/sysalert.rpm");
     assert_eq!(about(&guest.mails(), "other.service").len(), 1, "the script before it sends what waits");
     they_may_again(&guest);
