@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 # On the machine's own disk: in the guest's memory an fsync would be free.
 DISK = "/srv/disk"
 SPAWN = "/srv/tools/spawn"
+# The handler gives its lock back: what it has written to the log of the database is safe.
+COMMITS = lambda folder: (f"{folder}/lock", f"{folder}/sysalert.db-wal")
 RUNS = int(os.environ.get("RUNS", "21"))
 
 
@@ -31,12 +33,13 @@ class Sample:
 
 @dataclass
 class Command:
-    """A command as it is measured. `prepare` runs before each time, and may give further variables."""
+    """A command as it is measured. `prepare` runs before each time, and may give further variables; `closes` is a file whose
+    close is waited for, and the one that must be written to before."""
 
     argv: list
     user: str = None
     environment: dict = field(default_factory=dict)
-    closes: str = None
+    closes: tuple = None
     prepare: object = None
     fine: tuple = (0,)
 
@@ -44,7 +47,7 @@ class Command:
 def once(command):
     """Runs it once."""
     further = command.prepare() if command.prepare else None
-    argv = [SPAWN] + (["--closes", command.closes] if command.closes else []) + command.argv
+    argv = [SPAWN] + (["--closes", *command.closes] if command.closes else []) + command.argv
     identity = {"user": command.user, "group": command.user, "extra_groups": ["systemd-journal"]} if command.user else {}
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | command.environment | (further or {})
     ran = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False, **identity)
@@ -82,7 +85,7 @@ def row(what, figure, samples, budget=None, beside=None):
     spread = lambda all_of: {"median": statistics.median(all_of), "least": min(all_of), "most": max(all_of)}
     print(json.dumps({
         "what": what,
-        "unit": {"memory": "MiB"}.get(figure, "ms"),
+        "unit": {"memory": "MiB", "bytes": "bytes"}.get(figure, "ms"),
         "figures": {name: spread(all_of) for name, all_of in values.items()},
         "ratios": ratios,
         "budget": budget,
@@ -141,4 +144,4 @@ def failure(folder):
     handler = lambda closes: Command(["sysalert", "failure", "--", "job.service"], user="sysalert", closes=closes,
                                      environment={"SYSALERT_STATE_DIR": folder}, prepare=failing_job)
     once(handler(None))
-    return handler(f"{folder}/lock")
+    return handler(COMMITS(folder))

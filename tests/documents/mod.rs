@@ -11,8 +11,9 @@ pub const WATCHDOG: &str = include_str!("../../docs/watchdog.md");
 pub const METHODS: &str = include_str!("../../docs/methods.md");
 pub const FLEET: &str = include_str!("../../docs/fleet.md");
 pub const MIGRATION: &str = include_str!("../../docs/migration.md");
+pub const PERFORMANCE: &str = include_str!("../../docs/performance.md");
 
-pub const ALL: [&str; 8] = [README, POLICY, SERVICES, SENSORS, WATCHDOG, METHODS, FLEET, MIGRATION];
+pub const ALL: [&str; 9] = [README, POLICY, SERVICES, SENSORS, WATCHDOG, METHODS, FLEET, MIGRATION, PERFORMANCE];
 
 /// The fenced blocks of this language in a text, in their order.
 pub fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {

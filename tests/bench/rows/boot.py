@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from bench import Command, once, row, run, write
+from bench import COMMITS, Command, once, row, run, write
 
 RUNS = 21
 UNITS = "/etc/systemd/system"
@@ -71,10 +71,10 @@ first = {"sysalert": [], "empty handler, same sandbox": [], "empty handler, plai
 steps = {"first commit": [], "dispatch started": [], "sysalert": []}
 for turn in range(RUNS + 1):
     for handler, name in (("empty", "empty handler, same sandbox"), ("plain", "empty handler, plain")):
-        exited, closed = fail(handler, f"{STATE}/empty")
+        exited, closed = fail(handler, (f"{STATE}/empty", "-"))
         first[name].append(closed - exited)
     mails = len(taken())
-    exited, closed = fail("sysalert-failure", f"{STATE}/lock")
+    exited, closed = fail("sysalert-failure", COMMITS(STATE))
     until(lambda: len(taken()) > mails, "the mail")
     first["sysalert"].append(closed - exited)
     until(settled, "dispatch's end")

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import subprocess
-import threading
 
 from bench import Command, alternate, failure, once, quiet, row, run, state
 
@@ -42,9 +41,11 @@ def fill(folder):
 
 quiet()
 empty, full = state("empty"), state("full")
-small, large = failure(empty), failure(full)
+small = failure(empty)
+failure(full)
 each = fill(full)
 run("chown", "-R", "sysalert:sysalert", full)
+large = failure(full)
 reader = lambda folder, *words: Command(["sysalert", *words], user="sysalert", environment={"SYSALERT_STATE_DIR": folder})
 pair = {"sysalert": large, "empty database": small}
 row("1,000,000 events: a failure", "wall", alternate(pair), budget=1.2, beside="empty database")
@@ -53,20 +54,12 @@ for words in (("status",), ("db", "list")):
     row(f"1,000,000 events: {' '.join(words)}", "wall", alternate(pair), budget=1.2, beside="empty database")
 row("1,000,000 events: bytes of each", "bytes", {"sysalert": [each]})
 
-# handlers while the whole of it is pruned
-pruning = threading.Event()
-
-
-def prune():
-    subprocess.run(["setpriv", "--reuid=sysalert", "--regid=sysalert", "--init-groups", "env", f"SYSALERT_STATE_DIR={full}",
-                    "sysalert", "db", "prune", "--older-than", "1d", "--yes"], check=True, capture_output=True)
-    pruning.set()
-
-
-thread = threading.Thread(target=prune)
-thread.start()
-beside = []
-while not pruning.is_set():
+# handlers while most of it is pruned
+pruning = subprocess.Popen(["sysalert", "db", "prune", "--older-than", "1d"], user="sysalert", group="sysalert",
+                           env=os.environ | {"SYSALERT_STATE_DIR": full}, stdout=subprocess.DEVNULL)
+beside = [once(large)]
+while pruning.poll() is None:
     beside.append(once(large))
-thread.join()
-row("1,000,000 events: a failure while they are pruned", "wall", {"sysalert": beside or [once(large)]})
+if pruning.returncode:
+    raise SystemExit(f"db prune ended with {pruning.returncode}")
+row("1,000,000 events: a failure while they are pruned", "wall", {"sysalert": beside})
