@@ -88,7 +88,7 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
         }
     };
     if must_wake {
-        wake(site, event);
+        wake::raise_or_warn(site, subject);
     }
     Ok(())
 }
@@ -106,15 +106,8 @@ pub fn note(site: &Site, event: &Event) -> Result<()> {
         keep(site, event, &error)?;
         log::error(Some(event.subject.as_str()), &waits_in_spool(event, &error));
     }
-    wake(site, event);
+    wake::raise_or_warn(site, Some(event.subject.as_str()));
     Ok(())
-}
-
-fn wake(site: &Site, event: &Event) {
-    if let Err(error) = wake::raise(site) {
-        let text = format!("{error}; the timer of sysalert-dispatch.service delivers within a minute");
-        log::warn(Some(event.subject.as_str()), &text);
-    }
 }
 
 fn what(event: &Event) -> String {

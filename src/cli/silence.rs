@@ -12,7 +12,7 @@ use super::context::{Context, PATIENCE};
 use super::output;
 use crate::error::{Error, Result};
 use crate::event::{short_time, utc_time};
-use crate::host::{clock, identity, log, wake};
+use crate::host::{clock, identity, wake};
 use crate::store::{self, Older, Store};
 
 const SILENCE_EXAMPLES: &str = "\
@@ -112,9 +112,7 @@ impl Unsilence {
         }
         let mut store = Store::open(&context.site.state, Older::Migrate, PATIENCE)?;
         store.write(|db| store::unsilence(db, &glob))?;
-        if let Err(error) = wake::raise(&context.site) {
-            log::warn(None, &format!("{error}; the timer of sysalert-dispatch.service delivers within a minute"));
-        }
+        wake::raise_or_warn(&context.site, None);
         output::print(&format!("{glob} is no longer silenced. What failed meanwhile and has not recovered is reported now.\n"))?;
         Ok(0)
     }

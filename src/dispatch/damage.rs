@@ -4,11 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Result;
 use crate::host::names;
+use crate::host::wake::DISPATCH;
 use crate::settings::Settings;
 use crate::store::{self, Store};
-
-/// What the settings of units are asked by: the unit that found it.
-const UNIT: &str = "sysalert-dispatch.service";
 
 /// Queues the alert about a replacement, if there is one that nobody was told.
 pub(super) fn announce(store: &mut Store, settings: &Settings, now: DateTime<Utc>) -> Result<()> {
@@ -16,6 +14,7 @@ pub(super) fn announce(store: &mut Store, settings: &Settings, now: DateTime<Utc
         store.write(|db| store::end_refill(db))?;
     }
     let Some(damage) = store.with(store::damage)?.filter(|damage| damage.told.is_none()) else { return Ok(()) };
-    let methods = settings.rules(UNIT).methods;
+    // as for a failure of the unit that found it
+    let methods = settings.rules(DISPATCH).methods;
     store.write(|db| store::announce_damage(db, &damage, &names::nonce(), &methods, now))
 }

@@ -11,8 +11,11 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::{Site, clock};
+use super::{Site, clock, log};
 use crate::error::{Error, Kind, Result};
+
+/// The service that delivers, which the flag wakes.
+pub const DISPATCH: &str = "sysalert-dispatch.service";
 
 /// Raises the flag.
 ///
@@ -28,6 +31,14 @@ pub fn raise(site: &Site) -> Result<()> {
     // the kernel's own stamp is some milliseconds old
     let stamped = raised.and_then(|file| file.set_modified(clock::system().into()));
     stamped.map_err(|error| Error::file("raise the flag", &site.flag, &error))
+}
+
+/// Raises the flag for an alert that is queued already; where it cannot be raised, the log says what delivers instead. `subject`:
+/// whom that line is about.
+pub fn raise_or_warn(site: &Site, subject: Option<&str>) {
+    if let Err(error) = raise(site) {
+        log::warn(subject, &format!("{error}; the timer of {DISPATCH} delivers within a minute"));
+    }
 }
 
 /// Whether the flag is there.

@@ -12,11 +12,11 @@ use super::{Draft, Whose};
 use crate::error::{Error, Result};
 use crate::host::dropins::{DropIns, Scope};
 use crate::host::manager::ServiceManager;
+use crate::host::wake::DISPATCH;
 use crate::host::{files, secret};
 
 /// systemd reads what nobody but root may see from here (systemd.exec(5)).
 const CREDENTIALS: &str = "/etc/credstore";
-const SERVICE: &str = "sysalert-dispatch.service";
 /// systemd may be busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// No secret is longer.
@@ -91,11 +91,11 @@ pub(super) fn hand_over(draft: &Draft, whose: &Whose) -> Result<()> {
     }
     let mut drop_ins = DropIns::open(Scope::System.folder()?)?;
     if text.is_empty() {
-        drop_ins.remove(SERVICE, &name)?;
-        drop_ins.remove_folder(SERVICE)?;
+        drop_ins.remove(DISPATCH, &name)?;
+        drop_ins.remove_folder(DISPATCH)?;
     } else {
         drop_ins.write(
-            SERVICE,
+            DISPATCH,
             &name,
             &format!("# Made by `sysalert setup`: the secrets of [method.{}].\n[Service]\n{text}", draft.name),
         )?;
