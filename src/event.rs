@@ -15,7 +15,7 @@ pub use gone::Gone;
 pub use lapse::{Inactive, Lapse};
 pub use problem::Problem;
 pub use process::{Alarm, ProcessName, shown_name};
-pub use quantity::{Unit, counted, quantity, times};
+pub use quantity::{Unit, counted, is_or_are, quantity, times};
 pub use subject::{CHECK, DATABASE, Manager, PROCESS, SCHEDULE, Subject, UnitName};
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};

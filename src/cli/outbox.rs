@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::context::{Context, PATIENCE};
 use super::output::{self, Format, Output};
 use crate::error::{Error, Result};
-use crate::event::{Subject, short_time, utc_time};
-use crate::host::{clock, log, wake};
+use crate::event::{Subject, is_or_are, short_time, utc_time};
+use crate::host::{clock, wake};
 use crate::store::{self, Dropped, Older, Retried, Store, Waiting};
 
 #[derive(Debug, Subcommand)]
@@ -99,13 +99,10 @@ impl Retry {
             (many, _) => format!("{many} alerts are tried again now.\n"),
         };
         if leased > 0 {
-            let are = if leased == 1 { "1 is".to_owned() } else { format!("{leased} are") };
-            text += &format!("{are} being sent right now.\n");
+            text += &format!("{leased} {} being sent right now.\n", is_or_are(leased));
         }
-        if due > 0
-            && let Err(error) = wake::raise(&context.site)
-        {
-            log::warn(None, &format!("{error}; the timer of sysalert-dispatch.service delivers within a minute"));
+        if due > 0 {
+            wake::raise_or_warn(&context.site, None);
         }
         output::print(&text)?;
         Ok(0)

@@ -7,7 +7,7 @@ use super::context::{Context, by_now};
 use super::output::{self, Format, Output};
 use super::{db, methods, outbox, silence};
 use crate::error::Result;
-use crate::event::{local_time, utc_time};
+use crate::event::{counted, is_or_are, local_time, utc_time};
 use crate::host::clock;
 use crate::store::{self, Row, Which};
 
@@ -108,11 +108,10 @@ impl Status {
             );
         }
         if undecided > 0 {
-            let events =
-                if undecided == 1 { "1 recorded event is".to_owned() } else { format!("{undecided} recorded events are") };
+            let (events, are) = (counted(undecided, "recorded event"), is_or_are(undecided));
             let gap = if text.is_empty() { "" } else { "\n" };
             text += &format!(
-                "{gap}{events} not decided yet, so nobody was told. `sysalert config check` tells whether the configuration is why.\n"
+                "{gap}{events} {are} not decided yet, so nobody was told. `sysalert config check` tells whether the configuration is why.\n"
             );
         }
         output::print(&text)?;

@@ -138,6 +138,11 @@ pub fn counted(number: impl Display + PartialEq + From<u8>, noun: &str) -> Strin
     format!("{number} {noun}{ending}")
 }
 
+/// The verb behind a number: "1 alert is", "3 alerts are".
+pub fn is_or_are(number: impl PartialEq + From<u8>) -> &'static str {
+    if number == 1.into() { "is" } else { "are" }
+}
+
 /// "once", "3 times".
 pub fn times(number: u64) -> String {
     if number == 1 { "once".to_owned() } else { format!("{number} times") }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Outcome, Patient, finding, of_error};
-use crate::event::{counted, local_time, short_time};
+use crate::event::{counted, is_or_are, local_time, short_time};
 use crate::host::{clock, modes};
 use crate::store::{self, Store, Waiting};
 
@@ -32,7 +32,8 @@ pub(super) fn outbox(patient: &mut Patient<'_>) -> Vec<Outcome> {
         Some(detail) => format!("the last try by {} met: {detail}", oldest.method),
         None => "nobody has tried to send it".to_owned(),
     };
-    let text = format!("{} not sent, the oldest since {}: {why}", verb(late.len()), local_time(oldest.at));
+    let (alerts, are) = (counted(late.len(), "alert"), is_or_are(late.len()));
+    let text = format!("{alerts} {are} not sent, the oldest since {}: {why}", local_time(oldest.at));
     let hint = match oldest.attempts {
         0 => format!("`{} status sysalert-dispatch.service` says why it does not run", patient.systemctl()),
         _ => {
@@ -50,10 +51,6 @@ pub(super) fn outbox(patient: &mut Patient<'_>) -> Vec<Outcome> {
 fn is_late(alert: &Waiting, now: DateTime<Utc>) -> bool {
     let is_held = alert.held.is_some() || (alert.attempts == 0 && alert.due.is_some_and(|due| due > now));
     !is_held && now - alert.at > LONG
-}
-
-fn verb(number: usize) -> String {
-    format!("{} {}", counted(number, "alert"), if number == 1 { "is" } else { "are" })
 }
 
 pub(super) fn outages(patient: &mut Patient<'_>) -> Vec<Outcome> {
@@ -107,14 +104,15 @@ pub(super) fn behind(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let spools = [site.state.as_path(), site.refuge()].map(|folder| modes::within(&folder.join(store::SPOOL)));
     let spooled = spools.iter().flatten().filter(|path| path.extension().is_some_and(|extension| extension == "json")).count();
     if spooled > 0 {
+        let (events, are) = (counted(spooled, "recorded event"), is_or_are(spooled));
         found.push(finding(
-            format!("{} not in the database, which could not take them, and nobody was told", verb_of_events(spooled)),
+            format!("{events} {are} not in the database, which could not take them, and nobody was told"),
             "dispatch takes them over as soon as it can: `df` and the journal of sysalert-dispatch.service tell what keeps it",
         ));
     }
     if undecided > 0 && patient.settings.is_none() {
-        let number = usize::try_from(undecided).unwrap_or(usize::MAX);
-        let text = format!("{} not decided, as the configuration is not valid, and nobody was told", verb_of_events(number));
+        let (events, are) = (counted(undecided, "recorded event"), is_or_are(undecided));
+        let text = format!("{events} {are} not decided, as the configuration is not valid, and nobody was told");
         found.push(finding(text, "mend the configuration: dispatch decides them within a minute"));
     }
     if let Some((path, damage)) = damage.map(|damage| (store.beside(&damage.file), damage)).filter(|(path, _)| path.exists()) {
@@ -126,8 +124,4 @@ pub(super) fn behind(patient: &mut Patient<'_>) -> Vec<Outcome> {
         )));
     }
     found
-}
-
-fn verb_of_events(number: usize) -> String {
-    format!("{} {}", counted(number, "recorded event"), if number == 1 { "is" } else { "are" })
 }
