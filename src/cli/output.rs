@@ -103,6 +103,21 @@ fn width() -> Option<u16> {
     env::var("COLUMNS").and_then(|text| text.parse().ok()).or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0))
 }
 
+/// "sysalert", as a hint calls it for the system's service manager, or a user's own.
+pub(super) fn sysalert(is_users: bool) -> &'static str {
+    if is_users { "sysalert --user" } else { "sysalert" }
+}
+
+/// "systemctl", likewise.
+pub(super) fn systemctl(is_users: bool) -> &'static str {
+    if is_users { "systemctl --user" } else { "systemctl" }
+}
+
+/// The hint for whoever waited for a delivery in vain.
+pub(super) fn is_dispatch_awake(is_users: bool) -> String {
+    format!("is dispatch awake? {} status sysalert-dispatch.path sysalert-dispatch.service", systemctl(is_users))
+}
+
 /// Asks before something is forgotten; where nobody can be asked, only `--yes` does it: `Usage`.
 pub(super) fn agreed(what_it_does: &str, question: &str) -> Result<bool> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {

@@ -3,13 +3,14 @@
 use super::units::{NOBODYS, measures, polls};
 use super::{Outcome, Patient, finding};
 use crate::host::directives::{Directive, Directives};
+use crate::host::wake::DISPATCH;
 
 pub(super) fn decisive(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let settings = patient.settings.as_ref();
     let (polls, measures) = (settings.is_some_and(polls), settings.is_some_and(measures));
     let is_users = patient.is_users();
     let units = [
-        ("sysalert-dispatch.service".to_owned(), true, "no alert is sent"),
+        (DISPATCH.to_owned(), true, "no alert is sent"),
         (format!("sysalert-failure@{NOBODYS}.service"), true, "no failure is recorded at once"),
         (format!("sysalert-success@{NOBODYS}.service"), true, "a recovery is told late"),
         ("sysalert-check@services.service".to_owned(), polls, "nothing of [services] is looked at"),

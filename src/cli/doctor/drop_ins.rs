@@ -10,6 +10,7 @@ use crate::event::{Manager, UnitName, shell};
 use crate::host::directives::Directives;
 use crate::host::dropins::{DropIns, Found};
 use crate::host::manager::Nature;
+use crate::host::wake::DISPATCH;
 use crate::overrides::{self, HANDLERS, STRICT};
 
 /// What names our handler.
@@ -67,7 +68,7 @@ fn not_strict(patient: &Patient<'_>, unit: &str, path: &Path, nature: &Nature) -
 fn unguarded(patient: &Patient<'_>) -> Vec<Outcome> {
     let files = patient.unit_files();
     let own = ["failure@", "success@", "check@"].map(|kind| format!("sysalert-{kind}{NOBODYS}.service"));
-    for unit in own.into_iter().chain(["sysalert-dispatch.service".to_owned()]) {
+    for unit in own.into_iter().chain([DISPATCH.to_owned()]) {
         let named = patient.files_of(&files, &unit).into_iter();
         let mut named =
             named.filter(|(path, text)| path.file_name().is_some_and(|name| name == HANDLERS) && text.contains(HANDLER));
@@ -195,9 +196,8 @@ pub(super) fn handled(patient: &mut Patient<'_>) -> Vec<Outcome> {
     }
     let polls = patient.settings.as_ref().is_some_and(|settings| !settings.services.units.is_empty());
     if units.is_empty() && !polls {
-        let how = if patient.is_users() { "sysalert --user enable --timers" } else { "sysalert enable --timers" };
         let text = "no unit tells of its failures, and [services] names none to look at";
-        return vec![finding(text, format!("`{how}`, or `enable` with the names of units"))];
+        return vec![finding(text, format!("`{} enable --timers`, or `enable` with the names of units", patient.sysalert()))];
     }
     let mut found = Vec::new();
     for (unit, nature) in &units {

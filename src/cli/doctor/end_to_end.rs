@@ -59,12 +59,9 @@ impl Journey {
         self.start("echo 'sysalert doctor lets this unit succeed, to see its recovery arrive'")?;
         self.step(format!("{} was started again, to succeed", self.unit))?;
         self.follow("succeeded", "recovery")?;
-        let text = match self.is_users {
-            true => "Everything arrived. The history keeps it: `sysalert --user history",
-            false => "Everything arrived. The history keeps it: `sysalert history",
-        };
         if self.format == Format::Table {
-            output::print(&format!("{text} {}`\n", self.unit))?;
+            let sysalert = output::sysalert(self.is_users);
+            output::print(&format!("Everything arrived. The history keeps it: `{sysalert} history {}`\n", self.unit))?;
         }
         Ok(())
     }
@@ -91,7 +88,7 @@ impl Journey {
             until,
             |journey| journey.event(outcome, |_| true),
             |journey| {
-                let (sysalert, manager) = (journey.sysalert(), if journey.is_users { " --user" } else { "" });
+                let (sysalert, manager) = (output::sysalert(journey.is_users), if journey.is_users { " --user" } else { "" });
                 Error::failure(format!("that it {outcome} was not recorded")).hint(format!(
                 "its handler did not run: `{sysalert} doctor` looks why, and `journalctl{manager} -u 'sysalert-*'` has what the \
                  handlers said"
@@ -107,7 +104,7 @@ impl Journey {
                 until,
                 |journey| journey.event(outcome, is_decided),
                 |journey| {
-                    let sysalert = journey.sysalert();
+                    let sysalert = output::sysalert(journey.is_users);
                     let why = journey
                         .asleep()
                         .unwrap_or_else(|| format!("`{sysalert} config check` tells whether the configuration is why"));
@@ -149,10 +146,7 @@ impl Journey {
                 (false, _) if clock::started() >= until => {
                     let seconds = self.timeout.as_secs();
                     let error = Error::failure(format!("{} did not report within {seconds} s", open.join(", ")));
-                    let manager = if self.is_users { " --user" } else { "" };
-                    return Err(error.hint(self.asleep().unwrap_or_else(|| {
-                        format!("is dispatch awake? systemctl{manager} status sysalert-dispatch.path sysalert-dispatch.service")
-                    })));
+                    return Err(error.hint(self.asleep().unwrap_or_else(|| output::is_dispatch_awake(self.is_users))));
                 }
                 (false, _) => {
                     output::progress(&format!("waiting for {}", open.join(", ")));
@@ -181,16 +175,12 @@ impl Journey {
         }
     }
 
-    fn sysalert(&self) -> &'static str {
-        if self.is_users { "sysalert --user" } else { "sysalert" }
-    }
-
     /// What of dispatch does not run, and who says what is to be done.
     fn asleep(&self) -> Option<String> {
         let mut manager = ServiceManager::new(self.is_users, PATIENCE);
         ["sysalert-dispatch.path", "sysalert-dispatch.timer"].into_iter().find_map(|unit| {
             let health = manager.health(unit).filter(|health| health.active != "active")?;
-            Some(format!("{unit} is {}: `{} doctor` says what is to be done", health.active, self.sysalert()))
+            Some(format!("{unit} is {}: `{} doctor` says what is to be done", health.active, output::sysalert(self.is_users)))
         })
     }
 

@@ -12,6 +12,7 @@ mod sandbox;
 mod secrets;
 mod units;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
@@ -25,7 +26,7 @@ use crate::host::directives::Directives;
 use crate::host::dropins::Scope;
 use crate::host::env::Environment;
 use crate::host::files::Files;
-use crate::host::manager::ServiceManager;
+use crate::host::manager::{Sandbox, ServiceManager};
 use crate::host::unit_files::UnitFiles;
 use crate::host::{identity, journal};
 use crate::settings::Settings;
@@ -128,12 +129,14 @@ struct Patient<'a> {
     scope: Scope,
     /// Whether root runs it; in the looks of the record's owner it is root no more.
     is_root: bool,
+    /// What hides paths from each service that was asked about.
+    sandboxes: BTreeMap<&'static str, Option<Sandbox>>,
 }
 
 impl Patient<'_> {
     /// "systemctl", for the manager that is looked at.
     fn systemctl(&self) -> &'static str {
-        if self.scope == Scope::User { "systemctl --user" } else { "systemctl" }
+        output::systemctl(self.is_users())
     }
 
     fn is_users(&self) -> bool {
@@ -142,7 +145,13 @@ impl Patient<'_> {
 
     /// "sysalert", as it is called for this manager.
     fn sysalert(&self) -> &'static str {
-        if self.is_users() { "sysalert --user" } else { "sysalert" }
+        output::sysalert(self.is_users())
+    }
+
+    /// The sandbox of a service, asked for once; `None` where the manager does not tell it.
+    fn sandbox(&mut self, service: &'static str) -> Option<&Sandbox> {
+        let manager = &mut self.manager;
+        self.sandboxes.entry(service).or_insert_with(|| manager.sandbox(service)).as_ref()
     }
 
     /// Whether it may see all that counts: a member of the group may not.
@@ -186,6 +195,7 @@ impl Doctor {
             manager: ServiceManager::new(is_users, PATIENCE),
             scope: if is_users { Scope::User } else { Scope::System },
             is_root: identity::is_root(),
+            sandboxes: BTreeMap::new(),
         };
         let (before, after): (Vec<&Look>, Vec<&Look>) = LOOKS.iter().partition(|look| look.by == As::Caller);
         let mut found = Vec::new();

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::sandbox::{self, SENDS, SENSES};
+use super::sandbox;
 use super::{Outcome, Patient, finding};
 use crate::event::shell_path;
 use crate::host::directives::Directives;
+use crate::host::wake::DISPATCH;
 use crate::host::{names, program};
 
 pub(super) fn unusable(patient: &mut Patient<'_>) -> Vec<Outcome> {
@@ -17,7 +18,7 @@ pub(super) fn unusable(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let programs = patient.settings.as_ref().map(|settings| settings.programs()).unwrap_or_default();
     let mut found = Vec::new();
     for (section, origin, command) in programs {
-        let service = if section.starts_with("sensor.") { SENSES } else { SENDS };
+        let service = sandbox::runs(&section);
         // what the sandbox hides was told already
         let Some((path, error)) = program::obstacle(&command).filter(|(path, _)| !sandbox::hides(patient, service, path)) else {
             continue;
@@ -37,7 +38,7 @@ pub(super) fn unwritable(patient: &mut Patient<'_>) -> Vec<Outcome> {
     if !patient.sees_all() {
         return Vec::new();
     }
-    let directives = patient.directives(SENDS);
+    let directives = patient.directives(DISPATCH);
     let methods = patient.settings.iter().flat_map(|settings| settings.methods.values()).filter(|method| method.plugin == "file");
     let named = methods.flat_map(|method| method.config.iter().map(move |setting| (&method.name, setting)));
     let named: Vec<(String, PathBuf)> = named
@@ -48,7 +49,7 @@ pub(super) fn unwritable(patient: &mut Patient<'_>) -> Vec<Outcome> {
         .collect();
     let mut found = Vec::new();
     for (setting, path) in named.into_iter().filter(|(_, path)| path.is_absolute()) {
-        if sandbox::hides(patient, SENDS, &path) {
+        if sandbox::hides(patient, DISPATCH, &path) {
             continue;
         }
         let Some(folder) = path.parent() else { continue };
@@ -74,8 +75,8 @@ pub(super) fn unwritable(patient: &mut Patient<'_>) -> Vec<Outcome> {
             _ => {}
         }
         if !is_let {
-            wrong.get_or_insert_with(|| format!("{SENDS} may not write in {shown}"));
-            steps.push(format!("`{} edit {SENDS}`: [Service], ReadWritePaths={shown}", patient.systemctl()));
+            wrong.get_or_insert_with(|| format!("{DISPATCH} may not write in {shown}"));
+            steps.push(format!("`{} edit {DISPATCH}`: [Service], ReadWritePaths={shown}", patient.systemctl()));
         }
         found.extend(wrong.map(|why| finding(format!("{setting}: {why}"), steps.join("; then "))));
     }

@@ -1,6 +1,5 @@
 //! Files that the configuration names and that are not there for dispatch, since its sandbox hides them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -8,11 +7,10 @@ use serde_json::Value;
 use super::{Outcome, Patient, finding};
 use crate::host::manager::Sandbox;
 use crate::host::secret;
+use crate::host::wake::DISPATCH;
 
-/// What sends.
-pub(super) const SENDS: &str = "sysalert-dispatch.service";
 /// What runs the sensors' programs.
-pub(super) const SENSES: &str = "sysalert-check@sensors.service";
+const SENSES: &str = "sysalert-check@sensors.service";
 /// What `ProtectHome=` hides.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
@@ -20,24 +18,20 @@ const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 pub(super) fn hidden(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let Some(settings) = &patient.settings else { return Vec::new() };
     let methods = settings.methods.values().flat_map(|method| method.config.iter().map(move |setting| (method, setting)));
-    let mut named: Vec<(&str, String, Vec<String>)> = methods
+    let mut named: Vec<Named> = methods
         .filter(|(_, setting)| setting.key != COMMAND)
         .filter_map(|(method, setting)| {
             let what = format!("{}: `{}` of [method.{}]", setting.origin, setting.key, method.name);
-            Some((SENDS, what, vec![path_of(&setting.value)?.to_owned()]))
+            Some(Named { service: DISPATCH, what, words: vec![path_of(&setting.value)?.to_owned()], is_program: false })
         })
         .collect();
-    named.extend(settings.programs().into_iter().map(|(section, origin, command)| {
-        let service = if section.starts_with("sensor.") { SENSES } else { SENDS };
-        (service, format!("{origin}: `{COMMAND}` of [{section}]"), command)
+    named.extend(settings.programs().into_iter().map(|(section, origin, words)| {
+        let what = format!("{origin}: `{COMMAND}` of [{section}]");
+        Named { service: runs(&section), what, words, is_program: true }
     }));
-    let services: BTreeSet<&str> = named.iter().map(|(service, ..)| *service).collect();
-    let sandboxes: BTreeMap<&str, Option<Sandbox>> =
-        services.into_iter().map(|service| (service, patient.manager.sandbox(service))).collect();
     let mut found = Vec::new();
-    for (service, what, words) in named {
-        let Some(Some(sandbox)) = sandboxes.get(service) else { continue };
-        let is_program = what.contains(&format!("`{COMMAND}`"));
+    for Named { service, what, words, is_program } in named {
+        let Some(sandbox) = patient.sandbox(service) else { continue };
         // of a program's arguments those that are there: others are no files, or are made
         let paths =
             words.iter().enumerate().filter(|(place, path)| path.starts_with('/') && (*place == 0 || Path::new(path).exists()));
@@ -61,10 +55,26 @@ pub(super) fn hidden(patient: &mut Patient<'_>) -> Vec<Outcome> {
 /// Names a program with its arguments.
 const COMMAND: &str = "command";
 
+/// What a setting names.
+struct Named {
+    /// Who is to see it.
+    service: &'static str,
+    /// The setting, with file and line.
+    what: String,
+    /// A path; of a program its arguments, too.
+    words: Vec<String>,
+    is_program: bool,
+}
+
+/// What runs the program that this section names.
+pub(super) fn runs(section: &str) -> &'static str {
+    if section.starts_with("sensor.") { SENSES } else { DISPATCH }
+}
+
 /// Whether the sandbox of a service hides this path.
-pub(super) fn hides(patient: &mut Patient<'_>, service: &str, path: &Path) -> bool {
-    let sandbox = patient.manager.sandbox(service);
-    sandbox.zip(path.to_str()).is_some_and(|(sandbox, path)| hiding(&sandbox, path).is_some())
+pub(super) fn hides(patient: &mut Patient<'_>, service: &'static str, path: &Path) -> bool {
+    let sandbox = patient.sandbox(service);
+    sandbox.zip(path.to_str()).is_some_and(|(sandbox, path)| hiding(sandbox, path).is_some())
 }
 
 /// The folder above this program from which the sandbox runs none.

@@ -13,14 +13,14 @@ use crate::event::shell_path;
 use crate::host::directives::Directives;
 use crate::host::modes::{self, Mode};
 use crate::host::secret;
+use crate::host::wake::DISPATCH;
 
-const SERVICE: &str = "sysalert-dispatch.service";
 const ENVIRONMENT: &str = "/etc/sysalert/environment";
 
 /// Credentials, files that the configuration names, the environment.
 pub(super) fn kept(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let mut found = Vec::new();
-    for (name, source) in patient.manager.credentials(SERVICE) {
+    for (name, source) in patient.manager.credentials(DISPATCH) {
         let path = PathBuf::from(&source);
         match modes::of(&path) {
             Ok(mode) => found.extend(seen_by_others(&path, &mode, (!patient.is_users()).then_some(ROOT))),
@@ -30,7 +30,7 @@ pub(super) fn kept(patient: &mut Patient<'_>) -> Vec<Outcome> {
                      SetCredential= of that name nothing is"
                 ),
                 format!(
-                    "put it there (root, mode 0600), or take LoadCredential={name} out: `{} cat sysalert-dispatch.service`",
+                    "put it there (root, mode 0600), or take LoadCredential={name} out: `{} cat {DISPATCH}`",
                     patient.systemctl()
                 ),
             )),
@@ -60,7 +60,7 @@ pub(super) fn kept(patient: &mut Patient<'_>) -> Vec<Outcome> {
 /// Credentials and variables that the configuration names, and that dispatch is not given.
 fn not_given(patient: &Patient<'_>) -> Vec<Outcome> {
     let Some(settings) = &patient.settings else { return Vec::new() };
-    let directives = patient.directives(SERVICE);
+    let directives = patient.directives(DISPATCH);
     let is_users = patient.is_users();
     let variables = variables(&directives);
     let heartbeat = settings.heartbeat.iter().filter(|heartbeat| heartbeat.starts);
@@ -74,16 +74,16 @@ fn not_given(patient: &Patient<'_>) -> Vec<Outcome> {
                 let file =
                     if is_users { format!("%h/.config/sysalert/{name}") } else { format!("/etc/credstore/sysalert-{name}") };
                 let hint = format!(
-                    "put the secret into {} (mode 0600), then `{} edit {SERVICE}`: [Service], LoadCredential={name}:{file}",
+                    "put the secret into {} (mode 0600), then `{} edit {DISPATCH}`: [Service], LoadCredential={name}:{file}",
                     file.replace("%h", "~"),
                     patient.systemctl()
                 );
-                let text = format!("{origin}: `{key}` of [{section}] names the credential {name}, which {SERVICE} is not given");
+                let text = format!("{origin}: `{key}` of [{section}] names the credential {name}, which {DISPATCH} is not given");
                 found.push(finding(text, hint));
             }
             // a user's units have the variables of their manager as well
             Some(("env", name)) if !is_users && !variables.contains(name) => {
-                let text = format!("{origin}: `{key}` of [{section}] names the variable {name}, which {SERVICE} does not have");
+                let text = format!("{origin}: `{key}` of [{section}] names the variable {name}, which {DISPATCH} does not have");
                 found.push(finding(text, format!("write a line {name}=... into {ENVIRONMENT} (root, mode 0600)")));
             }
             _ => {}

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::{Outcome, Patient, finding};
 use crate::event::short_time;
 use crate::host::manager::Health;
+use crate::host::wake::DISPATCH;
 use crate::settings::Settings;
 
 /// An instance of the handlers that nobody has.
@@ -76,7 +77,7 @@ fn unusable(patient: &Patient<'_>, unit: &str, load: &str, what: &str) -> Option
 pub(super) fn delivery(patient: &mut Patient<'_>) -> Vec<Outcome> {
     let mut found = Vec::new();
     for (unit, runs, what) in [
-        ("sysalert-dispatch.service", false, "no alert is sent"),
+        (DISPATCH, false, "no alert is sent"),
         ("sysalert-dispatch.path", true, "alerts wait for the timer, up to a minute"),
         (DISPATCH_TIMER, true, "what could not be sent at once is not tried again, and missed failures are not found"),
     ] {

@@ -37,7 +37,7 @@ pub(super) fn run(name: &str, settings: &Settings, catalogue: &Catalogue, whose:
     secrets::hand_over(&draft, whose)?;
     secrets::remove(name, keys, whose)?;
     output::print(&format!("Removed {}, and the secrets that setup kept for it.\n", path.display()))?;
-    let sysalert = if whose.is_users { "sysalert --user" } else { "sysalert" };
+    let sysalert = output::sysalert(whose.is_users);
     for id in waiting(name, whose) {
         output::print(&format!("An alert waits for it: `{sysalert} outbox drop {id}` gives it up.\n"))?;
     }
