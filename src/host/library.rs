@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::geteuid;
 
 use super::names;
-use crate::event::shell_path;
+use super::trust::trusted;
 
 /// The file of this plugin in the first folder that has one.
 ///
@@ -65,7 +65,7 @@ pub fn open(path: &Path) -> Result<File, String> {
     if !about.is_file() {
         return Err(format!("the plugin {} is not a regular file", path.display()));
     }
-    trusted(&target, &about, false)?;
+    trusted(&target, &about, geteuid().as_raw(), false)?;
     trusted_folder(&target)?;
     Ok(file)
 }
@@ -77,32 +77,17 @@ fn trusted_folder(path: &Path) -> Result<PathBuf, String> {
     for (depth, ancestor) in folder.ancestors().enumerate() {
         let about = ancestor.metadata().map_err(unreadable)?;
         // in a sticky folder nobody can exchange what others own: enough for a folder further up, such as /tmp
-        trusted(ancestor, &about, depth > 0)?;
+        trusted(ancestor, &about, geteuid().as_raw(), depth > 0)?;
     }
     Ok(folder)
-}
-
-fn trusted(path: &Path, about: &Metadata, sticky_is_enough: bool) -> Result<(), String> {
-    let mode = about.mode();
-    if about.uid() != 0 && about.uid() != geteuid().as_raw() {
-        return Err(format!("{} does not belong to root: chown root {}", path.display(), shell_path(path)));
-    }
-    if mode & 0o022 != 0 && !(sticky_is_enough && mode & 0o1000 != 0) {
-        return Err(format!(
-            "{} can be changed by others (mode {:04o}): chmod go-w {}",
-            path.display(),
-            mode & 0o7777,
-            shell_path(path)
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::identity::is_root_or_says;
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     #[test]
     fn only_what_nobody_else_can_change_is_opened() {
@@ -131,8 +116,8 @@ mod tests {
         fs::create_dir(&shared).unwrap();
         mode(&shared, 0o755);
         let (link, second) = (shared.join("link.so"), shared.join("second.so"));
-        std::os::unix::fs::symlink("../x.so", &link).unwrap();
-        std::os::unix::fs::symlink("link.so", &second).unwrap();
+        symlink("../x.so", &link).unwrap();
+        symlink("link.so", &second).unwrap();
         assert!(open(&link).is_ok());
         assert!(open(&second).is_err());
         mode(&path, 0o666);
@@ -145,5 +130,29 @@ mod tests {
         assert!(open(&link).is_err_and(|error| error.contains("chmod go-w")));
         mode(folder.path(), 0o755);
         assert!(open(folder.path()).is_err_and(|error| error.contains("not a regular file")));
+    }
+
+    #[test]
+    fn only_what_root_or_its_user_owns_is_opened() {
+        if !is_root_or_says("only_what_root_or_its_user_owns_is_opened") {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("below");
+        fs::create_dir(&below).unwrap();
+        let (path, link) = (below.join("x.so"), folder.path().join("link.so"));
+        fs::write(&path, "x").unwrap();
+        symlink("below/x.so", &link).unwrap();
+        let owner = |path: &Path, user| chown(path, Some(user), None).unwrap();
+        for theirs in [&path, &below, folder.path()] {
+            assert!(open(&path).is_ok() && open(&link).is_ok());
+            owner(theirs, 1);
+            for path in [&path, &link] {
+                let refused = open(path).unwrap_err();
+                let words = format!("{} does not belong to root: chown root ", theirs.display());
+                assert!(refused.starts_with(&words), "{refused}");
+            }
+            owner(theirs, 0);
+        }
     }
 }

@@ -76,7 +76,7 @@ pub fn only_of(path: &Path, user: u32) -> Result<(), String> {
         let mut link = None;
         for place in way.ancestors().filter(|place| !place.as_os_str().is_empty()) {
             let about = place.symlink_metadata().map_err(|error| unreadable(place, &error))?;
-            trusted(place, &about, user)?;
+            trusted(place, &about, user, false)?;
             if about.is_symlink() {
                 link = Some(place);
             }
@@ -92,16 +92,21 @@ pub fn only_of(path: &Path, user: u32) -> Result<(), String> {
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-fn trusted(path: &Path, about: &Metadata, user: u32) -> Result<(), String> {
+/// Whether nobody but root and this user can change this one place; what leads there is not looked at. `sticky_is_enough`: a
+/// folder that others may write in will do if nobody can exchange in it what somebody else owns.
+///
+/// # Errors
+/// A sentence that says what must be changed.
+pub(super) fn trusted(path: &Path, about: &Metadata, user: u32, sticky_is_enough: bool) -> Result<(), String> {
     let shown = path.display();
     if ![ROOT, user].contains(&about.uid()) {
         // without this option it would be given what the link leads to
         let option = if about.is_symlink() { "-h " } else { "" };
         return Err(format!("{shown} does not belong to root: chown {option}root {}", shell_path(path)));
     }
+    let mode = about.mode() & 0o7777;
     // a link has no mode of its own
-    if !about.is_symlink() && about.mode() & 0o022 != 0 {
-        let mode = about.mode() & 0o7777;
+    if !about.is_symlink() && mode & 0o022 != 0 && !(sticky_is_enough && mode & 0o1000 != 0) {
         return Err(format!("{shown} can be changed by others (mode {mode:04o}): chmod go-w {}", shell_path(path)));
     }
     Ok(())
