@@ -67,16 +67,26 @@ fn is_calm(store: &mut Store, settings: &Settings, subject: &Subject, now: DateT
 mod tests {
     use std::time::Duration;
 
+    use tempfile::TempDir;
+
     use super::*;
     use crate::store::Older;
 
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap()
+    }
+
+    /// A database in its folder, these settings, and a process that they watch.
+    fn watched(settings: &str) -> (TempDir, Store, Settings, Subject) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
+        let settings = Settings::read(&[("x.toml".into(), settings.to_owned())]).unwrap();
+        (folder, store, settings, Subject::process("web"))
+    }
+
     #[test]
     fn what_each_restart_brings_back_for_a_while_is_told_as_flapping_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
-        let settings = Settings::read(&[("x.toml".into(), "[processes]\n[process.web]\n".to_owned())]).unwrap();
-        let subject = Subject::process("web");
-        let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
+        let (_folder, mut store, settings, subject) = watched("[processes]\n[process.web]\n");
         // whether somebody hears of it; `None`: it is no news
         let mut told = |minute: i64, what: std::result::Result<&str, Alarm>, attempt: bool| {
             let news = [(subject.clone(), what.map(str::to_owned), attempt.then(|| at(minute)))];
@@ -107,13 +117,9 @@ mod tests {
 
     #[test]
     fn what_its_database_acknowledges_is_neither_reminded_of_nor_escalated() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
         let text = "[processes]\n[method.phone]\nplugin = \"journal\"\n[method.log]\nplugin = \"journal\"\n[policy]\nmethods = [\"log\"]\n\
                     remind = \"4h\"\nescalate_to = [\"phone\"]\nescalate_after = \"15m\"\n";
-        let settings = Settings::read(&[("x.toml".into(), text.to_owned())]).unwrap();
-        let subject = Subject::process("web");
-        let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
+        let (_folder, mut store, settings, subject) = watched(text);
         let alarm = [(subject.clone(), Err(Alarm::Reported("no".to_owned())), None)];
         assert_eq!(processes(&mut store, &settings, &alarm, at(0)).unwrap(), (true, vec![0]));
         // whoever is told by a minute of time alone; all that was queued before is sent
@@ -143,11 +149,7 @@ mod tests {
 
     #[test]
     fn whoever_clears_a_process_that_is_well_has_its_flapping_counted_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), Older::Migrate, Duration::from_secs(20)).unwrap();
-        let settings = Settings::read(&[("x.toml".into(), "[processes]\n[process.web]\n".to_owned())]).unwrap();
-        let subject = Subject::process("web");
-        let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
+        let (_folder, mut store, settings, subject) = watched("[processes]\n[process.web]\n");
         let cycle = |store: &mut Store, minute: i64| {
             let alarm = [(subject.clone(), Err(Alarm::Restarts), None)];
             processes(store, &settings, &alarm, at(minute)).unwrap();
