@@ -131,6 +131,18 @@ fn a_users_record_is_closed_to_others() {
     }
 }
 
+/// What they are told to look at next is their own manager's.
+#[test]
+fn a_users_hint_asks_the_users_own_manager() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sysalert"));
+    command.args(["--user", "test", "--timeout", "0s"]).env_clear().env("HOME", home.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let hint = "hint: is dispatch awake? systemctl --user status sysalert-dispatch.path sysalert-dispatch.service\n";
+    assert!(output.status.code() == Some(1) && said.ends_with(hint), "{said}");
+}
+
 /// A story's state, to be looked at by commands.
 fn told(session: &str, state: &Path) -> story::Telling {
     let history = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(session).join("history.toml");

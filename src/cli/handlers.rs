@@ -62,9 +62,8 @@ impl Ended {
         let unit = UnitName::typed(&self.unit)?;
         let site = &context.site;
         let event = ended::event(&site.manager, &unit, &env::var, names::boot, clock::system()).ok_or_else(|| {
-            Error::usage("SERVICE_RESULT does not say how a run ended").hint(
-                "systemd sets it for ExecStopPost=, where this belongs; see overrides/NAME.service.d/20-sysalert-strict.conf",
-            )
+            Error::usage("SERVICE_RESULT does not say how a run ended")
+                .hint("systemd sets it for ExecStopPost=, where this belongs: `sysalert enable --strict` writes it")
         })?;
         match event {
             // neither a failure nor a success: a run that was skipped, or that nobody saw the end of

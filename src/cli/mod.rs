@@ -108,7 +108,7 @@ enum Verb {
     /// Deliver the alerts that wait (started by sysalert-dispatch.service)
     #[command(after_help = "Examples:\n  systemctl start sysalert-dispatch.service  in its sandbox, and with its credentials")]
     Dispatch,
-    /// Look at what never triggers: units of [services], schedules, processes of a database
+    /// Look at what never triggers: [services], schedules, sensors, processes of a database
     Check(check::Check),
     /// Show what is wrong now, what is silenced, and what waits to be sent
     Status(status::Status),

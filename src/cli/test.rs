@@ -7,6 +7,7 @@ use clap::Args;
 use super::context::{Context, PATIENCE, no_method};
 use super::output;
 use crate::error::{Error, Result};
+use crate::event::Manager;
 use crate::host::{clock, log, names, wake};
 use crate::settings::Settings;
 use crate::store::{self, Older, Store};
@@ -74,7 +75,7 @@ impl Test {
                 open.join(", "),
                 self.timeout.as_secs()
             ));
-            return Err(error.hint("is dispatch awake? systemctl status sysalert-dispatch.path sysalert-dispatch.service"));
+            return Err(error.hint(output::is_dispatch_awake(context.site.manager != Manager::System)));
         }
         if failed {
             return Err(Error::failure("a method could not send; the test alert stays queued and is tried again")

@@ -124,7 +124,8 @@ impl Setup {
                 Some(complaint) if asks => {
                     output::print(&format!("\n{complaint}\n"))?;
                     if !questions::agreed("Change it?", true)? {
-                        return Err(Error::config("nothing was put in place").hint("run `sysalert setup` again"));
+                        return Err(Error::config("nothing was put in place")
+                            .hint(format!("run `{} setup` again", output::sysalert(whose.is_users))));
                     }
                 }
                 Some(complaint) => return Err(Error::config(complaint).hint("nothing was put in place")),
@@ -222,6 +223,7 @@ impl Setup {
             systemctl(&words).map_err(|why| Error::failure(format!("what delivers your alerts cannot be started: {why}")))?;
         }
         let failed = |why: String| Error::failure(format!("sysalert cannot start itself: {why}"));
+        let sysalert = output::sysalert(whose.is_users);
         let mut is_well = true;
         // what waits may have waited for this
         for id in waiting(&draft.name, whose) {
@@ -232,7 +234,7 @@ impl Setup {
             let said = match is_well {
                 true => "Look whether it has arrived.\n".to_owned(),
                 false => {
-                    "`sysalert setup` again changes what is wrong; the test alert waits, and goes out once it can.\n".to_owned()
+                    format!("`{sysalert} setup` again changes what is wrong; the test alert waits, and goes out once it can.\n")
                 }
             };
             output::print(&said)?;
@@ -242,9 +244,9 @@ impl Setup {
             is_well &= again::run(&whose.words(&["enable", "--timers"])).map_err(failed)?;
         }
         if asks {
-            output::print(
-                "`sysalert enable` does the same for other units; `sysalert doctor` tells what would keep an alert from arriving.\n",
-            )?;
+            output::print(&format!(
+                "`{sysalert} enable` does the same for other units; `{sysalert} doctor` tells what would keep an alert from arriving.\n"
+            ))?;
         }
         Ok(u8::from(!is_well))
     }
