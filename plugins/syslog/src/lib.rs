@@ -1,7 +1,7 @@
 //! sysalert's alert method `syslog`: to the local log socket, or by RFC 5424 to a server over UDP, TCP or TLS.
 //!
-//! Settings: `transport`, `host`, `port`, `ca`, `facility`, `lines`, `enterprise`; `settings.json` has their defaults and
-//! `example.toml` shows a section.
+//! Settings: `transport`, `host`, `port`, `ca`, `certificate`, `key`, `facility`, `lines`, `enterprise`; `settings.json` has their
+//! defaults and `example.toml` shows a section.
 //!
 //! - An alert is one message: its subject, for a digest with its list. The facts are structured data. With `lines` the text
 //!   follows, a message for each line. Control characters are taken out, so that no message has a line's end in it.
