@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::guest::{Guest, Options};
-use crate::jobs::{Job, MAIL, about};
+use crate::jobs::{Job, LOG, MAIL, about};
 use crate::mail::fact;
 
 /// A method that sends to `faulty-smtp@MODE.service`.
@@ -167,8 +167,7 @@ fn dispatch_that_is_killed_in_mid_send_sends_it_later_with_the_same_message_id()
 #[test]
 fn a_method_that_hangs_delays_no_other() {
     let guest = Guest::boot("others", Options::new().mail_server());
-    let log = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
-    guest.configure(&format!("{}{log}", faulty("15s")));
+    guest.configure(&format!("{}{LOG}", faulty("15s")));
     guest.run(&["systemctl", "start", "faulty-smtp@hang.service"]).ok();
     let logged = |unit: &str| guest.run(&["cat", "/var/log/sysalert/alerts.json"]).stdout.contains(unit);
     let mail_hangs = || guest.number("SELECT count(*) FROM outbox WHERE method = 'mail' AND lease IS NOT NULL") == 1;

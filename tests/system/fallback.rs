@@ -3,9 +3,7 @@
 use serde_json::Value;
 
 use crate::guest::{Guest, Options};
-use crate::jobs::{Job, MAIL};
-
-const LOG: &str = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
+use crate::jobs::{Job, LOG, MAIL};
 
 /// All alerts go by mail, and by the log where mail fails.
 fn config(policy: &str, mail: &str) -> String {

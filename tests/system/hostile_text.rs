@@ -1,7 +1,7 @@
 //! What others wrote, from the unit file and from the run to the mail that arrived: all of it is shown, none of it does anything.
 
 use crate::guest::{Guest, Options};
-use crate::jobs::{MAIL, about};
+use crate::jobs::{LOG, MAIL, about};
 
 /// systemd reads \n and \x in these two as it likes; whatever comes of it, nobody else may take it for his own.
 const UNIT: &str = r#"[Unit]
@@ -27,9 +27,8 @@ os._exit(3)
 #[test]
 fn nothing_that_others_wrote_is_obeyed() {
     let guest = Guest::boot("injection", Options::new().mail_server().quick_timer());
-    let log = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
     let block = "[method.block]\nplugin = \"file\"\nformat = \"block\"\npath = \"/var/log/sysalert/alerts.txt\"\n";
-    guest.configure(&format!("{MAIL}{log}{block}[method.journal]\n"));
+    guest.configure(&format!("{MAIL}{LOG}{block}[method.journal]\n"));
     guest.write_file("/usr/local/bin/hostile.py", WORDS);
     guest.write_unit("hostile.service", UNIT);
     assert!(!guest.run(&["systemctl", "start", "hostile.service"]).success());

@@ -145,6 +145,9 @@ to = ["ops@example.org"]
 timeout = "10s"
 "#;
 
+/// A method that writes each alert as one line of JSON.
+pub const LOG: &str = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
+
 impl Options {
     /// Dispatch looks each second instead of each minute for what must be tried again.
     pub fn quick_timer(self) -> Self {

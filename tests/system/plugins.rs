@@ -6,10 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::guest::{Guest, Options};
-use crate::jobs::Job;
-
-/// A healthy method.
-const LOG: &str = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
+use crate::jobs::{Job, LOG};
 
 /// A tree with these plugins of tests/plugin, compiled, as `FOLDER/NAME.so`.
 #[track_caller]

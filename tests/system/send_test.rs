@@ -1,9 +1,7 @@
 //! `sysalert test`: proves that messages arrive, or says what keeps them from it.
 
 use crate::guest::{Guest, Options};
-use crate::jobs::MAIL;
-
-const LOG: &str = "[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n";
+use crate::jobs::{LOG, MAIL};
 
 #[test]
 fn a_test_alert_goes_out_by_every_method_and_each_is_told() {

@@ -1,7 +1,7 @@
 //! `sysalert setup`: a stranger answers its questions, and a failure arrives.
 
 use crate::guest::{Guest, Options};
-use crate::jobs::MAIL;
+use crate::jobs::{LOG, MAIL};
 use crate::mail::fact;
 use crate::user_manager;
 
@@ -170,7 +170,7 @@ fn by_options_and_nothing_of_somebody_elses_is_replaced() {
     );
 
     // a lost secret keeps nothing else from being sent
-    guest.configure("[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n");
+    guest.configure(LOG);
     guest.run(&["rm", SECRET]).ok();
     guest.sysalert(&["test", "log"]).ok();
     let doctor = guest.sysalert(&["doctor"]);
@@ -183,7 +183,7 @@ fn by_options_and_nothing_of_somebody_elses_is_replaced() {
 #[test]
 fn a_channel_is_asked_for_by_its_name_and_taken_away_again() {
     let guest = Guest::boot("channel", Options::new());
-    guest.configure("[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n[policy]\nmethods = [\"log\"]\n");
+    guest.configure(&format!("{LOG}[policy]\nmethods = [\"log\"]\n"));
     let (file, secret) = ("/etc/sysalert/conf.d/method-ntfy.toml", "/etc/credstore/sysalert-ntfy.url");
     let answers = [
         ("plugin [email]: ", "ntfy"),

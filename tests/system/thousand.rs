@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::guest::{Guest, Options};
-use crate::jobs::MAIL;
+use crate::jobs::{LOG, MAIL};
 
 const UNITS: usize = 1000;
 /// Many times what it takes on an idle machine.
@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(150);
 #[test]
 fn a_thousand_failing_units_are_all_recorded() {
     let guest = Guest::boot("thousand", Options::new());
-    guest.configure("[method.log]\nplugin = \"file\"\npath = \"/var/log/sysalert/alerts.json\"\n");
+    guest.configure(LOG);
     guest.write_file(
         "/etc/systemd/system/f@.service",
         "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/false\n",
