@@ -29,8 +29,8 @@ fn the_readme_word_for_word() {
     let commands = blocks("sh");
     let (others, rest): (Vec<&str>, Vec<&str>) =
         commands.iter().partition(|block| block.starts_with("make ") || block.starts_with("sysalert setup"));
-    // `make check` runs this test, `make install` made the guest, CI runs `make demo`, `packages.rs` installs what `make package`
-    // made, `examples.rs` answers the questions
+    // `make check` runs this test, `make install` made the guest, `guest_shell.rs` runs the demo, `packages.rs` installs what
+    // `make package` made, `examples.rs` answers the questions
     let package = "make package\napt install ./target/package/*.deb\n";
     assert_eq!(others, ["make demo\n", "make check\n", package, "make install\n", "sysalert setup\n"]);
     assert_eq!(rest.len(), 3, "{rest:?}");
