@@ -219,3 +219,22 @@ fn what_is_being_sent_is_left_alone() {
     assert!(telling.site.flag.exists());
     assert!(telling.run("outbox list").contains("being sent"));
 }
+
+#[test]
+fn what_a_check_found_is_shown_though_dispatch_cannot_be_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("sysalert.toml");
+    fs::write(
+        &config,
+        "[[sensor.memory.rule]]\nname = \"always\"\nmetric = \"memory_available_bytes\"\nop = \"gte\"\nvalue = 0\n",
+    )
+    .unwrap();
+    // a folder lies where the flag belongs
+    fs::create_dir(folder.path().join("pending")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sysalert"));
+    command.args(["check", "sensors"]).env("SYSALERT_CONFIG", &config).env("SYSALERT_STATE_DIR", folder.path());
+    let ran = command.env_remove("SYSALERT_LOG").env_remove("LOG_LEVEL").output().unwrap();
+    let (report, complaint) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(report.contains("memory_available_bytes") && complaint.contains("delivers within a minute"), "{report}{complaint}");
+    assert_eq!(ran.status.code(), Some(1), "{report}{complaint}");
+}

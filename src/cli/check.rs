@@ -119,7 +119,7 @@ impl Check {
             };
             let sensed = if self.report == Report::None { look() } else { output::waiting_for("measuring", look) }?;
             if sensed.queued {
-                wake::raise(site)?;
+                wake::raise_or_warn(site, None);
             }
             Some(sensed)
         } else {
@@ -214,7 +214,7 @@ impl Check {
             (Err(error), told) => (told.unwrap_or(true), Err(error)),
         };
         if queued {
-            wake::raise(site)?;
+            wake::raise_or_warn(site, None);
         }
         rows
     }

@@ -81,7 +81,7 @@ pub(super) fn check(context: &Context, settings: &Settings, dry: bool, by_timer:
     let mut hands = Hands::new(&context.site, settings, processes);
     let reported = watchdog::round(&mut store, settings, processes, &mut hands, &clock::system, dry);
     if hands.queued {
-        wake::raise(&context.site)?;
+        wake::raise_or_warn(&context.site, None);
     }
     reported.map(Some)
 }
@@ -100,7 +100,7 @@ impl Restart {
         let mut hands = Hands::new(&context.site, &settings, processes);
         let outcome = watchdog::by_hand(&mut store, processes, &mut hands, &clock::system, &name, &who)?;
         if hands.queued {
-            wake::raise(&context.site)?;
+            wake::raise_or_warn(&context.site, None);
         }
         match outcome.failed {
             None => {
