@@ -11,7 +11,7 @@ mod wrong;
 pub use heartbeat::Heartbeat;
 pub use method::{JOURNAL, KEYS as METHOD_KEYS, Method};
 pub use processes::{HealthCheck, LogFile, Process, Processes, Strategy};
-pub use sensors::{BLIND, Sensors, Watch};
+pub use sensors::{BLIND, Reports, Sensors, Watch};
 pub use services::{Listed, Services};
 pub use units::{SECTION as UNIT_SECTION, UnitFiles};
 
@@ -225,6 +225,11 @@ impl Settings {
     /// What is measured of the machine, and what its values mean.
     pub fn sensors(&self) -> Sensors {
         Sensors::read(&self.document)
+    }
+
+    /// Where the reports of the sensors are kept, if they are.
+    pub fn reports(&self) -> Option<Reports> {
+        Reports::read(&self.document)
     }
 
     /// The names, and of units the globs, that have a section of this kind of their own: "unit", "process".

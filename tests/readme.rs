@@ -1,5 +1,5 @@
 //! The documentation shows each channel's configuration, in about five lines: each plugin's, each preset's. That these work, word for
-//! word, is shown by `system/channels.rs` and the tests of the plugins.
+//! word, is shown by `system/channels.rs` and the tests of the plugins. The table of what it costs is what `make bench` prints.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod documents;
@@ -7,8 +7,9 @@ mod documents;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sysalert::settings::{Settings, Watch};
 use sysalert::trigger::sensor::SENSORS;
 use sysalert::trigger::sensor::rule::Rule;
@@ -174,4 +175,68 @@ fn the_configurations_of_other_systems_have_their_stories() {
     });
     let told: Vec<bool> = blocks.zip(&stories).map(|(block, story)| story.contains(block)).collect();
     assert_eq!(told, [true, true]);
+}
+
+/// What tests/bench/table.py prints when it gets these files.
+fn bench_table(files: &[&Path]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/table.py");
+    let ran = Command::new("python3").arg(script).args(files).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// A row as tests/bench/bench.py prints it: ours first, by the order of the alphabet, too, which `json!` sorts by.
+fn bench_row(what: &str, [ours, least, other]: [f64; 3], budget: Option<f64>, met: Option<bool>) -> Value {
+    let figure = |median: f64, least: f64| json!({"median": median, "least": least, "most": median});
+    json!({"what": what, "unit": "ms", "figures": {"sysalert": figure(ours, least), "the least": figure(other, other)},
+           "ratios": {"the least": ours / other}, "budget": budget, "beside": budget.map(|_| "the least"), "met": met})
+}
+
+#[test]
+fn what_make_bench_prints_is_the_documents_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("machine"), "A processor\n2\nsystemd 252 (252)\n6.18\nabc1234\n7700000 6500000\n").unwrap();
+    let rows =
+        [bench_row("a start", [6.0, 3.0, 2.0], Some(1.5), Some(false)), bench_row("an end", [150.4, 150.4, 100.0], None, None)];
+    fs::write(at("rows"), format!("{}\n{}\n", rows[0], rows[1])).unwrap();
+    let printed = bench_table(&[&at("machine"), &at("rows"), &at("out")]);
+    let table = "\
+A processor, 2 processors, systemd 252 (252), Linux 6.18, abc1234. Medians, the least in brackets; ratios are medians of pairs.
+
+| what | budget | sysalert | beside | ratio | met |
+| --- | --- | --- | --- | --- | --- |
+| a start | 1.5 x the least | 6.00 ms (3.00) | the least 2.00 ms | 3.00 of the least | **no** |
+| an end |  | 150 ms | the least 100 ms | 1.50 of the least |  |
+| installed: the program, all plugins | 16 MB | 14.2 MB: 7.7, 6.5 |  |  | yes |
+";
+    assert_eq!((printed.as_str(), fs::read_to_string(at("out.md")).unwrap().as_str()), (table, table));
+    let kept: Value = serde_json::from_str(&fs::read_to_string(at("out.json")).unwrap()).unwrap();
+    assert_eq!((&kept["machine"]["commit"], kept["rows"].as_array().unwrap().as_slice()), (&json!("abc1234"), rows.as_slice()));
+}
+
+#[test]
+fn make_bench_compare_names_both_commits_and_shows_what_only_one_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |commit: &str, rows: &[Value]| {
+        let path = folder.path().join(commit);
+        fs::write(&path, json!({"machine": {"commit": commit, "model": "A processor"}, "rows": rows}).to_string()).unwrap();
+        path
+    };
+    let row = |what: &str, ours: f64| bench_row(what, [ours, 1.0, 1.0], None, None);
+    let old = file("0ld", &[row("a start", 6.0), row("gone", 1.0)]);
+    let new = file("n3w", &[row("a start", 3.0), row("new", 2.0)]);
+    let table = "\
+0ld -> n3w, A processor
+| what | before | after | ratio |
+| --- | --- | --- | --- |
+| a start | 6.00 ms | 3.00 ms | 0.50 |
+| gone | 1.00 ms |  |  |
+| new |  | 2.00 ms |  |
+";
+    assert_eq!(bench_table(&[&old, &new]), table);
+    // each run is told whose figures it takes: both would name the commit that is checked out
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [run, compare] = ["run", "compare"].map(|name| fs::read_to_string(root.join("tests/bench").join(name)).unwrap());
+    assert!(run.contains("commit=${COMMIT:-") && compare.contains("COMMIT=$base STAGE=$stage "));
 }

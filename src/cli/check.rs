@@ -97,6 +97,12 @@ struct Row {
 }
 
 impl Check {
+    /// The check of this name as its unit starts it; `None`: there is none.
+    pub(super) fn of_a_unit(name: &str) -> Option<Check> {
+        let what = What::from_str(name, false).ok()?;
+        Some(Check { checks: vec![what], report: Report::None, list: false, dry_run: false })
+    }
+
     pub(super) fn run(&self, context: &Context) -> Result<u8> {
         let settings = context.settings()?;
         if self.list {

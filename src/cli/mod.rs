@@ -171,6 +171,7 @@ impl Cli {
             ["success", "--", unit] => Verb::Success(handlers::Handler { unit: (*unit).to_owned() }),
             ["ended", "--", unit] => Verb::Ended(handlers::Ended { unit: (*unit).to_owned() }),
             ["dispatch"] => Verb::Dispatch,
+            ["check", "--report", "none", "--", name] => Verb::Check(check::Check::of_a_unit(name)?),
             _ => return None,
         };
         Some(Cli { global: Global { user, ..Global::default() }, verb })
@@ -268,13 +269,26 @@ mod tests {
             "ended -- --user",
             "dispatch",
             "--user dispatch",
+            "check --report none -- services",
+            "check --report none -- sensors",
+            "check --report none -- processes",
+            "--user check --report none -- sensors",
         ];
         for line in known {
             let arguments: Vec<OsString> = ["sysalert"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
             let by_clap = Cli::try_parse_from(&arguments).unwrap();
             assert_eq!(format!("{:?}", Cli::of_a_unit(&arguments).unwrap()), format!("{by_clap:?}"));
         }
-        for line in ["", "failure", "failure --", "failure a.service", "failure -- a b", "failure -- a --help", "-v dispatch"] {
+        for line in [
+            "",
+            "failure",
+            "failure --",
+            "failure a.service",
+            "failure -- a b",
+            "failure -- a --help",
+            "-v dispatch",
+            "check --report none -- all",
+        ] {
             let arguments: Vec<OsString> = ["sysalert"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
             assert!(Cli::of_a_unit(&arguments).is_none(), "{line}");
         }

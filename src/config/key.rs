@@ -79,8 +79,12 @@ impl Key {
         if self.default.is_empty() {
             return Value::Null;
         }
-        let parsed = toml::from_str::<toml::Table>(&format!("x = {}", self.default)).ok().and_then(|mut table| table.remove("x"));
-        parsed.and_then(|value| serde_json::to_value(value).ok()).unwrap_or(Value::Null)
+        // nearly all read the same as JSON, for a fifth of what the parser of TOML takes, and each run reads dozens
+        let parsed = serde_json::from_str(&self.default).ok().or_else(|| {
+            let table = toml::from_str::<toml::Table>(&format!("x = {}", self.default));
+            serde_json::to_value(table.ok()?.remove("x")?).ok()
+        });
+        parsed.unwrap_or(Value::Null)
     }
 }
 

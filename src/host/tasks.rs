@@ -1,7 +1,7 @@
 //! Tasks in uninterruptible sleep (state D): they wait for a disk or a server and cannot be killed.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A task that waits and cannot be interrupted. All of it is as the process tells it: its name may be anything.
@@ -57,26 +57,31 @@ fn numbered(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
 
 /// What `proc_pid_stat(5)` tells here.
 struct Stat {
+    /// Of a task in state D.
     name: String,
     state: u8,
     threads: u64,
     began: u64,
 }
 
+/// Of all processes each time: one read into room that is there, and no copy but of what blocks.
 fn stat(folder: &Path) -> Option<Stat> {
-    parse(&fs::read(folder.join("stat")).ok()?)
+    // all of it has less: a name of 64 bytes, and fifty numbers
+    let mut line = [0; 2048];
+    let length = File::open(folder.join("stat")).and_then(|mut file| file.read(&mut line)).ok()?;
+    parse(line.get(..length)?)
 }
 
 /// "7 (name) D 1 ...": the name may hold spaces, parentheses, line ends and what is no text.
 fn parse(line: &[u8]) -> Option<Stat> {
     let (open, close) = (line.iter().position(|byte| *byte == b'(')?, line.iter().rposition(|byte| *byte == b')')?);
-    let name = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
-    let rest = std::str::from_utf8(&line[close + 1..]).ok()?;
+    let name = line.get(open + 1..close)?;
     // the first behind the name is the third of all
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    let [state] = fields.first()?.as_bytes() else { return None };
-    Some(Stat { name, state: *state, threads: number(20)?, began: number(22)? })
+    let mut fields = std::str::from_utf8(&line[close + 1..]).ok()?.split_ascii_whitespace();
+    let [state] = fields.next()?.as_bytes() else { return None };
+    let name = if *state == b'D' { String::from_utf8_lossy(name).into_owned() } else { String::new() };
+    let threads = fields.nth(20 - 4)?.parse().ok()?;
+    Some(Stat { name, state: *state, threads, began: fields.nth(22 - 21)?.parse().ok()? })
 }
 
 fn examine(folder: &Path, task: u32, process: u32, stat: Stat) -> Option<Blocked> {

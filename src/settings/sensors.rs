@@ -30,10 +30,25 @@ pub(super) const KEYS: &[Key] = &[
 pub struct Sensors {
     /// In the order of reports.
     pub watches: Vec<Watch>,
-    /// Where reports are kept.
-    pub report_dir: Option<PathBuf>,
+}
+
+/// Where reports are kept.
+#[derive(Debug)]
+pub struct Reports {
+    /// The folder.
+    pub folder: PathBuf,
     /// How many.
-    pub report_keep: usize,
+    pub most: usize,
+}
+
+impl Reports {
+    /// Reads it from valid settings; `None`: they are not kept.
+    pub(super) fn read(document: &Document) -> Option<Reports> {
+        let written = [document.section("sensors", None)];
+        let values = Values { keys: &[KEYS], written: &written };
+        let most = usize::try_from(values.count("report_keep")).unwrap_or(usize::MAX);
+        values.text("report_dir").map(|folder| Reports { folder: folder.into(), most })
+    }
 }
 
 /// A sensor with its settings.
@@ -86,13 +101,7 @@ fn section(sensor: &Sensor) -> String {
 impl Sensors {
     /// Reads it from valid settings.
     pub(super) fn read(document: &Document) -> Sensors {
-        let written = [document.section("sensors", None)];
-        let values = Values { keys: &[KEYS], written: &written };
-        Sensors {
-            watches: watched(document).filter_map(|(sensor, name)| watch(document, sensor, name)).collect(),
-            report_dir: values.text("report_dir").map(PathBuf::from),
-            report_keep: usize::try_from(values.count("report_keep")).unwrap_or(usize::MAX),
-        }
+        Sensors { watches: watched(document).filter_map(|(sensor, name)| watch(document, sensor, name)).collect() }
     }
 }
 

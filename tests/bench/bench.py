@@ -73,14 +73,14 @@ def alternate(commands, runs=RUNS):
     return samples
 
 
-def row(what, figure, samples, budget=None, beside=None):
+def row(what, figure, samples, budget=None, beside=None, ratios=True):
     """Prints a row: `figure` of the samples; the first command is ours. The budget is a number, or a share of what is
-    `beside` (times the median of the pairs)."""
+    `beside` (times the median of the pairs). `ratios=False`: what stands beside are parts of it."""
     values = {name: [getattr(sample, figure) if isinstance(sample, Sample) else sample for sample in all_of]
               for name, all_of in samples.items()}
     ours, *others = values
     ratios = {name: statistics.median(a / b for a, b in zip(values[ours], values[name]) if b) for name in others
-              if any(values[name])}
+              if ratios and any(values[name])}
     found = ratios.get(beside) if beside else statistics.median(values[ours])
     spread = lambda all_of: {"median": statistics.median(all_of), "least": min(all_of), "most": max(all_of)}
     print(json.dumps({

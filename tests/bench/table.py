@@ -1,11 +1,23 @@
-"""table.py MACHINE ROWS OUT: the rows as a table, and as JSON in OUT. table.py OLD.json NEW.json: the second beside the first."""
+"""table.py MACHINE ROWS OUT: the rows as JSON in OUT.json, and as a table for the documents, which is printed, too, in OUT.md.
+table.py OLD.json NEW.json: the second beside the first."""
 
 import json
 import sys
 
+# MB, of the program and all plugins together
+LARGEST = 16
+
 
 def shown(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def line(*cells):
+    return f"| {' | '.join(cells)} |\n"
+
+
+def head(*names):
+    return line(*names) + line(*("---" for _ in names))
 
 
 def machine(path):
@@ -15,38 +27,63 @@ def machine(path):
             "installed": [int(size) for size in sizes.split()]}
 
 
-def table(rows):
-    print("| what | sysalert | beside | ratio | budget |\n| --- | --- | --- | --- | --- |")
+def met(found):
+    return {None: "", True: "yes", False: "**no**"}[found]
+
+
+def budget(row):
+    if row["budget"] is None:
+        return ""
+    return f"{row['budget']:.3g} x {row['beside']}" if row["beside"] else f"{row['budget']:.3g} {row['unit']}"
+
+
+def table(about, rows):
+    """What was measured, as Markdown."""
+    text = (f"{about['model']}, {about['processors']} processors, {about['systemd']}, Linux {about['kernel']}, {about['commit']}. Medians, "
+            "the least in brackets; ratios are medians of pairs.\n\n" + head("what", "budget", "sysalert", "beside", "ratio", "met"))
     for row in rows:
         (_, ours), *others = row["figures"].items()
-        beside = "; ".join(f"{name}: {shown(of['median'])}" for name, of in others)
-        ratios = "; ".join(f"{ratio:.2f}" for ratio in row["ratios"].values())
-        limit = "" if row["budget"] is None else f"{row['budget']:.2g}" + (f" x {row['beside']}" if row["beside"] else "")
-        met = {None: "", True: ": met", False: ": MISSED"}[row["met"]]
-        print(f"| {row['what']} | {shown(ours['median'])} {row['unit']} ({shown(ours['least'])}-{shown(ours['most'])}) | {beside} | {ratios} | {limit}{met} |")
+        figure = lambda of: f"{shown(of['median'])} {row['unit']}" + (f" ({shown(of['least'])})" if of["least"] != of["most"] else "")
+        beside = "; ".join(f"{name} {figure(of)}" for name, of in others)
+        ratios = "; ".join(f"{shown(ratio)} of {name}" for name, ratio in row["ratios"].items())
+        text += line(row["what"], budget(row), figure(ours), beside, ratios, met(row["met"]))
+    sizes = [size / 1e6 for size in about["installed"]]
+    each = f"{sum(sizes):.1f} MB: {', '.join(f'{size:.1f}' for size in sizes)}"
+    return text + line("installed: the program, all plugins", f"{LARGEST} MB", each, "", "", met(sum(sizes) <= LARGEST))
 
 
-def compare(old, new):
-    before = {row["what"]: row for row in old["rows"]}
-    print(f"{old['machine']['commit']} -> {new['machine']['commit']}, {new['machine']['model']}")
-    print("| what | before | after | ratio |\n| --- | --- | --- | --- |")
-    for row in new["rows"]:
-        if row["what"] in before:
-            was, now = (next(iter(of["figures"].values()))["median"] for of in (before[row["what"]], row))
-            print(f"| {row['what']} | {shown(was)} | {shown(now)} {row['unit']} | {now / was if was else float('nan'):.2f} |")
+def compared(old, new):
+    """Two commits beside each other; what only one of them has has no ratio."""
+    text = f"{old['machine']['commit']} -> {new['machine']['commit']}, {new['machine']['model']}\n" + head("what", "before", "after", "ratio")
+    ours = lambda rows: {row["what"]: (next(iter(row["figures"].values()))["median"], row["unit"]) for row in rows["rows"]}
+    before, after = ours(old), ours(new)
+    for what in before | after:
+        (was, unit), (now, _) = (of.get(what, (None, (before | after)[what][1])) for of in (before, after))
+        figure = lambda value: "" if value is None else f"{shown(value)} {unit}"
+        text += line(what, figure(was), figure(now), f"{now / was:.2f}" if was and now is not None else "")
+    return text
 
 
-if len(sys.argv) == 3:
-    compare(*(json.load(open(path)) for path in sys.argv[1:]))
-else:
-    of, rows, out = sys.argv[1:]
+def read(path):
+    with open(path) as file:
+        return json.load(file)
+
+
+def main(*arguments):
+    if len(arguments) == 2:
+        print(compared(*map(read, arguments)), end="")
+        return
+    of, rows, out = arguments
     about = machine(of)
     with open(rows) as file:
-        rows = [json.loads(line) for line in file]
-    print(f"{about['model']}, {about['processors']} processors, {about['systemd']}, Linux {about['kernel']}, {about['commit']}; medians (least-most); "
-          f"ratios are medians of pairs\n")
-    table(rows)
-    print(f"\ninstalled: {sum(about['installed']) / 1e6:.1f} MB ({', '.join(f'{size / 1e6:.1f}' for size in about['installed'])})")
-    with open(out, "w") as file:
+        rows = [json.loads(row) for row in file]
+    with open(f"{out}.json", "w") as file:
         json.dump({"machine": about, "rows": rows}, file, indent=1)
-    print(f"{out}", file=sys.stderr)
+    text = table(about, rows)
+    with open(f"{out}.md", "w") as file:
+        file.write(text)
+    print(text, end="")
+    print(f"{out}.json, {out}.md", file=sys.stderr)
+
+
+main(*sys.argv[1:])

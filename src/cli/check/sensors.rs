@@ -10,7 +10,7 @@ use crate::host::{log, reports};
 use crate::incident::Severity;
 use crate::message::visible;
 use crate::pipeline::{Judged, Looking, Sensed};
-use crate::settings::Settings;
+use crate::settings::{Reports, Settings};
 use crate::store::Nothing;
 use crate::trigger::sensor::rule::Judgement;
 use crate::trigger::sensor::triage::{self, Factor};
@@ -298,10 +298,12 @@ fn commands(sensed: &Sensed) -> Vec<String> {
 
 /// Keeps the report, as text and as JSON, if it is to be kept and something was measured.
 pub(super) fn keep(settings: &Settings, sensed: &Sensed, now: DateTime<Utc>, forms: impl FnOnce() -> [String; 2]) {
-    let settings = settings.sensors();
-    let Some(folder) = settings.report_dir.filter(|_| sensed.sensors.iter().any(|looking| looking.due.is_none())) else { return };
+    if !sensed.sensors.iter().any(|looking| looking.due.is_none()) {
+        return;
+    }
+    let Some(Reports { folder, most }) = settings.reports() else { return };
     let [text, json] = forms();
-    if let Err(error) = reports::keep(&folder, now, &[("txt", &text), ("json", &json)], settings.report_keep) {
+    if let Err(error) = reports::keep(&folder, now, &[("txt", &text), ("json", &json)], most) {
         let text =
             format!("the report cannot be kept in {}: {error}; it may be written below the state folder", folder.display());
         log::warn(None, &text);

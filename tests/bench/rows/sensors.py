@@ -1,11 +1,12 @@
-"""A look at all sensors, beside node_exporter answering one scrape, a cycle of monit, and a Python script that reads the same."""
+"""A look at all sensors, beside node_exporter answering one scrape, a cycle of monit, a Python script that reads the
+same, and the floor: a C program that reads them, asks the journal and the service manager, and commits."""
 
 import os
 import subprocess
 import time
 import urllib.request
 
-from bench import RUNS, Command, alternate, quiet, row, state, used_by, write
+from bench import DISK, RUNS, Command, alternate, quiet, row, state, used_by, write
 
 NODE = "http://127.0.0.1:9100/metrics"
 CYCLES = 3
@@ -61,7 +62,12 @@ write("/etc/sysalert/sysalert.toml", "".join(f'[sensor.{name}]\nevery = "0s"\n'
                                              for name in ("cpu", "memory", "storage", "pressure", "iostuck", "ssh", "units")))
 ours = Command(["sysalert", "check", "--report", "none", "--", "sensors"], user="sysalert", fine=(0, 1, 2),
                environment={"SYSALERT_STATE_DIR": folder})
-samples = alternate({"sysalert": ours, "Python": Command(["/usr/bin/python3", "/srv/bench/sensors.py"], user="sysalert")})
+state("floor")
+samples = alternate({
+    "sysalert": ours,
+    "C, the same": Command(["/srv/tools/floor", "sensors", f"{DISK}/floor"], user="sysalert"),
+    "Python": Command(["/usr/bin/python3", "/srv/bench/sensors.py"], user="sysalert"),
+})
 (scrape, scraper), (cycle, cycler) = scrapes(), cycles()
 cpu = {name: [sample.cpu for sample in all_of] for name, all_of in samples.items()}
 memory = {name: [sample.memory for sample in all_of] for name, all_of in samples.items()}

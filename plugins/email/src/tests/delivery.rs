@@ -1,5 +1,9 @@
 //! One row of behaviour a test: what the server does, what the administrator reads, what went over the wire.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
 use serde_json::{Value, json};
 use sysalert_abi::{Answer, Deadline, Plugin};
 
@@ -60,6 +64,33 @@ fn a_mail_arrives_whole_and_once() {
     // Each line that begins with a dot has one more on the wire (RFC 5321, 4.5.2).
     assert!(mails[0].contains("\r\n\r\nexit status 3\r\n..hidden\r\n...\r\n..\r\nend\r\n"), "{}", mails[0]);
     assert!(mails[0].contains("\r\n\r\n<p>exit status 3</p>\r\n..\r\n"), "{}", mails[0]);
+}
+
+/// What comes in two pieces waits between them until the server's kernel has confirmed the first: 40 ms.
+#[test]
+fn a_mail_and_its_end_are_one_piece() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let (mut pieces, mut buffer, mut reply) = (Vec::new(), vec![0; 1 << 16], "220 hello\r\n");
+        loop {
+            stream.write_all(reply.as_bytes()).expect("a client that listens");
+            let length = stream.read(&mut buffer).expect("a client that speaks");
+            let piece = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if piece.starts_with("QUIT") || piece.is_empty() {
+                return pieces;
+            }
+            reply = if piece.starts_with("DATA") { "354 go on\r\n" } else { "250 fine\r\n" };
+            pieces.push(piece);
+        }
+    });
+    let answer = Email::failure(&request(json!({"host": "127.0.0.1", "port": port, "to": ["ops@example.org"]})));
+    assert!(matches!(answer, Answer::Sent(_)), "{answer:?}");
+    let pieces = server.join().expect("the server");
+    let [.., before, mail] = &pieces[..] else { panic!("{pieces:?}") };
+    assert_eq!(before, "DATA\r\n");
+    assert!(mail.contains("\r\nSubject: ") && mail.ends_with("\r\n.\r\n"), "{mail}");
 }
 
 #[test]

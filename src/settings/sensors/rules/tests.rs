@@ -124,3 +124,27 @@ fn every_default_is_a_rule() {
         }
     }
 }
+
+#[test]
+fn the_defaults_are_what_a_parser_of_toml_makes_of_them() {
+    let mut read = 0;
+    for sensor in SENSORS {
+        let values = Values { keys: sensor.keys, written: &[] };
+        let rules = defaults(sensor, &values);
+        let known: toml::Table = toml::from_str(sensor.rules).unwrap();
+        let known: Vec<toml::Table> = known.get("rule").map(|rules| rules.clone().try_into().unwrap()).unwrap_or_default();
+        assert_eq!(rules.len(), known.len(), "{}", sensor.name);
+        for (rule, known) in rules.iter().zip(known) {
+            let known: serde_json::Map<String, Value> = known.try_into().unwrap();
+            assert_eq!(rule.len(), known.len(), "{}: {known:?}", sensor.name);
+            for setting in rule {
+                let known = &known[&setting.key];
+                let name = known.as_str().and_then(|text| text.strip_prefix('{')?.strip_suffix('}'));
+                let expected = name.map_or_else(|| known.clone(), |name| values.value(name));
+                assert_eq!(setting.value, expected, "{}: {}", sensor.name, setting.key);
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 50, "{read}");
+}
