@@ -58,8 +58,9 @@ setup: ## install what building and testing need (Debian; as root when something
 version := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 commit := $(shell git describe --always --dirty --exclude '*' 2>/dev/null)
 
+# ONLY= asks cargo for something else instead: tests/bench/run for what it measures alone.
 build: ## build the program and its plugins
-	PATH="$$($(scripts)/toolchain):$$PATH" SYSALERT_BUILD="$(version)$(commit:%= (%))" cargo build --release --workspace --locked
+	PATH="$$($(scripts)/toolchain):$$PATH" SYSALERT_BUILD="$(version)$(commit:%= (%))" cargo build --release --workspace --locked $(ONLY)
 
 # What `install` needs. Without a change since the last build no cargo runs, so that `sudo make
 # install` works where only the user who built has one. Cargo leaves a file alone that would come out

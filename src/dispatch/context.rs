@@ -1,8 +1,7 @@
 //! What is told beside an event, gathered once and kept with its alert: a late delivery still has it.
 
 mod findings;
-
-use std::time::Duration;
+mod history;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
@@ -13,7 +12,6 @@ use crate::host::world::{Evidence, World};
 use crate::message::{self, Context, Raw};
 use crate::settings::Settings;
 use crate::store::{self, ByNow, Store};
-use crate::trigger::runs::{self, Account};
 
 /// Up to when the journal is complete, for whom.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +26,6 @@ pub struct Complete {
 const PATIENCE: TimeDelta = TimeDelta::seconds(5);
 /// After so long there is no doubt any more.
 const SURELY: TimeDelta = TimeDelta::seconds(60);
-/// So far back is looked for the unit's earlier runs.
-const HISTORY: TimeDelta = TimeDelta::days(8);
-/// Of so many earlier runs one can say what is usual.
-const SEVERAL: usize = 2;
 
 impl Complete {
     /// Up to when nobody waits for more.
@@ -103,7 +97,7 @@ fn timetable(world: &dyn Evidence, event: &Event) -> Context {
         Some(Lapse::Nothing { unit, .. }) => unit.parse().ok().map(|unit| Subject::unit(&event.subject.whose(), &unit)),
         _ => None,
     };
-    let complaints = broken.and_then(|unit| world.complaints(&unit, event.at - HISTORY).ok()).unwrap_or_default();
+    let complaints = broken.and_then(|unit| world.complaints(&unit, event.at - history::SPAN).ok()).unwrap_or_default();
     let raw: Vec<Raw<'_>> = complaints.iter().map(|(at, text)| Raw { at: *at, identifier: "systemd", text }).collect();
     let (excerpt, secrets) = message::shown(&raw);
     let times = world.timetable(&event.subject).unwrap_or_default();
@@ -117,13 +111,11 @@ fn context(world: &dyn Evidence, event: &Event, most: usize, complete: Complete)
         context.documentation = documentation;
         context.sockets = if event.start == Some(Start::Other) { sockets } else { Vec::new() };
     }
-    let messages = world.messages(&event.subject, event.at - HISTORY).unwrap_or_default();
-    let account = runs::account(event.subject.unit_name(), &messages.list);
+    let account = history::account(world, event, complete);
     let run = event.invocation_id.as_deref().and_then(|invocation| account.run(invocation));
     context.ran = run.and_then(|run| (event.at - run.begun?).to_std().ok());
-    context.usual = usual(&account, event.at);
-    let ended = account.runs.iter().filter_map(runs::Run::succeeded).filter(|at| *at < event.at).max();
-    context.last_success = ended.filter(|_| messages.whole);
+    context.usual = history::usual(&account, event.at);
+    context.last_success = history::last_success(&account, event.at);
     let known = findings::Known {
         event,
         run,
@@ -147,6 +139,8 @@ fn excerpt(world: &dyn World, event: &Event, most: usize, complete: Complete) ->
     };
     let missing = if found.cut_short {
         Some("the journal could not be searched to the end in time")
+    } else if found.begins_before && found.lines.len() < most && found.cut {
+        Some("the journal was not searched as far back as this run may have begun")
     } else if found.begins_before && found.lines.len() < most {
         Some("the journal has no beginning of this run")
     } else if !complete.is_sure(event.at) {
@@ -164,14 +158,6 @@ fn excerpt(world: &dyn World, event: &Event, most: usize, complete: Complete) ->
         found.lines.iter().map(|line| Raw { at: line.at, identifier: &line.identifier, text: &line.text }).collect();
     let (excerpt, secrets) = message::shown(&raw);
     Context { excerpt, secrets, note: missing.map(|why| format!("Lines may be missing: {why}.")), ..Context::default() }
-}
-
-/// How long the runs before that time lasted that ended well by themselves: their median.
-fn usual(account: &Account, before: DateTime<Utc>) -> Option<Duration> {
-    let lasted = |run: &runs::Run| (run.succeeded().filter(|at| *at < before)? - run.begun?).to_std().ok();
-    let mut lengths: Vec<Duration> = account.runs.iter().filter_map(lasted).collect();
-    lengths.sort_unstable();
-    (lengths.len() >= SEVERAL).then(|| lengths[lengths.len() / 2])
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! What the machine knows about units, beyond what a trigger hands over: the journal and the service manager.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::clock;
-use super::journal::{Complaint, Deaths, Ended, Excerpt, Journal, Messages, Succeeded, Troubled};
+use super::journal::{Complaint, Deaths, Ended, Excerpt, Journal, Message, Messages, Succeeded, Troubled};
 use super::manager::{Asked, Glance, NoAnswer, Schedules, ServiceManager, Setup, Shown, Timetable, Unit};
 use super::mounts::{self, FileSystem};
 use super::names;
@@ -93,6 +94,18 @@ pub trait Evidence: World {
 
     /// When a timer last started its unit and will again, or a unit last ran and will; `None` when the manager does not answer.
     fn timetable(&self, subject: &Subject) -> Option<Timetable>;
+
+    /// Hands over what the manager said about a unit in that time, newest first, until `take` has enough. False when older messages
+    /// of that time may be missing.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    fn history(
+        &self,
+        subject: &Subject,
+        span: Range<DateTime<Utc>>,
+        take: &mut dyn FnMut(Message) -> bool,
+    ) -> Result<bool, String>;
 
     /// What the manager said about a unit's files since then, and cannot use of them.
     ///
@@ -233,6 +246,15 @@ impl Evidence for Machine {
             return None;
         }
         self.manager.borrow_mut().timetable(subject.unit_name())
+    }
+
+    fn history(
+        &self,
+        subject: &Subject,
+        span: Range<DateTime<Utc>>,
+        take: &mut dyn FnMut(Message) -> bool,
+    ) -> Result<bool, String> {
+        self.journal.borrow_mut().history(subject, span, take)
     }
 
     fn complaints(&self, subject: &Subject, since: DateTime<Utc>) -> Result<Vec<Complaint>, String> {

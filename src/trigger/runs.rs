@@ -84,6 +84,18 @@ pub fn account(unit: &str, messages: &[Message]) -> Account {
     account
 }
 
+/// The same of messages that may begin in the midst of a run: when that run began and whether it ended well nobody knows.
+pub fn account_of_part(unit: &str, messages: &[Message]) -> Account {
+    let mut account = account(unit, messages);
+    let first = messages.iter().find(|message| message.kind != Kind::JobFailed && message.invocation.is_some());
+    // before these there is nothing about it (but that a start was begun, of one that is up)
+    let is_whole = first.is_some_and(|first| matches!(first.kind, Kind::Starting | Kind::Started));
+    if let Some(oldest) = account.runs.first_mut().filter(|_| !is_whole) {
+        (oldest.begun, oldest.ended_well) = (None, None);
+    }
+    account
+}
+
 impl Account {
     /// The run of this invocation.
     pub fn run(&self, invocation: &str) -> Option<&Run> {

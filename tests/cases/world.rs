@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -238,6 +239,18 @@ impl Poll for StoryWorld {
 }
 
 impl Evidence for StoryWorld {
+    fn history(
+        &self,
+        subject: &Subject,
+        span: Range<DateTime<Utc>>,
+        take: &mut dyn FnMut(Message) -> bool,
+    ) -> Result<bool, String> {
+        let all = self.messages.borrow();
+        let found = all.iter().rev().filter(|(unit, message)| unit == subject.name() && span.contains(&message.at));
+        let _ = found.map(|(_, message)| message.clone()).all(take);
+        Ok(true)
+    }
+
     fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
         Ok(Vec::new())
     }

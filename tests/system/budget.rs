@@ -16,15 +16,8 @@ fn a_failure_that_the_journal_confirms_costs_three_fsyncs() {
     guest.rest();
     guest.write_unit("job.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'\n");
     // what systemd would hand to the handler; by hand, so that strace can watch it
-    let script = r#"
-systemctl start job.service 2>/dev/null || true
-journalctl --sync
-exec setpriv --reuid=sysalert --regid=sysalert --init-groups env MONITOR_UNIT=job.service MONITOR_SERVICE_RESULT=exit-code \
-    MONITOR_EXIT_CODE=exited MONITOR_EXIT_STATUS=3 MONITOR_INVOCATION_ID="$(systemctl show -P InvocationID job.service)" \
-    strace -f -qq -o /tmp/trace sysalert failure -- job.service"#;
     for run in 1..=3 {
-        guest.sh(script).ok();
-        let trace = guest.read_file("/tmp/trace");
+        let trace = handled(&guest);
         let calls = counted(&trace);
         assert_eq!(guest.number("SELECT count(*) FROM events WHERE reason IS NOT NULL AND confirmed"), run, "it is decided");
         if run > 1 {
@@ -39,6 +32,75 @@ exec setpriv --reuid=sysalert --regid=sysalert --init-groups env MONITOR_UNIT=jo
     }
     let failures = guest.number("SELECT failures FROM incidents");
     assert_eq!(failures, 3);
+}
+
+/// Lets job.service fail, and hands to its handler what systemd would, under strace.
+fn handled(guest: &Guest) -> String {
+    let script = r#"
+systemctl start job.service 2>/dev/null || true
+journalctl --sync
+exec setpriv --reuid=sysalert --regid=sysalert --init-groups env MONITOR_UNIT=job.service MONITOR_SERVICE_RESULT=exit-code \
+    MONITOR_EXIT_CODE=exited MONITOR_EXIT_STATUS=3 MONITOR_INVOCATION_ID="$(systemctl show -P InvocationID job.service)" \
+    strace -f -qq -o /tmp/trace sysalert failure -- job.service"#;
+    guest.sh(script).ok();
+    guest.read_file("/tmp/trace")
+}
+
+/// So many archived files are opened at most for a message, one after the other.
+const ARCHIVED: usize = 16;
+/// So many system calls each of them costs at most, and each that is only seen.
+const PER_FILE: usize = 30;
+const PER_NAME: usize = 8;
+
+#[test]
+fn what_a_message_opens_does_not_grow_with_the_journal() {
+    let guest = Guest::boot("reads", Options::new());
+    guest.rest();
+    guest.begin("");
+    guest.write_unit("job.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/sh /opt/job\n");
+    guest.write_file("/opt/job", "exit 0\n");
+    // an archived file in which the job succeeds, and one that knows nothing of it; copies, for journald still writes to its own
+    guest
+        .sh("cd /var/log/journal/*
+        journalctl --rotate; rm -f system@*
+        systemctl start job.service; systemctl start job.service; journalctl --sync; journalctl --rotate
+        archived=$(echo system@*.journal); cp $archived ../../success; rm system@*
+        logger nothing; journalctl --sync; journalctl --rotate
+        cp system@*.journal ../../nothing; rm system@*; mv ../../success $archived
+        chgrp systemd-journal $archived ../../nothing; chmod 0640 $archived ../../nothing
+        touch -d '2 hours ago' $archived; touch -d '1 hour ago' ../../nothing")
+        .ok();
+    guest.write_file("/opt/job", "exit 3\n");
+    // so many of the latter lie between
+    let archive = |numbers: std::ops::Range<usize>| {
+        let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+        let link = "ln ../../nothing system@$(printf %032x-%016x-%016x 2 $number 1).journal";
+        guest.sh(&format!("cd /var/log/journal/*; for number in {}; do {link}; done", numbers.join(" "))).ok();
+    };
+    let (mut opened, mut calls, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    for files in [1..2, 2..ARCHIVED, ARCHIVED..ARCHIVED + 1, ARCHIVED + 1..4 * ARCHIVED] {
+        archive(files);
+        guest.sysalert(&["db", "clear", "--all", "--yes"]).ok();
+        handled(&guest);
+        // as the unit's first command leaves it: the journal is complete
+        guest
+            .sh("mv /run/sysalert/pending /run/sysalert/synced
+            exec setpriv --reuid=sysalert --regid=sysalert --init-groups strace -f -qq -o /tmp/trace sysalert dispatch")
+            .ok();
+        let trace = guest.read_file("/tmp/trace");
+        opened.push(trace.lines().filter(|line| line.contains("open") && line.contains(".journal\"")).count());
+        calls.push(counted(&trace).values().sum::<usize>());
+        texts.push(guest.alerts().last().unwrap().text.clone());
+    }
+    println!("files of the journal that dispatch opens: {opened:?}; its system calls: {calls:?}");
+    let knows = |text: &String| text.contains("\nLast success  ") && text.contains("; usually ");
+    assert!(texts[..2].iter().all(knows), "{}", texts[1]);
+    // whoever did not look so far says nothing
+    assert!(texts[2..].iter().all(|text| !text.contains("Last success") && !text.contains("usually")), "{}", texts[2]);
+    assert_eq!(opened[1] - opened[0], ARCHIVED - 2);
+    assert_eq!((opened[2], opened[3]), (opened[1], opened[1]), "{opened:?}");
+    assert!(calls[1] <= calls[0] + PER_FILE * (ARCHIVED - 2), "{calls:?}");
+    assert!(calls[3] <= calls[2] + PER_NAME * 3 * ARCHIVED, "{calls:?}");
 }
 
 /// How often each system call stands in a trace: "PID name(...".

@@ -37,6 +37,26 @@ fn a_run_that_began_days_ago_is_found_in_the_archived_files() {
 }
 
 #[test]
+fn in_a_large_journal_the_beginning_is_not_looked_for_without_an_end() {
+    let guest = Guest::boot("large", Options::new().mail_server());
+    guest.configure(MAIL);
+    started(&guest, "daemon.service");
+    // twenty files that know nothing of it lie between
+    guest
+        .sh("journalctl --rotate; touch -d '3 days ago' /var/log/journal/*/*@*.journal
+        logger nothing; journalctl --sync; journalctl --rotate
+        cd /var/log/journal/*; mv $(ls -t system@*.journal | head -n 1) ../nothing; touch -d '2 days ago' ../nothing
+        for number in $(seq 20); do ln ../nothing system@$(printf %032x-%016x-%016x 2 $number 1).journal; done
+        touch /run/go")
+        .ok();
+    let mail = only_mail(&guest, "daemon.service");
+    assert!(!mail.text.contains("early words") && mail.text.contains("late words"), "{}", mail.text);
+    let note = "Lines may be missing: the journal was not searched as far back as this run may have begun.";
+    assert!(mail.text.contains(note), "{}", mail.text);
+    assert!(!mail.text.contains("\nRan  "), "nobody knows since when: {}", mail.text);
+}
+
+#[test]
 fn where_the_journal_has_lost_the_beginning_the_message_says_so() {
     let guest = Guest::boot("vacuumed", Options::new().mail_server());
     guest.configure(MAIL);

@@ -18,20 +18,21 @@ const MOST: usize = 4;
 /// What it said, and when.
 pub type Complaint = (DateTime<Utc>, Vec<u8>);
 
-/// The newest ones, oldest first, each text once: the manager repeats them whenever it reads the files.
+/// Adds the newest ones of these files to those of newer files, newest first, each text once: the manager repeats them whenever it
+/// reads the unit's files. False when there are enough, or the time is over.
 pub(super) fn read(
     journal: &mut Handle,
     fields: &Fields,
     subject: &Subject,
     since: u64,
     until: Instant,
-) -> systemd::Result<Vec<Complaint>> {
+    found: &mut Vec<Complaint>,
+) -> systemd::Result<bool> {
     journal.match_add("MESSAGE_ID", INVALID)?;
     journal.match_add(fields.manager_unit, subject.unit_name())?;
     fields.by_manager(journal)?;
     journal.seek_tail()?;
-    let mut found: Vec<Complaint> = Vec::new();
-    while found.len() < MOST && journal.previous()? > 0 && clock::started() < until {
+    while journal.previous()? > 0 {
         let at = journal.timestamp_usec()?;
         if at < since {
             break;
@@ -40,7 +41,9 @@ pub(super) fn read(
         if found.iter().all(|(_, known)| *known != text) {
             found.push((time(at), text));
         }
+        if found.len() >= MOST || clock::started() >= until {
+            return Ok(false);
+        }
     }
-    found.reverse();
-    Ok(found)
+    Ok(true)
 }

@@ -54,6 +54,8 @@ pub struct Excerpt {
     pub lines: Vec<Line>,
     /// True when the run's beginning is not in the files that were searched: lines may be missing.
     pub begins_before: bool,
+    /// True when older files were not searched for it: there are too many.
+    pub cut: bool,
     /// True when the time was over before all was found.
     pub cut_short: bool,
 }

@@ -13,7 +13,7 @@ use crate::host::directives::{Directive, Directives};
 const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 
 /// A file that was written to a moment earlier than asked is opened all the same: clocks and disks round.
-const SLACK: u64 = 2_000_000;
+pub(super) const SLACK: u64 = 2_000_000;
 
 /// The files that may hold entries since then (microseconds since 1970): an archived file was last written when its last
 /// entry came. Those of `LogNamespace=` are among them.
@@ -100,12 +100,13 @@ pub(super) fn keeper_of_cores() -> Option<u32> {
 }
 
 /// "system.journal" and "user-1000.journal" are still written; "system@....journal" is archived, "....journal~" broke off.
-fn is_active(path: &Path) -> bool {
+pub(super) fn is_active(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     !name.contains('@') && !name.ends_with('~')
 }
 
-fn all() -> Vec<(PathBuf, u64)> {
+/// This machine's files, each with the time when it was last written (microseconds since 1970).
+pub(super) fn all() -> Vec<(PathBuf, u64)> {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     below(&FOLDERS.map(Path::new), machine.trim())
 }

@@ -124,7 +124,7 @@ pub(super) fn kind(id: Option<&str>) -> Kind {
     KINDS.iter().find(|(known, _)| id == Some(*known)).map_or(Kind::Other, |(_, kind)| *kind)
 }
 
-fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Result<Message> {
+pub(super) fn message(journal: &mut JournalRef, fields: &Fields, at: u64) -> systemd::Result<Message> {
     let kind = match kind(text(journal, "MESSAGE_ID")?.as_deref()) {
         Kind::Stopped if text(journal, "JOB_TYPE")?.as_deref() != Some("stop") => Kind::Other,
         kind => kind,

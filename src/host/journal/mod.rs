@@ -1,13 +1,16 @@
 //! The journal: what the manager says about a unit, and the lines of exactly one run.
 //!
 //! Only the files that can hold what is asked for are opened: libsystemd otherwise maps and searches every file there is, which
-//! costs seconds where the journal is large and cold.
+//! costs seconds where the journal is large and cold. For what a message tells it is a bounded number of them, however large the
+//! journal is.
 
+mod back;
 mod complaints;
 mod deaths;
 mod entries;
 mod excerpt;
 mod files;
+mod history;
 mod messages;
 mod succeeded;
 mod troubled;
@@ -22,6 +25,8 @@ pub use messages::{Kind, Message, Messages};
 pub use succeeded::Succeeded;
 pub use troubled::Troubled;
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -36,10 +41,17 @@ const LONGEST_FIELD: usize = 16 * 1024;
 
 /// The journal, opened as far back as somebody asked so far.
 pub struct Journal {
-    handle: Option<(u64, Handle)>,
+    opened: Option<Opened>,
     budget: Duration,
     /// So long it still may wait for core dumps.
     waits: Duration,
+}
+
+struct Opened {
+    /// All that was logged since then is in it.
+    from: Option<u64>,
+    paths: Vec<PathBuf>,
+    handle: Handle,
 }
 
 /// For all core dumps that one run of dispatch tells so long is waited, and so often is looked.
@@ -49,7 +61,7 @@ const LOOK: Duration = Duration::from_millis(100);
 impl Journal {
     /// Nothing is opened yet. Each question may take about as long as `budget`.
     pub fn new(budget: Duration) -> Journal {
-        Journal { handle: None, budget, waits: WAITS }
+        Journal { opened: None, budget, waits: WAITS }
     }
 
     /// What the manager says about a unit since then, oldest first.
@@ -61,6 +73,27 @@ impl Journal {
         let since = micros(since);
         let fields = Fields::of(subject)?;
         messages::read(self.open(since)?, &fields, subject, since, until).map_err(unreadable)
+    }
+
+    /// Hands over what the manager said about a unit in that time, newest first, until `take` has enough. False when older messages
+    /// of that time may be missing: there was no time, or there are too many files.
+    ///
+    /// # Errors
+    /// A sentence, when the journal cannot be read.
+    pub fn history(
+        &mut self,
+        subject: &Subject,
+        span: Range<DateTime<Utc>>,
+        take: &mut dyn FnMut(Message) -> bool,
+    ) -> Result<bool, String> {
+        let (until, fields) = (self.until(), Fields::of(subject)?);
+        let span = (micros(span.start), micros(span.end));
+        let mut end = None;
+        let whole = self.back(&fields, span, &mut |journal| {
+            end = history::read(journal, &fields, subject, span, until, take)?;
+            Ok(end.is_none())
+        })?;
+        Ok(end.map_or(whole, |end| end == history::End::Enough))
     }
 
     /// The units of which the manager says that something failed since then.
@@ -101,21 +134,23 @@ impl Journal {
     ) -> Result<Excerpt, String> {
         let until = self.until();
         let fields = Fields::of(subject)?;
+        let ended = micros(ended);
+        let files = back::back((0, ended.saturating_add(RECENT)));
         // most runs are short: first the files of the last minutes, and older ones only when the run began before them
         let mut back = RECENT;
         loop {
-            let since = micros(ended).saturating_sub(back);
-            let excerpt =
-                excerpt::read(self.open(since)?, &fields, subject, (invocation, process), most, until).map_err(unreadable)?;
-            let widest = files::oldest().is_none_or(|oldest| since <= oldest);
+            let paths = files.since(ended.saturating_sub(back));
+            let widest = paths.len() == files.paths().len();
+            let excerpt = excerpt::read(self.open_files(paths)?, &fields, subject, (invocation, process), most, until)
+                .map_err(unreadable)?;
             if !excerpt.begins_before || excerpt.lines.len() >= most || widest || clock::started() >= until {
-                return Ok(excerpt);
+                return Ok(Excerpt { cut: files.cut && widest, ..excerpt });
             }
             back = back.saturating_mul(60);
         }
     }
 
-    /// What the manager said about a unit's files since then, and cannot use of them.
+    /// What the manager said about a unit's files since then, and cannot use of them: the newest few, oldest first.
     ///
     /// # Errors
     /// A sentence, when the journal cannot be read.
@@ -123,7 +158,12 @@ impl Journal {
         let until = self.until();
         let since = micros(since);
         let fields = Fields::of(subject)?;
-        complaints::read(self.open(since)?, &fields, subject, since, until).map_err(unreadable)
+        let mut found = Vec::new();
+        self.back(&fields, (since, u64::MAX), &mut |journal| {
+            complaints::read(journal, &fields, subject, since, until, &mut found)
+        })?;
+        found.reverse();
+        Ok(found)
     }
 
     /// How a unit's processes died in this run. A core dump that must come is waited for, a moment: it is told when the core is
@@ -135,8 +175,9 @@ impl Journal {
         let fields = Fields::of(subject)?;
         loop {
             let until = clock::started() + within;
-            let from = micros(run.at).saturating_sub(RECENT);
-            let deaths = deaths::read(self.open(from)?, &fields, subject, run, until).map_err(unreadable)?;
+            let at = micros(run.at);
+            let files = back::back((at.saturating_sub(RECENT), at.saturating_add(RECENT)));
+            let deaths = deaths::read(self.open_files(files.paths())?, &fields, subject, run, until).map_err(unreadable)?;
             let comes = run.dumped && deaths.core.is_none() && files::saves_cores();
             if !comes || self.waits.is_zero() {
                 return Ok(deaths);
@@ -144,7 +185,7 @@ impl Journal {
             clock::wait(LOOK);
             self.waits = self.waits.saturating_sub(LOOK);
             // it may come into another file: that of the user whose process it was
-            self.handle = None;
+            self.opened = None;
         }
     }
 
@@ -165,29 +206,74 @@ impl Journal {
 
     /// The files that hold what was logged since then.
     fn open(&mut self, since: u64) -> Result<&mut Handle, String> {
-        let reaches = self.handle.as_ref().is_some_and(|(from, _)| *from <= since);
-        if !reaches {
-            self.handle = Some((since, open(since).map_err(unreadable)?));
+        let reaches = |opened: &Opened| opened.from.is_some_and(|from| from <= since);
+        if !self.opened.as_ref().is_some_and(reaches) {
+            let paths = files::since(since);
+            self.opened = Some(Opened { from: Some(since), handle: open(&paths).map_err(unreadable)?, paths });
         }
-        let (_, handle) = self.handle.as_mut().ok_or("the journal is not open")?;
+        self.handle()
+    }
+
+    /// These files; where there are none, the journal.
+    fn open_files(&mut self, paths: Vec<PathBuf>) -> Result<&mut Handle, String> {
+        let has = |opened: &Opened| paths.iter().all(|path| opened.paths.contains(path));
+        if !self.opened.as_ref().is_some_and(has) {
+            self.opened = Some(Opened { from: None, handle: open(&paths).map_err(unreadable)?, paths });
+        }
+        self.handle()
+    }
+
+    fn handle(&mut self) -> Result<&mut Handle, String> {
+        let opened = self.opened.as_mut().ok_or("the journal is not open")?;
         // other matches than the last question's
-        handle.match_flush().map_err(unreadable)?;
-        Ok(handle)
+        opened.handle.match_flush().map_err(unreadable)?;
+        Ok(&mut opened.handle)
+    }
+
+    /// Searches what may hold a manager's words of that time, one file after the other from the newest back, until `search` says
+    /// that it needs no older one. False when older ones were left out.
+    fn back(
+        &self,
+        fields: &Fields,
+        span: (u64, u64),
+        search: &mut dyn FnMut(&mut Handle) -> systemd::Result<bool>,
+    ) -> Result<bool, String> {
+        let files = back::managers_back(span, fields.user);
+        let mut searched = false;
+        for path in files.paths() {
+            // one that went away meanwhile, or that this user may not read
+            let Ok(mut journal) = open_only(&[path]) else { continue };
+            searched = true;
+            if !search(&mut journal).map_err(unreadable)? {
+                return Ok(true);
+            }
+        }
+        if !searched {
+            search(&mut open(&[]).map_err(unreadable)?).map_err(unreadable)?;
+        }
+        Ok(!files.cut)
     }
 }
 
 /// In microseconds: so far back is looked at first.
 const RECENT: u64 = 10 * 60 * 1_000_000;
 
-fn open(since: u64) -> systemd::Result<Handle> {
-    let paths = files::since(since);
-    let names = paths.iter().filter_map(|path| path.to_str());
-    let opened = if paths.is_empty() { None } else { OpenFilesOptions::default().open_files(names).ok() };
-    // a journal that lies elsewhere, a file that went away meanwhile, or one that this user may not read
-    let mut handle = match opened {
-        Some(handle) => handle,
-        None => OpenOptions::default().local_only(true).open()?,
-    };
+/// These files, or all where they cannot be opened: a journal that lies elsewhere, a file that went away meanwhile, or one that this
+/// user may not read.
+fn open(paths: &[PathBuf]) -> systemd::Result<Handle> {
+    let opened = if paths.is_empty() { None } else { open_only(paths).ok() };
+    match opened {
+        Some(handle) => Ok(handle),
+        None => bounded(OpenOptions::default().local_only(true).open()?),
+    }
+}
+
+fn open_only(paths: &[PathBuf]) -> systemd::Result<Handle> {
+    bounded(OpenFilesOptions::default().open_files(paths.iter().filter_map(|path| path.to_str()))?)
+}
+
+/// With so much of each field as is enough.
+fn bounded(mut handle: Handle) -> systemd::Result<Handle> {
     handle.set_data_threshold(LONGEST_FIELD)?;
     Ok(handle)
 }
@@ -205,6 +291,8 @@ struct Fields {
     /// Set by the manager on its own messages.
     manager_unit: &'static str,
     manager_invocation: &'static str,
+    /// The user whose manager it is.
+    user: Option<u32>,
 }
 
 impl Fields {
@@ -215,13 +303,15 @@ impl Fields {
     fn new(manager: &Manager) -> Result<Fields, String> {
         let Manager::User(name) = manager else {
             let manager = vec![("_PID", "1".to_owned())];
-            return Ok(Fields { unit: "_SYSTEMD_UNIT", manager, manager_unit: "UNIT", manager_invocation: "INVOCATION_ID" });
+            let (manager_unit, manager_invocation) = ("UNIT", "INVOCATION_ID");
+            return Ok(Fields { unit: "_SYSTEMD_UNIT", manager, manager_unit, manager_invocation, user: None });
         };
         let uid = uid_of(name).ok_or_else(|| format!("there is no user {}", name.escape_debug()))?;
         // these are the journal's own: whatever a user writes, it is not the machine's word and not another user's
         let manager =
             vec![("_UID", uid.to_string()), ("_SYSTEMD_UNIT", format!("user@{uid}.service")), ("_COMM", "systemd".to_owned())];
-        Ok(Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit: "USER_UNIT", manager_invocation: "USER_INVOCATION_ID" })
+        let (manager_unit, manager_invocation) = ("USER_UNIT", "USER_INVOCATION_ID");
+        Ok(Fields { unit: "_SYSTEMD_USER_UNIT", manager, manager_unit, manager_invocation, user: Some(uid) })
     }
 
     /// What holds for all that belongs to the manager's units, beside the unit.

@@ -3,6 +3,7 @@
 import glob
 import os
 import subprocess
+import time
 
 from bench import DISK, RUNS, Command, alternate, failing_job, failure, once, quiet, row, run, state, write
 
@@ -24,6 +25,9 @@ def measure(size):
     handler = failure(folder)
     words = ("--no-pager", "-q")
     invocation = run("systemctl", "show", "-P", "InvocationID", "job.service").strip()
+    excerpt = ["/srv/tools/excerpt", "job.service", invocation, str(int(time.time())), "50"]
+    if "line 60" not in run(*excerpt):
+        raise SystemExit("the excerpt has not the run's last line")
 
     def sends(lines):
         """A run of dispatch that sends one alert with so many lines of the journal, as a file."""
@@ -44,26 +48,28 @@ def measure(size):
 
     forgets = False
     commands = {
-        "sysalert": sends(50),
-        "without": sends(0),
+        "sysalert": Command(excerpt, user="sysalert"),
         "journalctl -u UNIT -n 50": Command(["journalctl", *words, "-u", "job.service", "-n", "50"]),
         "journalctl _SYSTEMD_INVOCATION_ID=": Command(["journalctl", *words, f"_SYSTEMD_INVOCATION_ID={invocation}", "-n", "50"]),
     }
+    alone = list(commands)
+    # the whole of it, to see what else the journal's size costs
+    commands |= {"dispatch": sends(50), "without": sends(0)}
     found = {}
     for how in ("warm", "cold"):
         forgets = how == "cold"
         if forgets:
-            for name in list(commands)[2:]:
+            for name in alone:
                 commands[name].prepare = forget
         samples = alternate(commands, runs=7 if forgets else RUNS)
         with open(f"{folder}/sent-50") as file:
             if "line 60" not in file.read():
                 raise SystemExit("the message has not the run's last line")
-        row(f"dispatch that sends one alert, journal of {size}, {how}", "wall", {name: samples[name] for name in ("sysalert", "without")})
-        # what the excerpt adds to it
-        found[how] = samples["sysalert"]
-        samples["sysalert"] = [with_it.wall - bare.wall for with_it, bare in zip(samples["sysalert"], samples.pop("without"))]
-        row(f"excerpt of 50 lines, journal of {size}, {how}", "wall", samples, budget=1 / 3, beside="journalctl -u UNIT -n 50")
+        found["excerpt", how], found["dispatch", how] = samples["sysalert"], samples["dispatch"]
+        row(f"excerpt of 50 lines, journal of {size}, {how}", "wall", {name: samples[name] for name in alone}, budget=1 / 3,
+            beside="journalctl -u UNIT -n 50")
+        row(f"dispatch that sends one alert, journal of {size}, {how}", "wall",
+            {"sysalert": samples["dispatch"], "without": samples["without"]})
     return found
 
 
@@ -81,6 +87,7 @@ for size, folder in SIZES.items():
     run("mount", "--bind", f"{DISK}/journal/{folder}", f"/var/log/journal/{MACHINE}")
     run("systemctl", "restart", "systemd-journald")
     ours[size] = measure(size)
-for how in ("warm", "cold"):
-    pair = {"sysalert": ours["4 GB"][how], "sysalert, 160 MB": ours["160 MB"][how]}
-    row(f"dispatch that sends one alert, 4 GB beside 160 MB, {how}", "wall", pair, budget=1.5, beside="sysalert, 160 MB")
+for what, name in (("excerpt", "excerpt of 50 lines"), ("dispatch", "dispatch that sends one alert")):
+    for how in ("warm", "cold"):
+        pair = {"sysalert": ours["4 GB"][what, how], "sysalert, 160 MB": ours["160 MB"][what, how]}
+        row(f"{name}, 4 GB beside 160 MB, {how}", "wall", pair, budget=1.5, beside="sysalert, 160 MB")

@@ -1,6 +1,8 @@
+use std::ops::Range;
+
 use super::*;
 use crate::event::{Manager, Outcome, Problem, Subject, UnitName};
-use crate::host::journal::{Complaint, Excerpt, Messages, OomKill, Succeeded, Troubled};
+use crate::host::journal::{Complaint, Excerpt, Message, Messages, OomKill, Succeeded, Troubled};
 use crate::host::manager::{NoAnswer, Timetable, Unit};
 use crate::host::world::World;
 
@@ -63,6 +65,10 @@ impl World for Fake {
 }
 
 impl Evidence for Fake {
+    fn history(&self, _: &Subject, _: Range<DateTime<Utc>>, _: &mut dyn FnMut(Message) -> bool) -> Result<bool, String> {
+        unreachable!()
+    }
+
     fn complaints(&self, _: &Subject, _: DateTime<Utc>) -> Result<Vec<Complaint>, String> {
         Ok(Vec::new())
     }
