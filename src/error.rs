@@ -13,6 +13,8 @@ pub enum Kind {
     Damaged,
     /// 1: it may be damaged; dispatch examines it.
     Suspect,
+    /// 1: others write; it can be done in a while.
+    Busy,
     /// 64: the command was given wrongly.
     Usage,
     /// 77: this user may not do it.
@@ -25,7 +27,7 @@ impl Kind {
     /// The process's exit status.
     pub fn exit_status(self) -> u8 {
         match self {
-            Kind::Failure | Kind::Damaged | Kind::Suspect => 1,
+            Kind::Failure | Kind::Damaged | Kind::Suspect | Kind::Busy => 1,
             Kind::Usage => 64,
             Kind::Permission => 77,
             Kind::Config => 78,

@@ -38,7 +38,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sysalert_abi::Kind;
 
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::event::{Event, Outcome, Start, Subject};
 use crate::host::clock::Clock;
 use crate::host::world::World;
@@ -46,16 +46,16 @@ use crate::host::{Site, log, names, wake};
 use crate::incident::Incident;
 use crate::policy::{self, AlertOn, Flaps, Reason, Silence, Situation};
 use crate::settings::Settings;
-use crate::store::{self, Alert, Database, Older, Store, Undecided};
+use crate::store::{self, Alert, Database, Store, Undecided};
 use gather::gather;
 use ready::ready;
 
-/// How long to wait for the lock, at most three times: a handler must be gone before its unit's `TimeoutStartSec=30s`, with
-/// time left for the spool.
+/// How long the first commit waits for the lock. Where so many write at once, the spool keeps the event as safely without a
+/// queue, and whoever has the lock next takes over all that is there with one commit: of 200 at once most end so, instead of
+/// one commit after the other. While `ended` waits, the unit's stop waits, too.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How long to wait for the lock later, at most twice: a handler must be gone before its unit's `TimeoutStartSec=30s`.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// How long to wait for the lock, at most twice, while systemd waits for this process and the unit's stop with it.
-const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads the settings; after the first commit only, for they may be broken.
 pub type ReadSettings<'a> = &'a dyn Fn() -> Result<Settings>;
@@ -70,7 +70,7 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
         return Ok(());
     }
     // what goes wrong after the first commit delays a message and loses nothing
-    let recorded = record(site, event, PATIENCE);
+    let recorded = record(site, event);
     let must_wake = match recorded.map(|mut store| settle_one(site, &mut store, event, world, clock, settings)) {
         Ok(Ok(must_wake)) => must_wake,
         Ok(Err(error)) => {
@@ -82,8 +82,7 @@ pub fn take_in(site: &Site, event: &Event, world: &dyn World, clock: Clock<'_>, 
             true
         }
         Err(error) => {
-            keep(site, event, &error)?;
-            log::error(subject, &waits_in_spool(event, &error));
+            spool(site, event, &error)?;
             true
         }
     };
@@ -102,9 +101,8 @@ pub fn note(site: &Site, event: &Event) -> Result<()> {
     if event.outcome == Outcome::Succeeded && ends_nothing(site, event) {
         return Ok(());
     }
-    if let Err(error) = record(site, event, IMPATIENCE) {
-        keep(site, event, &error)?;
-        log::error(Some(event.subject.as_str()), &waits_in_spool(event, &error));
+    if let Err(error) = record(site, event) {
+        spool(site, event, &error)?;
     }
     wake::raise_or_warn(site, Some(event.subject.as_str()));
     Ok(())
@@ -114,8 +112,14 @@ fn what(event: &Event) -> String {
     format!("{} {}: {}", event.subject.full_name(), event.outcome.as_str(), event.problem)
 }
 
-fn waits_in_spool(event: &Event, error: &Error) -> String {
-    format!("{}; this waits in the spool, and nobody is told yet, because:\n{error}", what(event))
+/// Keeps an event that could not be recorded, because of this error, and says so.
+fn spool(site: &Site, event: &Event, error: &Error) -> Result<()> {
+    keep(site, event, error)?;
+    // a queue is no trouble
+    let level = if error.kind == error::Kind::Busy { log::Level::Info } else { log::Level::Error };
+    let text = format!("{}; this waits in the spool, and nobody is told yet, because:\n{error}", what(event));
+    log::write(level, Some(event.subject.as_str()), &text);
+    Ok(())
 }
 
 /// Keeps an event that the database cannot take, because of this error.
@@ -171,10 +175,8 @@ fn settle_one(
 }
 
 /// The first commit: the event alone.
-fn record(site: &Site, event: &Event, patience: Duration) -> Result<Store> {
-    let mut store = Store::open(&site.state, Older::Refuse, patience)?;
-    store.write(|db| store::insert(db, event, false))?;
-    Ok(store)
+fn record(site: &Site, event: &Event) -> Result<Store> {
+    Store::open_and_write(&site.state, [MOMENT, PATIENCE], |db| store::insert(db, event, false))
 }
 
 /// Whether a success is no news, since nothing was wrong: it leaves no trace then. In doubt it is recorded.

@@ -55,8 +55,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What only some places may touch. A path that ends with / is a folder.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite::", &["store/"]),
-    ("unsafe ", &["dispatch/plugin_host.rs"]),
-    ("libloading::", &["dispatch/plugin_host.rs"]),
+    ("unsafe ", &["dispatch/plugin_host.rs", "host/libsystemd.rs"]),
+    ("libloading::", &["dispatch/plugin_host.rs", "host/libsystemd.rs"]),
     ("systemd::", &["host/"]),
     // child processes are started, confined and ended by dispatch
     ("nix::", &["host/", "dispatch/child.rs", "dispatch/plugin_host.rs"]),

@@ -9,6 +9,7 @@ pub mod files;
 pub mod identity;
 pub mod journal;
 pub mod library;
+mod libsystemd;
 pub mod log;
 pub mod log_file;
 pub mod manager;

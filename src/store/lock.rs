@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 /// Waits for the lock, at most as long as `patience`. It is held until the file is dropped.
 ///
 /// # Errors
-/// `Permission`, when this user may not write; `Failure`, when somebody else holds it too long.
+/// `Permission`, when this user may not write; `Busy`, when others hold it too long.
 pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
     let path = folder.join("lock");
     let file =
@@ -38,7 +38,10 @@ pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
     waiting.map_err(|error| Error::file("wait for the lock", &path, &error))?;
     match receiver.recv_timeout(patience) {
         Ok(locked) => locked.map_err(|error| Error::file("lock", &path, &error)),
-        Err(_) => Err(Error::failure(format!("another process held {} for more than {} s", path.display(), patience.as_secs()))),
+        Err(_) => {
+            let text = format!("others held {} for more than {} s", path.display(), patience.as_secs());
+            Err(Error::new(Kind::Busy, text))
+        }
     }
 }
 

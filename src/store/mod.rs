@@ -1,7 +1,9 @@
 //! The database: the only place that knows SQL.
 //!
 //! Whoever writes takes a `flock` first: it waits in the kernel and in turn, where SQLite's own busy handler polls and
-//! starves. WAL with `synchronous=FULL` makes one commit one fsync, and the connection's first one more (the folder).
+//! starves. WAL with `synchronous=FULL` makes one commit one fsync. SQLite by itself would sync the folder at each connection's
+//! first commit, too, whether or not its log is new there; it is told not to (.cargo/config.toml), and `begin_log` does it when
+//! that is so.
 
 mod by_hand;
 mod check;
@@ -107,6 +109,8 @@ pub type Answer<T> = rusqlite::Result<T>;
 
 /// The file's name in the state folder.
 const FILE: &str = "sysalert.db";
+/// Its log.
+const LOG: &str = "sysalert.db-wal";
 /// A reader may meet a checkpoint; a writer holds the lock already.
 const BUSY: Duration = Duration::from_secs(10);
 /// Handlers leave checkpoints to dispatch, for each costs fsyncs. Should dispatch never run, they begin at 40 MB.
@@ -136,18 +140,44 @@ impl Store {
     /// Opens the database for writing, and makes it where there is none.
     ///
     /// # Errors
-    /// `Permission`, when this user may not write it; `Failure`, when it is damaged, newer than this program, or locked for
-    /// longer than `patience`.
+    /// `Permission`, when this user may not write it; `Failure`, when it is damaged or newer than this program; `Busy`, when it
+    /// is locked for longer than `patience`.
     pub fn open(folder: &Path, older: Older, patience: Duration) -> Result<Store> {
         let _lock = lock::take(folder, patience)?;
+        Store::open_locked(folder, older, patience)
+    }
+
+    /// Opens the database as it should be, and writes at once, under the same lock; for that waits for `moment` at most.
+    ///
+    /// # Errors
+    /// Those of `open` and `write`; `Busy`, when others hold the lock for longer than `moment`.
+    pub fn open_and_write<T>(
+        folder: &Path,
+        [moment, patience]: [Duration; 2],
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Store> {
+        let _lock = lock::take(folder, moment)?;
+        let mut store = Store::open_locked(folder, Older::Refuse, patience)?;
+        store.write_locked(write)?;
+        Ok(store)
+    }
+
+    fn open_locked(folder: &Path, older: Older, patience: Duration) -> Result<Store> {
         let path = folder.join(FILE);
         replace::finish(folder).map_err(|error| Error::file("replace", &path, &error))?;
         if !path.exists() {
             replace::begin(folder)?;
         }
+        // whoever writes to it first has synced its place in the folder before
+        let is_begun = size_of(&folder.join(LOG)) > 0;
         let mut db = writer(&path).map_err(|error| broken(&path, &error))?;
-        let prepared = prepare(&mut db).and_then(|()| schema::bring_up(&mut db, older));
-        prepared.map_err(|error| error.told(&path))?;
+        prepare(&db).map_err(|error| error.told(&path))?;
+        // first: another program's database stays as it is
+        schema::bring_up(&mut db, older).map_err(|error| error.told(&path))?;
+        if !is_begun {
+            begin_log(&db).map_err(|error| broken(&path, &error))?;
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::file("sync", folder, &error))?;
+        }
         Ok(Store { db, file: replace::identity(&path), folder: folder.to_owned(), patience })
     }
 
@@ -167,7 +197,7 @@ impl Store {
                 };
             }
         }
-        let log = folder.join(format!("{FILE}-wal"));
+        let log = folder.join(LOG);
         // Whoever may not write the folder cannot begin a log to read beside the file; without one all is in the file.
         let opened = reader(&path, "").or_else(|trouble| if log.exists() { Err(trouble) } else { reader(&path, "&immutable=1") });
         match opened {
@@ -187,7 +217,7 @@ impl Store {
     /// Writes in one transaction: one commit, one fsync. Nothing is written when `write` fails.
     ///
     /// # Errors
-    /// `Failure`, when the lock or the database is not to be had.
+    /// `Busy`, when the lock is not to be had; `Failure`, when the database is not.
     pub fn write<T>(&mut self, write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         let path = self.folder.join(FILE);
         let _lock = lock::take(&self.folder, self.patience)?;
@@ -196,6 +226,11 @@ impl Store {
             let text = format!("the database {} was replaced meanwhile", path.display());
             return Err(Error::failure(text).hint("do it once more"));
         }
+        self.write_locked(write)
+    }
+
+    fn write_locked<T>(&mut self, write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let path = self.folder.join(FILE);
         let transaction =
             self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| broken(&path, &error))?;
         let written = write(&transaction).and_then(|value| transaction.commit().map(|()| value));
@@ -209,7 +244,7 @@ impl Store {
 
     /// How large the database and its log are, in bytes.
     pub fn size(&self) -> u64 {
-        [FILE.to_owned(), format!("{FILE}-wal")].iter().map(|name| size_of(&self.folder.join(name))).sum()
+        [FILE, LOG].iter().map(|name| size_of(&self.folder.join(name))).sum()
     }
 
     /// Reads all of it, compares the indexes with their tables, and looks for rows whose fellows are lost.
@@ -231,7 +266,7 @@ impl Store {
     /// # Errors
     /// `Failure`, when the database does not answer.
     pub fn checkpoint(&mut self, now: DateTime<Utc>) -> Result<()> {
-        if size_of(&self.folder.join(format!("{FILE}-wal"))) < CHECKPOINT_BY_DISPATCH {
+        if size_of(&self.folder.join(LOG)) < CHECKPOINT_BY_DISPATCH {
             return Ok(());
         }
         self.with(|db| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))?;
@@ -260,12 +295,19 @@ fn writer(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
-fn prepare(db: &mut Connection) -> std::result::Result<(), Trouble> {
+/// Makes the log, where there is none. A database that somebody's tool has given another journal gets its log back: of such a
+/// journal nobody would sync the place.
+fn begin_log(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    // a log that was turned on is made when somebody reads
+    schema::version(db).map(drop)
+}
+
+/// That a commit is synced, and that foreign keys hold, is how this SQLite is compiled: a test asks it.
+fn prepare(db: &Connection) -> std::result::Result<(), Trouble> {
     db.busy_timeout(BUSY)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BY_HANDLERS)?;
-    db.pragma_update(None, "foreign_keys", true)?;
     Ok(())
 }
 

@@ -63,6 +63,34 @@ pub(super) fn claim_at(store: &mut Store, second: i64, busy: &[&str]) -> Option<
 }
 
 #[test]
+fn each_commit_is_synced_and_foreign_keys_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("wal_autocheckpoint", "10000")] {
+        let found = store.db.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+        let found = match found {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            other => format!("{other:?}").trim_start_matches("Text(\"").trim_end_matches("\")").to_owned(),
+        };
+        assert_eq!(found, value, "{name}");
+    }
+}
+
+/// Somebody's tool may have turned the log off: of another journal nobody would sync the place.
+#[test]
+fn a_database_without_a_log_gets_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let tool = Connection::open(folder.path().join(FILE)).unwrap();
+    tool.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).unwrap();
+    drop(tool);
+    assert!(!folder.path().join(LOG).exists());
+    let mut store = open(folder.path());
+    told(&mut store, &failure("a", "1", 0), &["mail"]);
+    assert!(size_of(&folder.path().join(LOG)) > 0);
+}
+
+#[test]
 fn the_oldest_database_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let old = Connection::open(folder.path().join(FILE)).unwrap();

@@ -101,7 +101,7 @@ impl Machine {
     }
 
     /// A verb as systemd starts it; `before` is what it is run by, strace for example.
-    fn command(&self, before: &[&str], verb: &[&str]) -> Command {
+    pub(crate) fn command(&self, before: &[&str], verb: &[&str]) -> Command {
         let root = self.folder.path();
         let program = root.join("sysalert");
         let mut words = before.iter().map(Path::new).chain([program.as_path()]);

@@ -7,4 +7,5 @@ mod kills;
 mod machine;
 mod mail_server;
 mod points;
+mod power;
 mod storm;

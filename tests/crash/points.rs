@@ -104,7 +104,7 @@ fn at_each_point(name: &str, machine: &Machine, start: impl Fn(&[&str]) -> Comma
 }
 
 /// A machine on which a failure was told before.
-fn told() -> (Machine, Run) {
+pub(crate) fn told() -> (Machine, Run) {
     let machine = Machine::new();
     let earlier = Run::new("earlier.service", EARLIER);
     machine.fails(&earlier);

@@ -40,6 +40,6 @@ fn two_hundred_handlers_at_once_on_a_slow_disk_lose_nothing() {
         "5 ms more for each fsync",
         &["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", slow],
     );
-    // one after the other: the two that make each event safe, at least
-    assert!(took >= Duration::from_millis(HANDLERS * 2 * 5), "{took:?}: nothing was slowed down");
+    // one after the other: the one that makes each event safe, at least
+    assert!(took >= Duration::from_millis(HANDLERS * 5), "{took:?}: nothing was slowed down");
 }

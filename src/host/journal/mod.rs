@@ -34,7 +34,7 @@ use nix::unistd::User;
 use systemd::journal::{Journal as Handle, JournalRef, OpenFilesOptions, OpenOptions};
 
 use crate::event::{Manager, Subject};
-use crate::host::clock;
+use crate::host::{clock, libsystemd};
 
 /// So much of a field is enough; the library may give more of one that is not compressed.
 const LONGEST_FIELD: usize = 16 * 1024;
@@ -279,7 +279,10 @@ fn bounded(mut handle: Handle) -> systemd::Result<Handle> {
 }
 
 fn unreadable(error: systemd::Error) -> String {
-    format!("the journal cannot be read: {error}")
+    match libsystemd::trouble(&error) {
+        Some(trouble) => format!("the journal cannot be read: {trouble}"),
+        None => format!("the journal cannot be read: {error}"),
+    }
 }
 
 /// The fields by which systemd's manager and the journal mark what belongs to a unit's run.
