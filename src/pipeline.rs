@@ -33,6 +33,7 @@ pub use sensors::{Judged, Looked as Sensed, Looking, measure, sensors};
 pub use sight::sight;
 
 use std::cell::Cell;
+use std::io;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -261,8 +262,10 @@ pub fn import_spool(site: &Site, store: &mut Store) -> Result<bool> {
     }
     store.write(|db| spooled.iter().try_for_each(|(_, event)| store::insert(db, event, false).map(drop)))?;
     for (path, _) in &spooled {
-        // the event's key makes a second import harmless
-        if let Err(error) = std::fs::remove_file(path) {
+        // the event's key makes a second import harmless: of those who read the spool at once, one removes it
+        if let Err(error) = std::fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             log::warn(None, &format!("cannot remove {}: {error}", path.display()));
         }
     }
