@@ -16,6 +16,7 @@ mod world;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -237,4 +238,24 @@ fn what_a_check_found_is_shown_though_dispatch_cannot_be_woken() {
     let (report, complaint) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(report.contains("memory_available_bytes") && complaint.contains("delivers within a minute"), "{report}{complaint}");
     assert_eq!(ran.status.code(), Some(1), "{report}{complaint}");
+}
+
+/// The library would wait 90 seconds, and systemd ends a handler after 30.
+#[test]
+fn a_bus_that_never_speaks_is_not_waited_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bus");
+    let bus = UnixListener::bind(&path).unwrap();
+    bus.set_nonblocking(true).unwrap();
+    let state = folder.path().join("state");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sysalert"));
+    command.args(["failure", "--", "backup.service"]).env("SYSALERT_CONFIG", "/dev/null").env("SYSALERT_STATE_DIR", &state);
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", path.display())).env_remove("SYSALERT_LOG");
+    let begun = clock::started();
+    let ran = command.output().unwrap();
+    let took = clock::started() - begun;
+    assert!(ran.status.success() && took < Duration::from_secs(20), "{took:?} {}", String::from_utf8_lossy(&ran.stderr));
+    assert!(bus.accept().is_ok(), "nobody was asked");
+    let store = Store::read(&state).unwrap().unwrap();
+    assert_eq!(store.with(|db| store::subjects(db)).unwrap().len(), 1, "it is not recorded");
 }

@@ -10,8 +10,10 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
+use foreign_types::ForeignType;
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL};
 use nix::errno::Errno;
+use systemd::bus::Bus;
 
 const NAME: &str = "libsystemd.so.0";
 
@@ -32,6 +34,12 @@ fn library() -> Result<&'static Library, &'static str> {
 /// Why it could not be loaded, and what to install; asks for nothing where it was not needed yet.
 pub(super) fn trouble(error: &systemd::Error) -> Option<&'static str> {
     if error.raw_os_error() == Some(Errno::ELIBACC as i32) { library().err() } else { None }
+}
+
+/// Whether a connection can be asked, which the crate does not tell.
+pub(super) fn is_ready(bus: &Bus) -> bool {
+    // SAFETY: a connection that is there, and only looked at
+    unsafe { sd_bus_is_ready(bus.as_ptr().cast()) > 0 }
 }
 
 /// What a function answers where there is no library.
@@ -100,6 +108,9 @@ forward! {
 
     fn sd_bus_open_system(bus: *mut *mut c_void) -> c_int;
     fn sd_bus_open_user(bus: *mut *mut c_void) -> c_int;
+    fn sd_bus_is_ready(bus: *mut c_void) -> c_int;
+    fn sd_bus_process(bus: *mut c_void, message: *mut *mut c_void) -> c_int;
+    fn sd_bus_wait(bus: *mut c_void, patience: u64) -> c_int;
     fn sd_bus_unref(bus: *mut c_void) -> *mut c_void;
     fn sd_bus_call(bus: *mut c_void, call: *mut c_void, patience: u64, error: *mut c_void, reply: *mut *mut c_void) -> c_int;
     fn sd_bus_error_free(error: *mut c_void) -> ();

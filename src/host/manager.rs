@@ -18,8 +18,6 @@ pub use timers::{Asked, Broken, Job, Schedules, Timer, Timetable};
 pub use units::{Nature, systemctl, systemd_run};
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -28,6 +26,7 @@ use systemd::bus::{Bus, ContainerType, MessageIter};
 use utf8_cstr::Utf8CStr;
 
 use self::names::{interface_of, path_of};
+use super::{clock, libsystemd};
 use crate::event::{Problem, Start, Subject};
 
 const NAME: &str = "org.freedesktop.systemd1";
@@ -73,7 +72,7 @@ impl Unit {
 pub struct ServiceManager {
     connect: Connect,
     patience: Duration,
-    line: Option<Sender<Question>>,
+    bus: Option<Bus>,
     is_dead: bool,
     /// There is no bus at all: asking again is of no use.
     is_absent: bool,
@@ -92,10 +91,8 @@ enum State {
     Up,
 }
 
-/// Makes a connection. With a bus that accepts and never speaks the library waits 90 seconds here, and takes no other limit.
+/// Begins a connection.
 type Connect = fn() -> systemd::Result<Bus>;
-/// What is asked, with the way back for the answer.
-type Question = Box<dyn FnOnce(&mut Bus) + Send>;
 /// So long the connection may take beside the first answer: in a storm each handler makes one.
 const CONNECTING: Duration = Duration::from_secs(1);
 
@@ -103,7 +100,7 @@ impl ServiceManager {
     /// The machine's, or this user's; each answer may take as long as `patience`.
     pub fn new(users: bool, patience: Duration) -> ServiceManager {
         let connect: Connect = if users { || Bus::open_user() } else { || Bus::open_system() };
-        ServiceManager { connect, patience, line: None, is_dead: false, is_absent: false, needed: BTreeMap::new() }
+        ServiceManager { connect, patience, bus: None, is_dead: false, is_absent: false, needed: BTreeMap::new() }
     }
 
     /// How this unit is; `None` when nobody answers.
@@ -256,7 +253,7 @@ impl ServiceManager {
         self.number_of::<i32>(path, SERVICE, property, "i")
     }
 
-    fn number_of<T: for<'a> FromSdBusMessage<'a> + Send + 'static>(
+    fn number_of<T: for<'a> FromSdBusMessage<'a>>(
         &mut self,
         path: &str,
         interface: &str,
@@ -267,13 +264,13 @@ impl ServiceManager {
     }
 
     /// One property; `None` when the unit has none of this name, or nobody answers.
-    fn get<T: Send + 'static>(
+    fn get<T>(
         &mut self,
         path: &str,
         interface: &str,
         property: &str,
         kind: &'static str,
-        read: impl FnOnce(&mut MessageIter<'_>) -> Option<T> + Send + 'static,
+        read: impl FnOnce(&mut MessageIter<'_>) -> Option<T>,
     ) -> Option<T> {
         let patience = self.patience;
         let words = [path, interface, property].map(str::to_owned);
@@ -281,26 +278,16 @@ impl ServiceManager {
     }
 
     /// Puts a question to the manager; `None` when there is nothing to tell, or nobody answers.
-    fn ask<T: Send + 'static>(
-        &mut self,
-        question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer> + Send + 'static,
-    ) -> Option<T> {
+    fn ask<T>(&mut self, question: impl FnOnce(&mut Bus) -> Result<Option<T>, NoAnswer>) -> Option<T> {
         if self.is_dead {
             return None;
         }
-        let (patience, connects) = (self.patience, self.line.is_none());
-        let line = self.line.get_or_insert_with(|| line(self.connect));
-        let (answers, answer) = mpsc::channel();
-        let question = move |bus: &mut Bus| {
-            // whoever asked may have given up
-            let _ = answers.send(question(bus));
-        };
-        let asked = line.send(Box::new(question)).is_ok();
-        // the library's own limit comes first, where it holds
-        let longest = patience + if connects { CONNECTING } else { patience };
-        let answer = if asked { answer.recv_timeout(longest) } else { Err(RecvTimeoutError::Disconnected) };
-        self.is_absent = matches!(answer, Err(RecvTimeoutError::Disconnected));
-        let answer = answer.unwrap_or(Err(NoAnswer));
+        if self.bus.is_none() {
+            let begun = (self.connect)();
+            self.is_absent = begun.is_err();
+            self.bus = begun.ok().and_then(|bus| ready(bus, self.patience + CONNECTING));
+        }
+        let answer = self.bus.as_mut().map_or(Err(NoAnswer), question);
         self.is_dead = answer.is_err();
         answer.ok().flatten()
     }
@@ -310,17 +297,17 @@ impl ServiceManager {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoAnswer;
 
-/// A thread that asks: nobody waits for it once it hangs.
-fn line(connect: Connect) -> Sender<Question> {
-    let (line, questions) = mpsc::channel::<Question>();
-    thread::spawn(move || {
-        // without a connection the questions find no end of the line
-        let Ok(mut bus) = connect() else { return };
-        for question in questions {
-            question(&mut bus);
+/// The connection, once it can be asked. With a bus that accepts and never speaks the library itself would wait 90 seconds at the
+/// first question, whatever limit that has.
+fn ready(mut bus: Bus, within: Duration) -> Option<Bus> {
+    let end = clock::started() + within;
+    while !libsystemd::is_ready(&bus) {
+        let left = end.checked_duration_since(clock::started())?;
+        if bus.process().ok()?.is_none() {
+            bus.wait(Some(left)).ok()?;
         }
-    });
-    line
+    }
+    Some(bus)
 }
 
 /// How a run ended, from the manager's words for it.
@@ -343,28 +330,4 @@ const DEEPEST: usize = 5;
 
 fn string(iter: &mut MessageIter<'_>) -> Option<String> {
     iter.next::<&Utf8CStr>().ok().flatten().map(|text| text.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Manager, UnitName};
-    use crate::host::clock;
-
-    #[test]
-    fn a_bus_that_never_speaks_is_waited_for_once_and_not_for_long() {
-        let connect: Connect = || {
-            loop {
-                thread::park();
-            }
-        };
-        let patience = Duration::from_millis(1);
-        let mut manager =
-            ServiceManager { connect, patience, line: None, is_dead: false, is_absent: false, needed: BTreeMap::new() };
-        let subject = Subject::unit(&Manager::System, &UnitName::typed("a").unwrap());
-        let begun = clock::started();
-        assert_eq!(manager.unit(&subject), None);
-        assert!(clock::started() - begun < Duration::from_secs(30), "a handler has 30 seconds in all");
-        assert!(manager.is_dead && manager.culprit(&subject) == Err(NoAnswer));
-    }
 }
