@@ -116,7 +116,7 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Handlers leave checkpoints to dispatch, for each costs fsyncs. Should dispatch never run, they begin at 40 MB.
 const CHECKPOINT_BY_HANDLERS: u32 = 10_000;
 /// Dispatch checkpoints a log longer than this many bytes: whoever opens the database alone reads all of it, 4 KiB at a time.
-const CHECKPOINT_BY_DISPATCH: u64 = 256 * 1024;
+const CHECKPOINT_BY_DISPATCH: u64 = 64 * 1024;
 
 /// The open database.
 #[derive(Debug)]
@@ -187,22 +187,17 @@ impl Store {
     /// `Permission`, when this user may not read it; `Failure`, when it is damaged or of another version.
     pub fn read(folder: &Path) -> Result<Option<Store>> {
         let path = folder.join(FILE);
-        match File::open(&path) {
-            Ok(_) => {}
-            Err(error) => {
-                return match error.kind() {
-                    io::ErrorKind::NotFound => Ok(None),
-                    io::ErrorKind::PermissionDenied => Err(identity::not_allowed(folder)),
-                    _ => Err(Error::file("open", &path, &error)),
-                };
-            }
-        }
         let log = folder.join(LOG);
         // Whoever may not write the folder cannot begin a log to read beside the file; without one all is in the file.
         let opened = reader(&path, "").or_else(|trouble| if log.exists() { Err(trouble) } else { reader(&path, "&immutable=1") });
         match opened {
             Ok(db) => Ok(Some(Store { db, file: replace::identity(&path), folder: folder.to_owned(), patience: BUSY })),
-            Err(trouble) => Err(trouble.told(&path)),
+            Err(trouble) => match File::open(&path).map_err(|error| (error.kind(), error)) {
+                Ok(_) => Err(trouble.told(&path)),
+                Err((io::ErrorKind::NotFound, _)) => Ok(None),
+                Err((io::ErrorKind::PermissionDenied, _)) => Err(identity::not_allowed(folder)),
+                Err((_, error)) => Err(Error::file("open", &path, &error)),
+            },
         }
     }
 
