@@ -141,7 +141,14 @@ def failing_job():
 
 def failure(folder):
     """The handler of job.service, as systemd would start it; the first one, which makes the database, has been."""
+    def between():
+        # as systemd does it: dispatch ends each, and keeps the log short that the next one reads
+        environment = {"PATH": os.environ["PATH"], "SYSALERT_STATE_DIR": folder}
+        subprocess.run(["sysalert", "dispatch"], user="sysalert", group="sysalert", extra_groups=["systemd-journal"], env=environment,
+                       check=True)
+        return failing_job()
+
     handler = lambda closes: Command(["sysalert", "failure", "--", "job.service"], user="sysalert", closes=closes,
-                                     environment={"SYSALERT_STATE_DIR": folder}, prepare=failing_job)
+                                     environment={"SYSALERT_STATE_DIR": folder}, prepare=between if closes else failing_job)
     once(handler(None))
     return handler(COMMITS(folder))
