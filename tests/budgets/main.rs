@@ -34,13 +34,13 @@ fn right_after_a_checkpoint_a_failure_costs_no_more() {
     let machine = Machine::new();
     let log = machine.state().join("sysalert.db-wal");
     let mut number = 0;
-    while fs::metadata(&log).map_or(0, |about| about.len()) < 300 * 1024 {
+    while fs::metadata(&log).map_or(0, |about| about.len()) < 100 * 1024 {
         number += 1;
         assert!(number < 100, "the log of the database does not grow");
         machine.run("failure", number);
     }
     machine.run("dispatch", 0);
-    assert!(fs::metadata(&log).unwrap().len() < 64 * 1024, "dispatch did not checkpoint");
+    assert!(fs::metadata(&log).unwrap().len() < 16 * 1024, "dispatch did not checkpoint");
     let trace = machine.run("failure", number + 1);
     eprintln!("right after a checkpoint: safe after {}, {} fsyncs in all", trace.until_safe().len(), trace.fsyncs().len());
     assert!(trace.until_safe().len() <= 1 && trace.fsyncs().len() <= 2, "{}", trace.shown());
