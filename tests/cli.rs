@@ -257,5 +257,5 @@ fn a_bus_that_never_speaks_is_not_waited_for_long() {
     assert!(ran.status.success() && took < Duration::from_secs(20), "{took:?} {}", String::from_utf8_lossy(&ran.stderr));
     assert!(bus.accept().is_ok(), "nobody was asked");
     let store = Store::read(&state).unwrap().unwrap();
-    assert_eq!(store.with(|db| store::subjects(db)).unwrap().len(), 1, "it is not recorded");
+    assert_eq!(store.with(store::subjects).unwrap().len(), 1, "it is not recorded");
 }
