@@ -3,6 +3,8 @@
 use std::fs;
 use std::thread;
 
+use rusqlite::types::Value;
+
 use super::*;
 use crate::event::{Event, Manager, Outcome, Problem, Subject, UnitName};
 use crate::incident::Severity;
@@ -66,13 +68,10 @@ pub(super) fn claim_at(store: &mut Store, second: i64, busy: &[&str]) -> Option<
 fn each_commit_is_synced_and_foreign_keys_hold() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("wal_autocheckpoint", "10000")] {
-        let found = store.db.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-        let found = match found {
-            rusqlite::types::Value::Integer(number) => number.to_string(),
-            other => format!("{other:?}").trim_start_matches("Text(\"").trim_end_matches("\")").to_owned(),
-        };
-        assert_eq!(found, value, "{name}");
+    let asked = |name: &str| store.db.pragma_query_value(None, name, |row| row.get::<_, Value>(0)).unwrap();
+    assert_eq!(asked("journal_mode"), Value::Text("wal".to_owned()));
+    for (name, value) in [("synchronous", 2), ("foreign_keys", 1), ("wal_autocheckpoint", 10_000)] {
+        assert_eq!(asked(name), Value::Integer(value), "{name}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Services that end as a test tells them to, and what sysalert's own database says of them.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -199,7 +200,8 @@ json.dump([dict(row) for row in db.execute(sys.argv[2])], sys.stdout)";
     #[track_caller]
     pub fn settle(&self) {
         let open = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM events WHERE reason IS NULL)";
-        self.wait_until("everything is decided and delivered", || {
+        // a digest has its own pause before
+        self.wait_at_most(Duration::from_secs(60), "everything is decided and delivered", || {
             self.rows(open)[0].as_object().unwrap().values().all(|n| *n == 0)
         });
     }
