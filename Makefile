@@ -46,7 +46,7 @@ pages := man1/sysalert.1 man3/sysalert-plugin.3 man5/sysalert.toml.5 man7/sysale
 # Drop-ins: how often each check runs, for the system and for users, what one more needs, and what comes with a user's manager.
 drop_ins := $(patsubst units/%,%,$(wildcard units/*/sysalert-check@*.d/*.conf units/system/user@.service.d/*.conf))
 
-.PHONY: help setup build check bench bench-compare fuzz demo guest package install uninstall
+.PHONY: help setup build check bench bench-compare order fuzz demo guest package install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -65,7 +65,7 @@ build: ## build the program and its plugins
 # What `install` needs. Without a change since the last build no cargo runs, so that `sudo make
 # install` works where only the user who built has one. Cargo leaves a file alone that would come out
 # the same: hence the touch.
-sources := Cargo.toml Cargo.lock $(shell find src plugins units overrides -type f)
+sources := Cargo.toml Cargo.lock build.rs order.ld $(shell find src plugins units overrides -type f)
 $(built) &: $(sources)
 	$(MAKE) build
 	touch -c $(built)
@@ -78,6 +78,9 @@ bench: setup build ## measure what all of it costs, beside what people use; ROWS
 
 bench-compare: setup build ## the same for the commit BASE=, and both beside each other
 	@tests/bench/compare "$(BASE)" $(ROWS)
+
+order: setup ## write order.ld anew: what systemd starts lies side by side in the program
+	@tests/bench/order
 
 fuzz: ## try hostile input until you stop it; SYSALERT_FUZZ=message, configuration, look or reply tries one kind
 	PATH="$$($(scripts)/toolchain):$$PATH" SYSALERT_FUZZ_SECONDS=0 cargo test --profile fuzz --locked --test fuzz -- --nocapture

@@ -54,7 +54,7 @@ use ready::ready;
 /// How long the first commit waits for the lock. Where so many write at once, the spool keeps the event as safely without a
 /// queue, and whoever has the lock next takes over all that is there with one commit: of 200 at once most end so, instead of
 /// one commit after the other. While `ended` waits, the unit's stop waits, too.
-const MOMENT: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_millis(250);
 /// How long to wait for the lock later, at most twice: a handler must be gone before its unit's `TimeoutStartSec=30s`.
 const PATIENCE: Duration = Duration::from_secs(8);
 

@@ -39,7 +39,7 @@ pub(super) fn take(folder: &Path, patience: Duration) -> Result<File> {
     match receiver.recv_timeout(patience) {
         Ok(locked) => locked.map_err(|error| Error::file("lock", &path, &error)),
         Err(_) => {
-            let text = format!("others held {} for more than {} s", path.display(), patience.as_secs());
+            let text = format!("others held {} for more than {} s", path.display(), patience.as_secs_f32());
             Err(Error::new(Kind::Busy, text))
         }
     }

@@ -21,7 +21,7 @@ RUNS = int(os.environ.get("RUNS", "21"))
 
 @dataclass
 class Sample:
-    """What one run took: milliseconds, MiB. `closed` is when the watched file was closed, `begun` the begin since the boot."""
+    """What one run took: milliseconds, MB. `closed` is when the watched file was closed, `begun` the begin since the boot."""
 
     wall: float
     cpu: float
@@ -56,7 +56,7 @@ def once(command):
     wall, user, system, peak, status, closed, begun = map(int, ran.stdout.split())
     if status not in command.fine:
         sys.exit(f"{command.argv} ended with {status}: {ran.stderr}")
-    return Sample(wall / 1000, (user + system) / 1000, peak / 1024, status, closed / 1000, begun / 1000)
+    return Sample(wall / 1000, (user + system) / 1000, peak * 1024 / 1e6, status, closed / 1000, begun / 1000)
 
 
 def alternate(commands, runs=RUNS):
@@ -85,7 +85,7 @@ def row(what, figure, samples, budget=None, beside=None, ratios=True):
     spread = lambda all_of: {"median": statistics.median(all_of), "least": min(all_of), "most": max(all_of)}
     print(json.dumps({
         "what": what,
-        "unit": {"memory": "MiB", "bytes": "bytes"}.get(figure, "ms"),
+        "unit": {"memory": "MB", "bytes": "bytes"}.get(figure, "ms"),
         "figures": {name: spread(all_of) for name, all_of in values.items()},
         "ratios": ratios,
         "budget": budget,

@@ -36,6 +36,8 @@ def fill(folder):
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     count, size = db.execute("SELECT count(*) FROM events").fetchone()[0], os.path.getsize(f"{folder}/sysalert.db")
     db.close()
+    # nothing is measured while the kernel still writes all of that
+    os.sync()
     return size / count
 
 

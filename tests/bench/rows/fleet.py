@@ -152,12 +152,12 @@ def cpu():
 
 
 def memory():
-    """The memory of the greater of both, in MiB."""
+    """The memory of the greater of both, in MB."""
     peaks = []
     for port in MEMBERS:
         shown = subprocess.run(["systemctl", "show", "-P", "MainPID", f"alerts-{port}"], capture_output=True, check=True)
         text = pathlib.Path(f"/proc/{int(shown.stdout)}/status").read_text()
-        peaks += [int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmHWM")]
+        peaks += [int(line.split()[1]) * 1024 / 1e6 for line in text.splitlines() if line.startswith("VmHWM")]
     return max(peaks)
 
 

@@ -14,7 +14,7 @@ CYCLES = 3
 
 def resident(pid):
     with open(f"/proc/{pid}/status") as file:
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in file if line.startswith("VmRSS"))
 
 
 def scrapes():
