@@ -102,13 +102,14 @@ fn deliver(context: &Context) -> Result<u8> {
         clock::wait(LOOK);
         make_ready(&mut store, clock::system())?;
     };
-    store.checkpoint(clock::system())?;
     if waits {
         clock::wait(PAUSE);
         // the next run's journal is complete a little further
         wake::raise(site)?;
     }
     store::prune_a_step(&mut store, settings.history, clock::system())?;
+    // last: what was pruned stands in the log, too
+    store.checkpoint(clock::system())?;
     let world = Machine::new(&site.manager, BUDGET);
     let now = clock::system();
     let measuring = Measuring { settings: &settings, manager: &site.manager, world: &world, version: super::VERSION, now };

@@ -46,6 +46,36 @@ fn right_after_a_checkpoint_a_failure_costs_no_more() {
     assert!(trace.until_safe().len() <= 1 && trace.fsyncs().len() <= 2, "{}", trace.shown());
 }
 
+/// A year of history, of which dispatch forgets a step.
+#[test]
+fn what_dispatch_prunes_leaves_no_long_log_to_read() {
+    let machine = Machine::new();
+    machine.run("failure", 1);
+    let events = || {
+        let db = rusqlite::Connection::open(machine.state().join("sysalert.db")).unwrap();
+        db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        (db.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, u32>(0)).unwrap(), db)
+    };
+    events()
+        .1
+        .execute_batch(
+            "INSERT INTO incidents (id, subject, state, severity, failures, first_failure, last_failure, ended)
+                VALUES (1000, 'unit:old.service', 'resolved', 'error', 2000, 1, 2, 3);
+             INSERT INTO events (subject, outcome, run, at, incident, reason)
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                SELECT 'unit:old.service', 'failed', lower(hex(randomblob(16))), 2, 1000, '{\"reason\":\"opened\"}' FROM n;
+             PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
+    let (before, _) = events();
+    machine.run("dispatch", 0);
+    let (after, _) = events();
+    let log = fs::metadata(machine.state().join("sysalert.db-wal")).unwrap().len();
+    eprintln!("{before} events before, {after} after, a log of {log} bytes");
+    assert!(after < before, "nothing was pruned of {before}");
+    assert!(log < 64 * 1024, "the next handler reads a log of {log} bytes");
+}
+
 #[test]
 fn what_is_no_news_costs_no_fsync_and_changes_nothing() {
     let machine = Machine::new();
