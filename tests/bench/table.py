@@ -48,7 +48,7 @@ def table(about, rows):
         ratios = "; ".join(f"{shown(ratio)} of {name}" for name, ratio in row["ratios"].items())
         text += line(row["what"], budget(row), figure(ours), beside, ratios, met(row["met"]))
     sizes = [size / 1e6 for size in about["installed"]]
-    each = f"{sum(sizes):.1f} MB: {', '.join(f'{size:.1f}' for size in sizes)}"
+    each = f"{sum(sizes):.1f} MB: the program {sizes[0]:.1f}, all plugins {sum(sizes[1:]):.1f}"
     return text + line("installed: the program, all plugins", f"{LARGEST} MB", each, "", "", met(sum(sizes) <= LARGEST))
 
 
