@@ -208,7 +208,7 @@ A processor, 2 processors, systemd 252 (252), Linux 6.18, abc1234. Medians, the 
 | --- | --- | --- | --- | --- | --- |
 | a start | 1.5 x the least | 6.00 ms (3.00) | the least 2.00 ms | 3.00 of the least | **no** |
 | an end |  | 150 ms | the least 100 ms | 1.50 of the least |  |
-| installed: the program, all plugins | 16 MB | 14.2 MB: 7.7, 6.5 |  |  | yes |
+| installed: the program, all plugins | 16 MB | 14.2 MB: the program 7.7, all plugins 6.5 |  |  | yes |
 ";
     assert_eq!((printed.as_str(), fs::read_to_string(at("out.md")).unwrap().as_str()), (table, table));
     let kept: Value = serde_json::from_str(&fs::read_to_string(at("out.json")).unwrap()).unwrap();
