@@ -108,7 +108,7 @@ fn deliver(context: &Context) -> Result<u8> {
         wake::raise(site)?;
     }
     store::prune_a_step(&mut store, settings.history, clock::system())?;
-    // last: what was pruned stands in the log, too
+    // only now: what was pruned stands in the log, too
     store.checkpoint(clock::system())?;
     let world = Machine::new(&site.manager, BUDGET);
     let now = clock::system();

@@ -13,7 +13,7 @@ PROGRAM = "/usr/bin/sysalert"
 MOST_OF_OTHERS = 64 * 1024
 HEAD = """\
 /* What the processes run that systemd starts lies side by side: the kernel maps 64 KiB around each function that is called first,
-   so that one function here and one there cost a failure 2 MB. What is not named follows; a name that is no more does no harm.
+   so that one function here and one there cost a failure 1.4 MB. What is not named follows; a name that is no more does no harm.
    tests/bench/order has written this. */
 """
 

@@ -51,13 +51,13 @@ fn right_after_a_checkpoint_a_failure_costs_no_more() {
 fn what_dispatch_prunes_leaves_no_long_log_to_read() {
     let machine = Machine::new();
     machine.run("failure", 1);
-    let events = || {
+    let open = || {
         let db = rusqlite::Connection::open(machine.state().join("sysalert.db")).unwrap();
         db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
-        (db.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, u32>(0)).unwrap(), db)
+        db
     };
-    events()
-        .1
+    let events = || open().query_row("SELECT count(*) FROM events", [], |row| row.get::<_, u32>(0)).unwrap();
+    open()
         .execute_batch(
             "INSERT INTO incidents (id, subject, state, severity, failures, first_failure, last_failure, ended)
                 VALUES (1000, 'unit:old.service', 'resolved', 'error', 2000, 1, 2, 3);
@@ -67,9 +67,9 @@ fn what_dispatch_prunes_leaves_no_long_log_to_read() {
              PRAGMA wal_checkpoint(TRUNCATE);",
         )
         .unwrap();
-    let (before, _) = events();
+    let before = events();
     machine.run("dispatch", 0);
-    let (after, _) = events();
+    let after = events();
     let log = fs::metadata(machine.state().join("sysalert.db-wal")).unwrap().len();
     eprintln!("{before} events before, {after} after, a log of {log} bytes");
     assert!(after < before, "nothing was pruned of {before}");
