@@ -51,20 +51,24 @@ def functions(folder, *words, environment=None):
 
 quiet()
 folder = state("order")
-write("/etc/sysalert/sysalert.toml", "[method.journal]\n")
+sensors = ("cpu", "memory", "storage", "pressure", "iostuck", "ssh", "units")
+# each is measured in each run
+write("/etc/sysalert/sysalert.toml", "[method.journal]\n" + "".join(f'[sensor.{name}]\nevery = "0s"\n' for name in sensors))
 write("/etc/systemd/system/job.service", '[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo no disk; exit 3"\n')
 run("systemctl", "daemon-reload")
+look = ("check", "--report", "none", "--", "sensors")
 well = {"MONITOR_UNIT": "well.service", "MONITOR_SERVICE_RESULT": "success", "MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": "0",
         "MONITOR_INVOCATION_ID": "5" * 32}
-# the first one makes the database
+# the first one makes the database, and that of the sensors what the next one reads again
 functions(folder, "failure", "--", "job.service", environment=failing_job())
+functions(folder, *look)
 used = [
     (words, functions(folder, *words, environment=environment))
     for words, environment in (
         (("failure", "--", "job.service"), failing_job()),
         (("success", "--", "well.service"), well),
+        (look, None),
         (("dispatch",), None),
-        (("check", "--report", "none", "--", "sensors"), None),
         (("check", "--report", "none", "--", "services"), None),
     )
 ]
