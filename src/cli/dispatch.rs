@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     };
     let in_a_hurry = |waited: Duration| {
         clock::wait(CALL_LOOK);
-        waited > CALL && wake::is_raised(&context.site)
+        waited > CALL && wake::raised(&context.site).is_some()
     };
     due.around(&dispatch::plugin::send, &clock::system, run, in_a_hurry);
     delivered
@@ -86,6 +86,7 @@ fn deliver(context: &Context) -> Result<u8> {
         waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
         dispatch::collect(store, &settings, now)
     };
+    let mut raised = wake::raised(site);
     make_ready(&mut store, clock::system())?;
     let settings = context.settings()?;
     let (render, send) = (&dispatch::own_words::apart, &dispatch::plugin::send);
@@ -95,12 +96,16 @@ fn deliver(context: &Context) -> Result<u8> {
         let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;
         // a digest is waited for: the timer's next run may be a minute away
         let now = clock::system();
-        let soon = store.with(store::next_digest)?.is_some_and(|due| due > now && due <= now + STORM);
-        if !soon || started.elapsed() > STORM_RUN {
-            break tally;
-        }
+        let soon = store.with(store::next_digest)?.filter(|due| *due > now && *due <= now + STORM);
+        let Some(due) = soon.filter(|_| started.elapsed() <= STORM_RUN) else { break tally };
         clock::wait(LOOK);
-        make_ready(&mut store, clock::system())?;
+        // each look is one at all that is open: for what is new, and before the digest goes out
+        let now = clock::system();
+        let news = wake::raised(site);
+        if news != raised || now >= due {
+            raised = news;
+            make_ready(&mut store, now)?;
+        }
     };
     if waits {
         clock::wait(PAUSE);

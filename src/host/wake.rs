@@ -41,9 +41,9 @@ pub fn raise_or_warn(site: &Site, subject: Option<&str>) {
     }
 }
 
-/// Whether the flag is there.
-pub fn is_raised(site: &Site) -> bool {
-    site.flag.symlink_metadata().is_ok()
+/// When the flag was last raised; `None`: it is not there.
+pub fn raised(site: &Site) -> Option<DateTime<Utc>> {
+    site.flag.symlink_metadata().and_then(|about| about.modified()).ok().map(DateTime::from)
 }
 
 /// Takes the flag down, before the work that it asks for is read: a flag that is raised meanwhile starts another run. Tells up

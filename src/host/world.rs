@@ -1,6 +1,7 @@
 //! What the machine knows about units, beyond what a trigger hands over: the journal and the service manager.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ pub trait World {
 
     /// How a unit is now; `None` when the manager does not answer.
     fn unit(&self, subject: &Subject) -> Option<Unit>;
+
+    /// Whether a unit is failed, as one list of all that are has it. False: nobody knows, and it is to be asked about by itself.
+    fn is_failed(&self, subject: &Subject) -> bool;
 
     /// How a unit's last run ended, as the manager has it.
     fn problem(&self, subject: &Subject) -> Option<Problem>;
@@ -132,6 +136,8 @@ pub struct Machine {
     manager: RefCell<ServiceManager>,
     /// Whose units the manager knows.
     whose: Manager,
+    /// The units that are failed, once somebody has asked.
+    failed: OnceCell<BTreeSet<String>>,
     /// A file system has not answered in time: nothing more is asked of any, for each question may leave a thread behind.
     hangs: Cell<bool>,
 }
@@ -141,7 +147,7 @@ impl Machine {
     pub fn new(manager: &Manager, budget: Duration) -> Machine {
         let users = matches!(manager, Manager::User(_));
         let (whose, journal, manager) = (manager.clone(), Journal::new(budget), ServiceManager::new(users, budget));
-        Machine { journal: journal.into(), manager: manager.into(), whose, hangs: false.into() }
+        Machine { journal: journal.into(), manager: manager.into(), whose, failed: OnceCell::new(), hangs: false.into() }
     }
 
     /// Whether the manager is the one of this unit. Of others' the journal alone tells: nobody's session is opened.
@@ -195,6 +201,11 @@ impl World for Machine {
 
     fn unit(&self, subject: &Subject) -> Option<Unit> {
         if self.manages(subject) { self.manager.borrow_mut().unit(subject) } else { None }
+    }
+
+    fn is_failed(&self, subject: &Subject) -> bool {
+        let failed = || self.manager.borrow_mut().failed().into_iter().collect();
+        self.manages(subject) && self.failed.get_or_init(failed).contains(subject.unit_name())
     }
 
     fn problem(&self, subject: &Subject) -> Option<Problem> {

@@ -66,6 +66,10 @@ impl World for Fake {
         None
     }
 
+    fn is_failed(&self, _: &Subject) -> bool {
+        false
+    }
+
     fn problem(&self, _: &Subject) -> Option<Problem> {
         None
     }

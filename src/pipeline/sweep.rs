@@ -38,7 +38,7 @@ pub(super) fn sweep(own: &Manager, store: &Store, gathering: Gathering<'_>, sett
     let is_ahead = last > now;
     let since = if is_ahead { now - SET_BACK } else { last };
     let mut until = now - SLACK;
-    let mut is_lossy = false;
+    let (mut is_lossy, mut was_told) = (false, false);
     let mut subjects = Vec::new();
     for manager in managers(own, settings) {
         let found = match world.troubled(&manager, since) {
@@ -58,9 +58,14 @@ pub(super) fn sweep(own: &Manager, store: &Store, gathering: Gathering<'_>, sett
             );
             is_lossy = true;
         }
-        for (name, first) in found.units {
+        for (name, (first, last)) in found.units {
             let Ok(unit) = name.parse::<UnitName>() else { continue };
             let subject = Subject::unit(&manager, &unit);
+            // its handler, or an earlier sweep, has looked at all of that: of a thousand at once nobody is asked a second time
+            if store.with(|db| store::mark(db, &subject))?.is_some_and(|looked| last <= looked && looked <= now) {
+                was_told = true;
+                continue;
+            }
             let polled_since = polled_since(own, store, settings, &subject, now)?;
             let is_polled = polled_since.is_some();
             let is_wanted = polled_since.is_some_and(|since| since <= first)
@@ -80,7 +85,7 @@ pub(super) fn sweep(own: &Manager, store: &Store, gathering: Gathering<'_>, sett
         until = until.min(found.until.unwrap_or(until)).max(found.gone_before.unwrap_or(since));
     }
     let until = until.max(since);
-    let worth_it = !subjects.is_empty() || is_lossy || until - since >= SELDOM || is_ahead;
+    let worth_it = !subjects.is_empty() || was_told || is_lossy || until - since >= SELDOM || is_ahead;
     Ok(Swept { subjects, until: worth_it.then_some(until), listed })
 }
 

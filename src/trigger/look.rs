@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::runs::{self, Account, Run};
 use crate::event::{Event, Outcome, Problem, Start, Subject};
+use crate::host::journal::{Kind, Message};
 use crate::host::manager::Unit;
 use crate::host::world::World;
 
@@ -98,11 +99,19 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
         let begun = known.recorded_since.map_or(first - FIRST_SIGHT, |since| since.min(first - BEFORE));
         begun.max(first - FIRST_SIGHT)
     });
-    let (account, reached_end) = match world.messages(subject, since) {
-        Ok(messages) => (runs::account(subject.unit_name(), &messages.list), messages.whole),
+    let messages = match world.messages(subject, since) {
+        Ok(messages) => messages,
         // nothing to wait for: the triggers' words stand
         Err(_) => return as_told(known),
     };
+    let says_nothing = |message: &Message| message.at <= since || matches!(message.kind, Kind::Consumed | Kind::Other);
+    let is_quiet = messages.whole && messages.list.iter().all(says_nothing);
+    let nothing_waits = known.mark == Some(since) && known.unconfirmed.is_empty() && known.flapping.is_none();
+    // of a thousand that failed at once and stay so one list tells, not three questions about each
+    if is_quiet && nothing_waits && world.is_failed(subject) {
+        return Look { mark: known.mark, ..Look::default() };
+    }
+    let (account, reached_end) = (runs::account(subject.unit_name(), &messages.list), messages.whole);
     let since = match (told, known.recorded_since) {
         (Some(told), Some(recorded)) if known.mark.is_none() && recorded > told - BEFORE => {
             // the record begins with this very failure, or just before it: what is older than both is no news, however close

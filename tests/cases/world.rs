@@ -136,7 +136,7 @@ impl World for StoryWorld {
         for (name, message) in self.messages.borrow().iter().filter(|(_, message)| failed(message)) {
             let (whose, unit) = name.split_once('/').unwrap_or(("system", name));
             if whose == manager.to_string() {
-                units.entry(unit.to_owned()).or_insert(message.at);
+                units.entry(unit.to_owned()).and_modify(|(_, last)| *last = message.at).or_insert((message.at, message.at));
             }
         }
         Ok(Troubled { units, ..Troubled::default() })
@@ -162,6 +162,10 @@ impl World for StoryWorld {
 
     fn unit(&self, subject: &Subject) -> Option<Unit> {
         self.units.borrow().get(subject.name()).cloned()
+    }
+
+    fn is_failed(&self, subject: &Subject) -> bool {
+        self.unit(subject).is_some_and(|unit| unit.active == "failed")
     }
 
     fn problem(&self, _: &Subject) -> Option<Problem> {

@@ -50,6 +50,10 @@ impl World for Machine {
         self.unit.clone()
     }
 
+    fn is_failed(&self, subject: &Subject) -> bool {
+        self.unit(subject).is_some_and(|unit| unit.active == "failed")
+    }
+
     fn problem(&self, _: &Subject) -> Option<Problem> {
         None
     }

@@ -13,8 +13,8 @@ use crate::host::clock;
 /// What a sweep found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Troubled {
-    /// The units, each with the time of its first message.
-    pub units: BTreeMap<String, DateTime<Utc>>,
+    /// The units, each with the times of its first and of its last message.
+    pub units: BTreeMap<String, (DateTime<Utc>, DateTime<Utc>)>,
     /// Up to when all of them were found; `None`: up to now.
     pub until: Option<DateTime<Utc>>,
     /// The journal's oldest message, if it is younger than what was asked for: what came before is gone.
@@ -36,7 +36,8 @@ pub(super) fn read(journal: &mut Handle, fields: &Fields, since: u64, until: Ins
     while journal.next()? > 0 {
         let at = journal.timestamp_usec()?;
         if let Some(unit) = text(journal, fields.manager_unit)?.filter(|_| at > since) {
-            found.units.entry(unit).or_insert_with(|| time(at));
+            let at = time(at);
+            found.units.entry(unit).and_modify(|(_, last)| *last = at).or_insert((at, at));
         }
         if clock::started() >= until {
             found.until = Some(time(at));

@@ -145,6 +145,12 @@ impl ServiceManager {
         Ok(listed)
     }
 
+    /// The names of the units that are failed; none when nobody answers.
+    pub fn failed(&mut self) -> Vec<String> {
+        let failed = self.in_states(vec!["failed".to_owned()]).unwrap_or_default();
+        failed.into_iter().map(|unit| unit.name).collect()
+    }
+
     /// The units that are in one of these states.
     pub(super) fn in_states(&mut self, states: Vec<String>) -> Result<Vec<Listed>, NoAnswer> {
         self.list_of("ListUnitsByPatterns", vec![states, Vec::new()])

@@ -89,6 +89,10 @@ impl World for Fake {
         self.unit.clone()
     }
 
+    fn is_failed(&self, subject: &Subject) -> bool {
+        self.unit(subject).is_some_and(|unit| unit.active == "failed")
+    }
+
     fn problem(&self, _: &Subject) -> Option<Problem> {
         Some(problem("signal", Some("9")))
     }

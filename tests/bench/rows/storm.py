@@ -79,7 +79,7 @@ def ours_told():
 
 
 def units_without_work():
-    """The same units, in the same sandboxes: a handler that raises a flag, a dispatch that takes it down and waits a second, as
+    """The same units, in the same sandboxes: a handler that raises a flag, a dispatch that takes it down and waits as long as
     sysalert's does while a digest is to come."""
     installed = {}
     for name in ("sysalert-failure@", "sysalert-dispatch"):
@@ -87,7 +87,7 @@ def units_without_work():
             installed[name] = "".join(line for line in file if not line.startswith(("ExecStart", "Wants=sysalert-dispatch")))
     flag = "/run/sysalert/empty"
     write(f"{UNITS}/sysalert-empty@.service", installed["sysalert-failure@"] + f"ExecStart=/usr/bin/touch {flag}\n")
-    write(f"{UNITS}/sysalert-idle.service", installed["sysalert-dispatch"] + f"ExecStart=/bin/sh -c 'rm -f {flag}; sleep 1'\n")
+    write(f"{UNITS}/sysalert-idle.service", installed["sysalert-dispatch"] + f"ExecStart=/bin/sh -c 'rm -f {flag}; sleep 30'\n")
     write(f"{UNITS}/sysalert-idle.path", f"[Path]\nPathExists={flag}\n")
     write(override, "[Unit]\nOnFailure=sysalert-empty@%n.service\n")
 

@@ -51,6 +51,10 @@ impl World for Fake {
         unreachable!()
     }
 
+    fn is_failed(&self, _: &Subject) -> bool {
+        unreachable!()
+    }
+
     fn problem(&self, _: &Subject) -> Option<Problem> {
         unreachable!()
     }
