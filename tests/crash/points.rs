@@ -201,6 +201,22 @@ fn a_dispatch_with_two_alerts_is_killed_anywhere() {
     at_each_point("a dispatch with two alerts", &machine, |before| machine.dispatch(before), after);
 }
 
+/// What may have arrived comes no second time by itself: the recovery tells of both.
+#[test]
+fn a_dispatch_is_killed_anywhere_before_the_unit_recovers() {
+    let (machine, earlier) = told();
+    let failed = Run::new("one.service", MINE);
+    machine.fails(&failed);
+    let all = BTreeSet::from([failed, earlier]);
+    machine.keep();
+    let after = |_: &Hit| {
+        ended_well(machine.handler(&[], "success", &Run::new("one.service", OTHER)).output().unwrap());
+        machine.time_passes();
+        machine.all_is_well(&all)
+    };
+    at_each_point("a dispatch before a recovery", &machine, |before| machine.dispatch(before), after);
+}
+
 #[test]
 fn a_dispatch_with_a_digest_is_killed_anywhere() {
     let (machine, earlier) = told();
