@@ -1,5 +1,6 @@
 //! `sysalert dispatch`: looks for recoveries, decides what is undecided, delivers what is due.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -19,8 +20,9 @@ const BUDGET: Duration = Duration::from_secs(3);
 /// A digest that is due so soon is waited for, in a run that lasts no longer than this.
 const STORM: TimeDelta = TimeDelta::seconds(60);
 const STORM_RUN: Duration = Duration::from_secs(120);
-/// Meanwhile so often a look at what is new.
+/// Meanwhile so often a look at what is new, and at the rest.
 const LOOK: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_secs(5);
 /// So long what was queued since waits for one of the heartbeat's two calls, at most; so often it is looked for.
 const CALL: Duration = Duration::from_secs(3);
 const CALL_LOOK: Duration = Duration::from_millis(50);
@@ -69,7 +71,7 @@ fn deliver(context: &Context) -> Result<u8> {
     });
     let mut store = Store::open(&site.state, Older::Migrate, PATIENCE)?;
     pipeline::examine(site, &store, clock::system())?;
-    let mut waits = false;
+    let waits = Cell::new(false);
     let mut make_ready = |store: &mut Store, now| {
         // each time anew: the journal begins new files
         let world = Machine::new(&site.manager, BUDGET);
@@ -83,7 +85,7 @@ fn deliver(context: &Context) -> Result<u8> {
         // what need not wait any longer counts as told from now on
         dispatch::hold(store, &settings, now)?;
         pipeline::due(store, &settings, now)?;
-        waits = !dispatch::gather(store, &settings, &world, complete)? || settled.waits;
+        waits.set(!dispatch::gather(store, &settings, &world, complete)? || settled.waits);
         dispatch::collect(store, &settings, now)
     };
     let mut raised = wake::raised(site);
@@ -92,6 +94,7 @@ fn deliver(context: &Context) -> Result<u8> {
     let (render, send) = (&dispatch::own_words::apart, &dispatch::plugin::send);
     let outside = Outside { clock: &clock::system, dice: &names::dice, render, send };
     let started = clock::started();
+    let mut looked = started;
     let tally = loop {
         let tally = dispatch::deliver(site, &mut store, &settings, outside, &mut make_ready)?;
         // a digest is waited for: the timer's next run may be a minute away
@@ -99,15 +102,15 @@ fn deliver(context: &Context) -> Result<u8> {
         let soon = store.with(store::next_digest)?.filter(|due| *due > now && *due <= now + STORM);
         let Some(due) = soon.filter(|_| started.elapsed() <= STORM_RUN) else { break tally };
         clock::wait(LOOK);
-        // each look is one at all that is open: for what is new, and before the digest goes out
+        // each look is one at all that is open: at once for what is new or waits for the journal, and seldom for the rest
         let now = clock::system();
         let news = wake::raised(site);
-        if news != raised || now >= due {
-            raised = news;
+        if news != raised || waits.get() || now >= due || looked.elapsed() >= SELDOM {
+            (raised, looked) = (news, clock::started());
             make_ready(&mut store, now)?;
         }
     };
-    if waits {
+    if waits.get() {
         clock::wait(PAUSE);
         // the next run's journal is complete a little further
         wake::raise(site)?;

@@ -107,8 +107,9 @@ pub fn look(world: &dyn World, subject: &Subject, known: &Known, when: When) -> 
     let says_nothing = |message: &Message| message.at <= since || matches!(message.kind, Kind::Consumed | Kind::Other);
     let is_quiet = messages.whole && messages.list.iter().all(says_nothing);
     let nothing_waits = known.mark == Some(since) && known.unconfirmed.is_empty() && known.flapping.is_none();
-    // of a thousand that failed at once and stay so one list tells, not three questions about each
-    if is_quiet && nothing_waits && world.is_failed(subject) {
+    // of a thousand that failed at once and stay so one list tells dispatch, not three questions about each; a handler, which cannot
+    // tell whether the journal is complete, has but one to ask about
+    if when.complete.is_some() && is_quiet && nothing_waits && world.is_failed(subject) {
         return Look { mark: known.mark, ..Look::default() };
     }
     let (account, reached_end) = (runs::account(subject.unit_name(), &messages.list), messages.whole);
