@@ -20,11 +20,13 @@ if child == 0:
     os.execvp(command[0], command)
 
 shown = ""
+answered = 0  # so much of it was there at the last answer: a question that was answered is not the next one
 last = time.monotonic()
 while True:
-    if answers and shown.rstrip("\r\n").endswith(answers[0][0]):
+    if answers and shown[answered:].rstrip("\r\n").endswith(answers[0][0]):
         os.write(terminal, answers.pop(0)[1].encode() + b"\n")
         shown += "\n"
+        answered = len(shown)
         last = time.monotonic()
     ready, _, _ = select.select([terminal], [], [], 1)
     if ready:
