@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sysalert_abi::Status;
 
 use super::outbox::Claimed;
+use super::overtaken::Overtaken;
 use super::{digests, time};
 
 /// One try.
@@ -34,22 +35,36 @@ pub fn record(db: &Connection, claimed: &Claimed, status: Status, detail: &str, 
         Status::Retry => "retry",
         Status::Refused => "refused",
     };
-    file(db, claimed.alert, claimed, word, detail, at)
+    file(db, claimed.alert, &claimed.method, claimed.attempt, word, detail, at)
 }
 
 /// Files that an alert is given up.
 pub fn record_expired(db: &Connection, alert: i64, claimed: &Claimed, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
-    file(db, alert, claimed, "expired", detail, at)
+    file(db, alert, &claimed.method, claimed.attempt, "expired", detail, at)
 }
 
-/// Files that an alert was told by the message of another one.
-pub(super) fn record_merged(db: &Connection, alert: i64, by: &Claimed, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
-    file(db, alert, by, "merged", detail, at)
+/// Files that an alert was told by this method with its recovery, after so many tries to tell it alone.
+pub(super) fn record_merged(
+    db: &Connection,
+    one: &Overtaken,
+    method: &str,
+    detail: &str,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    file(db, one.alert, method, one.attempts, "merged", detail, at)
 }
 
-fn file(db: &Connection, alert: i64, by: &Claimed, word: &str, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
+fn file(
+    db: &Connection,
+    alert: i64,
+    method: &str,
+    attempt: u32,
+    word: &str,
+    detail: &str,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     let sql = "INSERT INTO deliveries (alert, method, attempt, status, detail, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    db.execute(sql, params![alert, by.method, by.attempt, word, detail, at.timestamp_micros()]).map(drop)
+    db.execute(sql, params![alert, method, attempt, word, detail, at.timestamp_micros()]).map(drop)
 }
 
 /// When this method sent its newest messages after `since`, the newest first; at most so many.

@@ -53,7 +53,7 @@ pub(super) fn by(db: &Connection, incident: i64, alert: i64, method: &str) -> ru
 pub fn settle_overtaken(db: &Connection, recovery: &Claimed, detail: &str, at: DateTime<Utc>) -> rusqlite::Result<()> {
     for one in &recovery.overtaken {
         if db.execute("DELETE FROM outbox WHERE id = ?1", [one.id])? > 0 {
-            deliveries::record_merged(db, one.alert, recovery, detail, at)?;
+            deliveries::record_merged(db, one, &recovery.method, detail, at)?;
         }
     }
     Ok(())
@@ -100,7 +100,9 @@ mod tests {
         // by the other method, too, each for itself
         assert_eq!(claim_at(&mut store, 6, &["mail"]).unwrap().overtaken.len(), 1);
 
-        // somebody drops one of them meanwhile
+        // at its second try it is told, and somebody drops one of them meanwhile
+        store.write(|db| give_back(db, &recovery, at(6), "busy")).unwrap();
+        let recovery = claim_at(&mut store, 6, &["phone"]).unwrap();
         store.write(|db| done(db, recovery.overtaken[1].id)).unwrap();
         let settled = store.write(|db| {
             record_delivery(db, &recovery, Status::Sent, "", at(7))?;
@@ -115,5 +117,8 @@ mod tests {
             last.map(|last| (last.status.clone(), last.was_sent()))
         };
         assert_eq!((merged(1), merged(2)), (Some(("merged".to_owned(), true)), None));
+        let tries = "SELECT attempt FROM deliveries WHERE alert = 1 AND method = 'mail' AND status = 'merged'";
+        let tries: u32 = store.with(|db| db.query_row(tries, [], |row| row.get(0))).unwrap();
+        assert_eq!(tries, 1, "its own, not its recovery's");
     }
 }

@@ -277,9 +277,10 @@ impl Machine {
             let (alone, others) = (sent("IN"), sent("NOT IN"));
             let mut different: BTreeSet<String> = arrived.iter().cloned().collect();
             duplicates += arrived.len() - different.len();
-            // what is told with its recovery may have arrived before that: whoever was sending it died then
+            // what is told with its recovery after a try of its own may have arrived by that: whoever was sending it died then
             let merged = self.rows(&format!(
-                "SELECT key FROM alerts WHERE id IN (SELECT alert FROM deliveries WHERE method = '{method}' AND status = 'merged')"
+                "SELECT key FROM alerts WHERE id IN
+                 (SELECT alert FROM deliveries WHERE method = '{method}' AND status = 'merged' AND attempt > 0)"
             ));
             different.retain(|key| !merged.contains(key));
             let missing: Vec<_> = alone.difference(&different).collect();

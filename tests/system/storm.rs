@@ -41,3 +41,37 @@ fn what_waits_for_a_failed_dependency_stands_under_it_in_one_message() {
         81
     );
 }
+
+/// A run of dispatch waits for a digest that is to come, and looks meanwhile.
+#[test]
+fn what_another_method_tells_does_not_wait_for_a_digest() {
+    let guest = Guest::boot("beside", Options::new());
+    let method = |name: &str| format!("[method.{name}]\nplugin = \"file\"\npath = \"/var/log/sysalert/{name}.json\"\n");
+    guest.configure(&format!(
+        "[storm]\nincidents = 3\nwindow = \"1m\"\n[policy]\nmethods = [\"log\"]\nrecovery_hold = \"1s\"\n{}{}[unit.\"other.service\"]\nmethods = [\"pager\"]\n",
+        method("log"),
+        method("pager")
+    ));
+    let unit = |start: &str| format!("[Unit]\nOnFailure=sysalert-failure@%n.service\n[Service]\n{start}\n");
+    guest.write_unit("crowd@.service", &unit("Type=oneshot\nExecStart=/bin/false"));
+    guest.write_unit("other.service", &unit("ExecStart=/bin/sleep 999"));
+    // the next digest waits until the window is over
+    let digests = |table: &str| {
+        guest.number(&format!(
+            "SELECT count(DISTINCT a.id) FROM {table} o JOIN alerts a ON a.id = o.alert WHERE a.kind = 'digest'"
+        ))
+    };
+    guest.sh("systemctl start --no-block crowd@{1..6}.service").ok();
+    guest.wait_until("a digest is sent", || digests("deliveries") == 1);
+    guest.sh("systemctl start --no-block crowd@{7..9}.service").ok();
+    guest.wait_until("the next one waits", || digests("outbox") == 1);
+
+    let told = || guest.run(&["cat", "/var/log/sysalert/pager.json"]).stdout.lines().count();
+    guest.sh("systemctl start other.service; systemctl kill --signal=KILL other.service").ok();
+    guest.wait_until("the failure is told", || told() == 1);
+    assert_eq!(digests("outbox"), 1, "the digest came first");
+    // no handler says that it runs again
+    guest.sh("systemctl start other.service").ok();
+    guest.wait_until("the recovery is told", || told() == 2);
+    assert_eq!(digests("outbox"), 1, "the digest came first");
+}
