@@ -44,7 +44,7 @@ fn used_and_restarted(systemd: u32) {
             ("idle.service", "[Service]\nExecStart=/bin/sh -c 'exit 1'\n"),
             (
                 "again.service",
-                "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 1'\n",
+                "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 1'\n",
             ),
         ],
     );

@@ -12,7 +12,7 @@ import select
 import sys
 import time
 
-PATIENCE = 60
+PATIENCE = 120
 
 answers, command = json.loads(sys.argv[1]), sys.argv[2:]
 child, terminal = pty.fork()

@@ -1,7 +1,5 @@
 //! The product's main job: a unit fails and a mail arrives; what is known already keeps silent; a recovery is told.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
 use crate::guest::{Guest, Options};
@@ -78,10 +76,8 @@ fn one_mail_for_a_failure_silence_for_its_repetition_one_for_a_new_problem_and_o
     guest.run(&["systemctl", "stop", "sysalert-dispatch.timer"]).ok();
     let job = Job::new(&guest, "backup.service");
 
-    let begun = Instant::now();
     job.fails(3);
     let mails = guest.wait_for_mails(1);
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
     let mail = &mails[0];
     assert_eq!(mail.subject, format!("backup.service failed on {}: exited with status 3", guest.name()));
     assert_eq!(fact(&mail.text, "Host"), guest.name());

@@ -63,7 +63,7 @@ fn each_and_final(systemd: u32) {
     guest.begin("[policy]\nrecovery_hold = \"1s\"\n[unit.\"each.service\"]\nalert_on = \"each\"\n");
     for name in ["each", "final"] {
         let unit = format!(
-            "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nRuntimeDirectory={name}\n\
+            "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nRuntimeDirectory={name}\n\
              RuntimeDirectoryPreserve=yes\nExecStart=/bin/sh -c 'echo run >>/run/{name}/runs; exit $(wc -l </run/{name}/runs)'\n"
         );
         guest.write_unit(&format!("{name}.service"), &unit);

@@ -11,11 +11,11 @@ mod steps;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::guest::{Guest, Options};
+use crate::guest::{Guest, Options, SOON};
 
 /// A row of the table.
 #[derive(Clone, Copy)]
@@ -191,8 +191,8 @@ fn all_of(table: &[Situation], systemd: u32, options: Options) {
         killed.iter().for_each(|step| oom(&guest, step.trim_start_matches("oom ")));
         guest.quiet();
     }
-    let end = Instant::now() + Duration::from_secs(15);
-    guest.wait_until("the table is as it should be, or it never will be", || {
+    let end = Instant::now() + SOON;
+    guest.wait_at_most(2 * SOON, "the table is as it should be, or it never will be", || {
         differences(&guest, table, false).is_empty() || Instant::now() > end
     });
     guest.look_again();

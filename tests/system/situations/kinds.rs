@@ -61,7 +61,10 @@ pub(super) const ROWS: &[Situation] = &[
         name: "a path whose service leaves the file where it is",
         units: &[
             ("again.path", "[Path]\nPathExists=/etc/os-release"),
-            ("again.service", "[Unit]\nStartLimitBurst=3\n[Service]\nType=oneshot\nExecStart=/bin/true"),
+            (
+                "again.service",
+                "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nType=oneshot\nExecStart=/bin/true",
+            ),
         ],
         steps: &["systemctl start again.path"],
         events: &["again.path failed unit-start-limit-hit", "again.service failed start-limit-hit exited/0"],

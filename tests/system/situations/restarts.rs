@@ -7,7 +7,7 @@ pub(super) const ROWS: &[Situation] = &[
         name: "Restart=on-failure up to the start limit",
         units: &[(
             "limit.service",
-            "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'",
+            "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'",
         )],
         events: &[
             "limit.service failed exit-code exited/3 restarts",
@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Situation] = &[
         name: "the same with OnSuccess=, which systemd 252 triggers falsely at each restart",
         units: &[(
             "limit-job.service",
-            "[Unit]\nOnSuccess=sysalert-success@%n.service\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'",
+            "[Unit]\nOnSuccess=sysalert-success@%n.service\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'",
         )],
         events: &[
             "limit-job.service failed exit-code exited/3 restarts",
@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Situation] = &[
         name: "the same with RestartMode=direct, which systemd 252 does not know",
         units: &[(
             "direct.service",
-            "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartMode=direct\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'",
+            "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=on-failure\nRestartMode=direct\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'",
         )],
         events: &[
             "direct.service failed exit-code exited/3 restarts",
@@ -82,7 +82,7 @@ pub(super) const ROWS: &[Situation] = &[
         name: "Restart=always after good runs up to the start limit",
         units: &[(
             "always-limit.service",
-            "[Unit]\nStartLimitBurst=3\n[Service]\nRestart=always\nRestartSec=10ms\nExecStart=/bin/true",
+            "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestart=always\nRestartSec=10ms\nExecStart=/bin/true",
         )],
         events: &[
             "always-limit.service succeeded success restarts",
@@ -96,7 +96,10 @@ pub(super) const ROWS: &[Situation] = &[
     Situation {
         name: "the start limit after good runs",
         units: &[
-            ("good-runs.service", "[Unit]\nStartLimitBurst=2\n[Service]\nType=oneshot\nExecStart=/bin/true"),
+            (
+                "good-runs.service",
+                "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n[Service]\nType=oneshot\nExecStart=/bin/true",
+            ),
             // keeps it loaded; of a unit that is not, systemd counts no starts
             ("keeps-good-runs.service", "[Unit]\nAfter=good-runs.service\n[Service]\nExecStart=/bin/sleep infinity"),
         ],
@@ -106,7 +109,10 @@ pub(super) const ROWS: &[Situation] = &[
     },
     Situation {
         name: "the start limit after bad runs",
-        units: &[("bad-runs.service", "[Unit]\nStartLimitBurst=2\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'")],
+        units: &[(
+            "bad-runs.service",
+            "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'",
+        )],
         steps: &["for run in 1 2 3; do systemctl start bad-runs.service; done"],
         events: &["bad-runs.service failed exit-code exited/3", "bad-runs.service failed exit-code exited/3"],
         messages: &["bad-runs.service failed: exited with status 3"],

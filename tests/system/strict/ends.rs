@@ -26,7 +26,7 @@ const ENDS: &[End] = &[
     // every run of a unit that systemd starts again
     (
         "restarts",
-        "Restart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'\n[Unit]\nStartLimitBurst=3",
+        "Restart=on-failure\nRestartSec=10ms\nExecStart=/bin/sh -c 'exit 3'\n[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3",
         "",
         &["failed exit-code exited/3", "failed exit-code exited/3", "failed exit-code exited/3"],
     ),
