@@ -17,14 +17,15 @@ fn handler_failed(guest: &Guest, unit: &str) -> bool {
     guest.journal(&["_PID=1", &format!("UNIT=sysalert-failure@{unit}.service")]).contains("Failed with result")
 }
 
-/// Holds a lock until a handler waits for it, or has waited, looks what is seen meanwhile, and lets go. In one program: a handler
-/// waits some seconds at most, and a slow machine has needed more for as many commands in a guest.
+/// Holds a lock until a handler waits for it, or has left its event in the spool, looks what is seen meanwhile, and lets go. In one
+/// program: a handler waits some seconds at most, and a slow machine has needed more for as many commands in a guest.
 struct Holder<'g>(&'g Guest);
 
 impl<'g> Holder<'g> {
-    /// `python` ends with the lock taken.
+    /// `python` ends with the lock taken; `leaves`: the handler is to be gone before it is let go.
     #[track_caller]
-    fn take(guest: &'g Guest, python: &str) -> Self {
+    fn take(guest: &'g Guest, python: &str, leaves: bool) -> Self {
+        let until = if leaves { "spooled() and not handlers()" } else { "handlers()" };
         let script = format!(
             "\
 import fcntl, glob, json, os, sqlite3, subprocess, time
@@ -35,14 +36,15 @@ def handlers():
             if open(path).read().split('\\0')[:2] == ['/usr/bin/sysalert', 'failure']: found.append(path)
         except OSError: pass
     return found
+def spooled(): return len(glob.glob('/var/lib/sysalert/spool/*.json'))
 {python}
 open('/run/held', 'w').close()
-while not (waiting := handlers()): time.sleep(0.02)
-while UNTIL_IT_IS_GONE and handlers(): time.sleep(0.02)
+while not ({until}): time.sleep(0.02)
+waiting = handlers()
 status = subprocess.run(['sysalert', 'status'], capture_output=True, text=True)
 (events,), = sqlite3.connect('file:/var/lib/sysalert/sysalert.db?mode=ro', uri=True).execute('SELECT count(*) FROM events')
-spooled = len(glob.glob('/var/lib/sysalert/spool/*.json'))
-seen = {{'status': status.stdout + status.stderr, 'events': events, 'spooled': spooled, 'waits': handlers() == waiting}}
+waits = bool(waiting) and handlers() == waiting
+seen = {{'status': status.stdout + status.stderr, 'events': events, 'spooled': spooled(), 'waits': waits}}
 json.dump(seen, open('/run/seen.new', 'w'))
 os.rename('/run/seen.new', '/run/seen')
 "
@@ -161,28 +163,23 @@ fn while_somebody_holds_the_lock_the_event_waits_and_is_then_recorded() {
     // nobody else is to wait for it
     guest.rest();
     guest.wait_for_dispatch();
-    for (status, what, spooled_meanwhile, python) in [
-        (
-            4,
-            "the writers' lock",
-            1,
-            "f = open('/var/lib/sysalert/lock', 'r+'); fcntl.flock(f, fcntl.LOCK_EX); UNTIL_IT_IS_GONE = True",
-        ),
+    for (status, what, leaves, python) in [
+        (4, "the writers' lock", true, "f = open('/var/lib/sysalert/lock', 'r+'); fcntl.flock(f, fcntl.LOCK_EX)"),
         (
             5,
             "SQLite's own lock",
-            0,
-            "db = sqlite3.connect('/var/lib/sysalert/sysalert.db', isolation_level=None); db.execute('BEGIN IMMEDIATE'); UNTIL_IT_IS_GONE = False",
+            false,
+            "db = sqlite3.connect('/var/lib/sysalert/sysalert.db', isolation_level=None); db.execute('BEGIN IMMEDIATE')",
         ),
     ] {
         let events = guest.number("SELECT count(*) FROM events");
-        let holder = Holder::take(&guest, python);
+        let holder = Holder::take(&guest, python, leaves);
         let handler = "sysalert-failure@backup.service.service";
         let finished = guest.finished(handler);
         assert!(!job.start(status).success());
         let seen = holder.seen();
-        assert_eq!((&seen["events"], &seen["spooled"]), (&events.into(), &spooled_meanwhile.into()), "{what}");
-        assert_eq!(seen["waits"], spooled_meanwhile == 0, "{what}: {seen}");
+        assert_eq!((&seen["events"], &seen["spooled"]), (&events.into(), &i32::from(leaves).into()), "{what}: {seen}");
+        assert_eq!(seen["waits"], !leaves, "{what}: {seen}");
         assert!(seen["status"].as_str().unwrap().contains("backup.service"), "{what}: reading needs no lock: {seen}");
         guest.wait_until("the handler has ended", || guest.finished(handler) > finished);
         guest.wait_until("nothing is in the spool", || spooled(&guest) == 0);
