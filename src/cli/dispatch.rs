@@ -110,7 +110,7 @@ fn deliver(context: &Context) -> Result<u8> {
             make_ready(&mut store, now)?;
         }
     };
-    if waits.get() || wake::is_aside(site) {
+    if waits.get() {
         clock::wait(PAUSE);
         // the next run's journal is complete a little further
         wake::raise(site)?;

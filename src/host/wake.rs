@@ -1,14 +1,13 @@
 //! The flag that wakes `sysalert-dispatch.service`: its path unit starts it while the flag is there.
 //!
-//! `sysalert-sync.service`, which runs as root and starts beside it, moves the flag to `syncing`, lets the journal write what it
-//! has received, and moves that to `synced`. A flag bears the time at which it was last raised: so dispatch knows up to when the
-//! journal is complete, and a flag that is raised meanwhile starts another run.
+//! The unit's first command, which runs as root, moves the flag to `syncing`, lets the journal write what it has received, and
+//! moves that to `synced`. A flag bears the time at which it was last raised: so dispatch knows up to when the journal is
+//! complete, and a flag that is raised meanwhile starts another run.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -17,10 +16,6 @@ use crate::error::{Error, Kind, Result};
 
 /// The service that delivers, which the flag wakes.
 pub const DISPATCH: &str = "sysalert-dispatch.service";
-
-/// So long the journal may take to write what it has received; so often a look whether it has.
-const SYNC: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Raises the flag.
 ///
@@ -52,16 +47,12 @@ pub fn raised(site: &Site) -> Option<DateTime<Utc>> {
 }
 
 /// Takes the flag down, before the work that it asks for is read: a flag that is raised meanwhile starts another run. Tells up
-/// to when the journal is complete, if somebody has seen to that; waits while it is being seen to.
+/// to when the journal is complete, if the unit has seen to that.
 ///
 /// # Errors
 /// When it is there and stays.
 pub fn lower(site: &Site) -> Result<Option<DateTime<Utc>>> {
-    let (syncing, synced) = (beside(site, "syncing"), beside(site, "synced"));
-    let begun = clock::started();
-    while syncing.exists() && begun.elapsed() < SYNC {
-        clock::wait(LOOK);
-    }
+    let synced = beside(site, "synced");
     let at = fs::metadata(&synced).and_then(|about| about.modified()).ok().map(DateTime::from);
     if at.is_some() {
         // what was raised since then is the next run's
@@ -70,14 +61,8 @@ pub fn lower(site: &Site) -> Result<Option<DateTime<Utc>>> {
     }
     remove(site.flag.clone())?;
     // left behind where the journal did not answer
-    remove(syncing)?;
+    remove(beside(site, "syncing"))?;
     Ok(None)
-}
-
-/// Whether the flag was moved aside for another run than this one: somebody started the unit anew while it ran, and with that
-/// nothing but the journal's part of it.
-pub fn is_aside(site: &Site) -> bool {
-    beside(site, "syncing").exists() || beside(site, "synced").exists()
 }
 
 fn beside(site: &Site, name: &str) -> PathBuf {
@@ -92,36 +77,5 @@ fn remove(path: PathBuf) -> Result<()> {
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("take down the flag", &path, &error)),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Manager;
-    use crate::host::site::ConfigPlace;
-
-    #[test]
-    fn dispatch_waits_while_the_journal_writes() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().to_owned();
-        let flag = state.join("pending");
-        let config = ConfigPlace::File("/dev/null".into());
-        let site = Site { manager: Manager::System, config, state, is_systems: false, flag, plugins: Vec::new() };
-        raise(&site).unwrap();
-        let at = raised(&site);
-        fs::rename(&site.flag, beside(&site, "syncing")).unwrap();
-        std::thread::scope(|scope| {
-            let lowered = scope.spawn(|| lower(&site).unwrap());
-            // long enough for whoever would not wait
-            let begun = clock::started();
-            while begun.elapsed() < 25 * LOOK && !lowered.is_finished() {
-                std::thread::yield_now();
-            }
-            assert!(is_aside(&site) && !lowered.is_finished());
-            fs::rename(beside(&site, "syncing"), beside(&site, "synced")).unwrap();
-            assert_eq!(lowered.join().unwrap(), at, "when it was raised");
-        });
-        assert!(at.is_some() && !is_aside(&site) && raised(&site).is_none());
     }
 }

@@ -92,7 +92,7 @@ impl Guest {
             systemctl list-units --plain --no-legend --state=activating,deactivating,reloading";
         let undone = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM events WHERE reason IS NULL OR NOT confirmed)";
         // the many units of a table take their time on a busy machine
-        self.wait_at_most(3 * SOON, "systemd and sysalert have nothing left to do", || {
+        self.wait_at_most(2 * SOON, "systemd and sysalert have nothing left to do", || {
             let systemd = self.sh(busy);
             systemd.success() && systemd.stdout.is_empty() && self.number(undone) == 0
         });

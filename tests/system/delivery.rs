@@ -178,7 +178,8 @@ fn a_method_that_hangs_delays_no_other() {
     // dispatch waits for the mail now; what comes meanwhile must not wait with it
     second.fails(3);
     guest.wait_until("the other method has the next alert, too", || logged("second.service"));
-    assert!(mail_hangs(), "and the first mail still hangs");
+    assert!(mail_hangs(), "and the mail still hangs");
+    assert_eq!(guest.number("SELECT count(*) FROM deliveries WHERE method = 'mail'"), 0, "the first one: no try has ended");
 }
 
 #[test]

@@ -191,29 +191,6 @@ fn while_somebody_holds_the_lock_the_event_waits_and_is_then_recorded() {
     }
 }
 
-/// Then the journal's part of the unit runs for nobody, and takes the flag along.
-#[test]
-fn dispatch_that_is_started_while_it_runs_leaves_no_flag_behind() {
-    let guest = Guest::boot("started", Options::new());
-    guest.rest();
-    guest.configure("[method.slow]\nplugin = \"command\"\ncommand = [\"/usr/local/bin/slow\"]\n");
-    let slow = "#!/bin/bash\necho once >>/run/sysalert/told\nuntil [[ -e /run/sysalert/go ]]; do sleep 0.02; done\n";
-    guest.run_input(&["install", "-m", "0755", "/dev/stdin", "/usr/local/bin/slow"], slow).ok();
-    let told = || guest.run(&["cat", "/run/sysalert/told"]).stdout.lines().count();
-    let job = Job::new(&guest, "backup.service");
-    job.fails(3);
-    guest.wait_until("it is being sent", || told() == 1);
-    guest.run(&["setpriv", "--reuid=sysalert", "--regid=sysalert", "--clear-groups", "touch", "/run/sysalert/pending"]).ok();
-    guest.run(&["systemctl", "start", "--no-block", "sysalert-dispatch.service"]).ok();
-    guest.wait_until("the flag is aside", || guest.exists("/run/sysalert/synced"));
-    assert!(!guest.exists("/run/sysalert/pending"), "nothing else starts it again");
-    guest.write_file("/run/sysalert/go", "");
-    guest.wait_until("another run has taken it", || {
-        !guest.exists("/run/sysalert/synced") && guest.property("sysalert-dispatch.service", "ActiveState") == "inactive"
-    });
-    assert_eq!(told(), 1);
-}
-
 #[test]
 fn thirty_units_that_fail_together_are_thirty_alerts() {
     let guest = Guest::boot("thirty", Options::new().mail_server());

@@ -8,7 +8,7 @@ use crate::guest::{Guest, Options, stage};
 const SENSORS: &str = "sysalert-check@sensors.service";
 
 /// The units that run all the time or at each event, and the most of 10 that may be open.
-const MOST: [(&str, f64); 8] = [
+const MOST: [(&str, f64); 7] = [
     ("sysalert-dispatch.service", 1.5),
     ("sysalert-check@services.service", 1.5),
     ("sysalert-check@processes.service", 1.5),
@@ -16,7 +16,6 @@ const MOST: [(&str, f64); 8] = [
     ("sysalert-failure@backup.service.service", 3.0),
     ("sysalert-success@backup.service.service", 3.0),
     ("sysalert-look@1000.service", 3.0),
-    ("sysalert-sync.service", 3.5),
 ];
 
 /// The text of this unit as it is installed: its file, and the drop-ins that come with it.

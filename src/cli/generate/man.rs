@@ -10,7 +10,7 @@ use crate::host::Site;
 use crate::trigger::sensor::{Metric, SENSORS, Sensor};
 
 /// Every page: first those with words of their own, then a unit each.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 14] = [
     "sysalert.1",
     "sysalert-plugin.3",
     "sysalert.toml.5",
@@ -25,7 +25,6 @@ pub(super) const NAMES: [&str; 15] = [
     "sysalert-look@.socket.8",
     "sysalert-restart@.service.8",
     "sysalert-success@.service.8",
-    "sysalert-sync.service.8",
 ];
 
 /// The page of all units.

@@ -1,7 +1,6 @@
 """Installed units on a booted systemd: from the exit of the failed process to the first commit and to the mail, each step named,
 beside the same chain of units that does nothing."""
 
-import itertools
 import subprocess
 import time
 
@@ -19,7 +18,7 @@ STEPS = {
     "the handler's program is started": f"open {PROGRAM}",
     "the event is safe": f"close {STATE}/lock",
     "the flag is raised": f"create {FLAGS}/pending",
-    "the journal is asked to write": f"open {FIRST_COMMAND}",
+    "dispatch's unit runs its first command": f"open {FIRST_COMMAND}",
     "the journal is complete": f"moved {FLAGS}/synced",
     "dispatch is started": f"open {PROGRAM}",
     "the flag is down": f"delete {FLAGS}/synced",
@@ -69,17 +68,12 @@ def steps(told):
     """When each step of STEPS came."""
     place, found = iter(told), {}
     for name, what in STEPS.items():
-        if name == "the journal is complete":
-            # beside the start of dispatch, be it before or after
-            place, beside = itertools.tee(place)
-            found[name] = next((at for at, told in beside if told == what), None)
-            continue
         if name == "the event is safe":
             # the lock was given back after something was written
             next(at for at, told in place if told == f"write {STATE}/sysalert.db-wal")
         found[name] = next((at for at, told in place if told == what), None)
-    if missing := [name for name, at in found.items() if at is None]:
-        raise SystemExit(f"not seen: {missing}, among {told}")
+        if found[name] is None:
+            raise SystemExit(f"{name}: not seen among {told}")
     return found
 
 
