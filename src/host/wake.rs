@@ -22,6 +22,8 @@ pub const DISPATCH: &str = "sysalert-dispatch.service";
 /// # Errors
 /// When the folder of the flag is missing or not ours; the timer delivers all the same.
 pub fn raise(site: &Site) -> Result<()> {
+    // before the flag is there: what was moved aside meanwhile must not bear a later time than the journal was asked at
+    let now = clock::system();
     let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&site.flag);
     let raised = open().or_else(|error| match (error.kind(), site.flag.parent()) {
         // a user's runtime folder is empty after each login
@@ -29,7 +31,7 @@ pub fn raise(site: &Site) -> Result<()> {
         _ => Err(error),
     });
     // the kernel's own stamp is some milliseconds old
-    let stamped = raised.and_then(|file| file.set_modified(clock::system().into()));
+    let stamped = raised.and_then(|file| file.set_modified(now.into()));
     stamped.map_err(|error| Error::file("raise the flag", &site.flag, &error))
 }
 
