@@ -134,6 +134,8 @@ depends_on = ["db"]
 [process.daemon]
 process_command = ["/usr/local/bin/daemon"]
 health_check_timeout = "1s"
+# it may be seen before it leaves
+stable_time = "10s"
 max_attempts = 1
 [process.script]
 process_command = ["/bin/sh", "/usr/local/bin/open.sh"]
